@@ -1,0 +1,1 @@
+//! Binds, governs, verifies and executes queries.

@@ -1,0 +1,1 @@
+//! Adapters that yield raw tables to the engine.

@@ -1,0 +1,1 @@
+//! Empty: the root package only holds tests, benches and examples.
