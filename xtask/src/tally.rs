@@ -1,0 +1,126 @@
+//! How many tests passed, read from the closing lines of the runners.
+
+/// A sum over runners.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Tests that passed.
+    pub(crate) passed: u64,
+    /// Tests that failed.
+    pub(crate) failed: u64,
+    /// Whether the command itself said that something is wrong.
+    pub(crate) command_failed: bool,
+}
+
+impl Tally {
+    /// Adds what one line of output says, if it is a closing line.
+    pub(crate) fn read(&mut self, line: &str) {
+        let line = without_colours(line);
+        let line = line.trim();
+        let counts = closing_of_cargo(line)
+            .or_else(|| closing_of_nextest(line))
+            .or_else(|| closing_of_pytest(line));
+        if let Some(counts) = counts {
+            self.passed += before(counts, "passed");
+            self.failed +=
+                before(counts, "failed") + before(counts, "error") + before(counts, "errors");
+            self.failed += before(counts, "timed out");
+        }
+    }
+
+    /// The sum of two.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            command_failed: self.command_failed || other.command_failed,
+        }
+    }
+}
+
+/// `test result: ok. 3 passed; 0 failed; …`
+fn closing_of_cargo(line: &str) -> Option<&str> {
+    line.strip_prefix("test result: ")
+}
+
+/// `Summary [ 1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 0 skipped`
+fn closing_of_nextest(line: &str) -> Option<&str> {
+    line.strip_prefix("Summary [")?
+        .split_once(" run: ")
+        .map(|(_, counts)| counts)
+}
+
+/// `==== 5 passed, 1 failed in 0.12s ====`
+fn closing_of_pytest(line: &str) -> Option<&str> {
+    let counts = line
+        .strip_prefix('=')?
+        .strip_suffix('=')?
+        .trim_matches(['=', ' ']);
+    (counts.ends_with(|c: char| c.is_ascii_alphanumeric() || c == ')') && counts.contains(" in "))
+        .then_some(counts)
+}
+
+/// The number that stands before a word: 3 in `3 passed`.
+fn before(counts: &str, word: &str) -> u64 {
+    counts
+        .split([',', ';', '(', '.'])
+        .filter_map(|part| {
+            let (number, rest) = part.trim().split_once(' ')?;
+            let said = rest.trim_end_matches(')').trim();
+            let says_word =
+                said == word || said.strip_prefix(word).is_some_and(|r| r.starts_with(' '));
+            says_word.then(|| number.parse::<u64>().ok()).flatten()
+        })
+        .sum()
+}
+
+fn without_colours(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            // An escape sequence ends with its first letter.
+            let _last = characters.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    fn check(line: &str, passed: u64, failed: u64) {
+        let mut tally = Tally::default();
+        tally.read(line);
+        assert_eq!((tally.passed, tally.failed), (passed, failed), "{line}");
+    }
+
+    #[test]
+    fn closing_lines_are_counted_and_nothing_else() {
+        check(
+            "test result: ok. 3 passed; 1 failed; 0 ignored; finished in 0.00s",
+            3,
+            1,
+        );
+        check(
+            "     Summary [   0.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped",
+            4,
+            1,
+        );
+        check(
+            "\u{1b}[32m     Summary\u{1b}[0m [   0.2s] 1 test run: 1 passed, 0 skipped",
+            1,
+            0,
+        );
+        check(
+            "\u{1b}[31m==== \u{1b}[1m1 failed\u{1b}[0m, 5 passed, 2 errors in 3.01s ====",
+            5,
+            3,
+        );
+        check("===== 41 passed in 61.20s (0:01:01) =====", 41, 0);
+        check("the server said: 3 passed; 1 failed", 0, 0);
+        check("==== 3 passed, 1 failed ====", 0, 0);
+    }
+}
