@@ -1,1 +1,31 @@
-//! Binds, governs, verifies and executes queries.
+//! Binds, governs, verifies and executes queries: the policy enforcement point.
+//!
+//! `query` is the page to read first: the life of a query as types. A governed table is a guard, a
+//! leaf whose own plan (source → row filter → masks → projection) no rule of the optimiser can see
+//! into. This crate must never know gRPC, HTTP, or the environment.
+
+mod activity;
+mod ask;
+mod config;
+mod directory;
+mod engine;
+mod errors;
+mod functions;
+mod gate;
+mod guard;
+mod names;
+mod query;
+mod raw;
+mod results;
+mod sessions;
+mod stub;
+mod verify;
+mod world;
+
+pub use ask::{Ask, Params};
+pub use config::{EngineConfig, EngineLimits};
+pub use engine::{Engine, EngineError};
+pub use query::{Bound, Governed, Permitted, Query};
+pub use raw::RawTable;
+pub use results::Results;
+pub use world::{VisibleTable, World};

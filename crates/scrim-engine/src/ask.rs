@@ -1,0 +1,23 @@
+//! Who asks, in what circumstances.
+
+use datafusion::common::ScalarValue;
+use scrim_identity::Authenticated;
+use scrim_model::{Context, Principal, SessionId, SessionSettings};
+
+/// One principal's standing to ask: everything about a request but its SQL.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Who asks; there is no asking without proof of it.
+    pub principal: Authenticated<Principal>,
+    /// The circumstances.
+    pub context: Context,
+    /// What the client set for its session.
+    pub settings: SessionSettings,
+    /// The session, if it asks over the network.
+    pub session: Option<SessionId>,
+    /// The schema that bare table names are looked up in; `None` is the first one it can see.
+    pub default_schema: Option<String>,
+}
+
+/// Values for the parameters of a statement, `$1` first.
+pub type Params = Vec<ScalarValue>;

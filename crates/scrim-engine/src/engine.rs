@@ -1,0 +1,309 @@
+//! The engine: one world at a time, and the way of every query through it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use datafusion::error::DataFusionError;
+use futures::FutureExt;
+use scrim_ledger::{Ledger, RefusedQuery};
+use scrim_model::{Clock, Code, QueryId, Refusal};
+use scrim_policy::{Decision, FunctionSet};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
+
+use crate::activity::Activity;
+use crate::ask::{Ask, Params};
+use crate::config::EngineConfig;
+use crate::functions::Functions;
+use crate::guard::{Lowered, lower};
+use crate::query::{Bound, Query};
+use crate::results::{Results, panicked};
+use crate::sessions::Sessions;
+use crate::world::{VisibleTable, World};
+
+/// Planning recurses over the statement; the gate bounds how deep, this is room for it.
+const STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// Lowered guards that are kept.
+const LOWERED_MAX: usize = 1_024;
+
+/// Plans queries, governs them, and runs them on a runtime of its own.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// Why an engine could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The runtime could not be started.
+    #[error("cannot start the engine's threads")]
+    Threads(#[source] std::io::Error),
+    /// The planning sessions could not be made.
+    #[error("cannot set up the engine's sessions")]
+    Sessions(#[source] DataFusionError),
+}
+
+/// What all queries of one engine share.
+pub(crate) struct Shared {
+    pub(crate) config: EngineConfig,
+    pub(crate) functions: Functions,
+    pub(crate) sessions: Sessions,
+    pub(crate) ledger: Ledger,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) activity: Arc<Activity>,
+    world: RwLock<Option<Arc<World>>>,
+    lowered: Mutex<LoweredCache>,
+    planners: Semaphore,
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+/// Lowered guards of one world, by decision hash.
+#[derive(Debug, Default)]
+struct LoweredCache {
+    world: Option<Arc<World>>,
+    guards: BTreeMap<String, Arc<Lowered>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // The last query may end on one of the runtime's own threads, which must not wait for itself.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    /// Starts an engine that serves nothing until a world is loaded.
+    ///
+    /// # Errors
+    /// When threads or the spill folder cannot be had.
+    pub fn new(config: EngineConfig, ledger: Ledger, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(config.partitions.max(2))
+            .thread_name("scrim-query")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(EngineError::Threads)?;
+        let functions = Functions::listed();
+        let sessions = Sessions::new(&config, &functions).map_err(EngineError::Sessions)?;
+        let shared = Shared {
+            planners: Semaphore::new(config.partitions.max(2) * 4),
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            functions,
+            sessions,
+            ledger,
+            clock,
+            activity: Arc::default(),
+            world: RwLock::default(),
+            lowered: Mutex::default(),
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The functions that policies may be compiled with.
+    pub fn functions(&self) -> FunctionSet {
+        let vault = &self.shared.sessions.vault;
+        FunctionSet {
+            scalars: vault.scalar_functions().iter().map(|(k, v)| (k.clone(), Arc::clone(v))).collect(),
+            planners: vault.expr_planners().to_vec(),
+        }
+    }
+
+    /// Puts a world in force for the next decision; running queries keep theirs.
+    pub fn load(&self, world: World) {
+        *self.shared.world.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+    }
+
+    /// The ledger that every query is recorded in.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// The tables that a principal can see, sorted; what is hidden is absent.
+    ///
+    /// # Errors
+    /// When no world is loaded.
+    pub fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
+        let world = self.shared.world()?;
+        Ok(world.visible(&self.shared.informed(ask)))
+    }
+
+    /// Binds a statement for a principal: decides every table that it names.
+    ///
+    /// # Errors
+    /// A refusal, which is in the ledger before this returns.
+    pub async fn bind(&self, ask: &Ask, sql: &str, params: Option<Params>) -> Result<Query<Bound>, Refusal> {
+        let id = QueryId::new();
+        let shared = Arc::clone(&self.shared);
+        let (asker, text) = (ask.clone(), sql.to_owned());
+        let bound = self
+            .plan(async move {
+                let world = shared.world()?;
+                let asker = shared.informed(&asker);
+                Query::bind(shared, world, asker, text, params, id)
+            })
+            .await;
+        match bound {
+            Ok(query) => Ok(query),
+            Err(refusal) => Err(self.refuse(ask, id, sql, refusal).await),
+        }
+    }
+
+    /// The whole way: bind, permit, govern, execute.
+    ///
+    /// # Errors
+    /// A refusal, which is in the ledger before this returns.
+    pub async fn run(&self, ask: &Ask, sql: &str, params: Option<Params>) -> Result<Results, Refusal> {
+        let bound = self.bind(ask, sql, params).await?;
+        self.start(bound).await
+    }
+
+    /// Takes a bound query to its results.
+    ///
+    /// # Errors
+    /// A refusal, which is in the ledger before this returns.
+    pub async fn start(&self, bound: Query<Bound>) -> Result<Results, Refusal> {
+        let (ask, id, sql) = (bound.common.ask.clone(), bound.id(), bound.common.sql.clone());
+        let permitted = match bound.permit().await {
+            Ok(permitted) => permitted,
+            Err(refusal) => return Err(self.refuse(&ask, id, &sql, refusal).await),
+        };
+        let governed = self.plan(permitted.govern()).await;
+        governed.and_then(Query::execute).inspect_err(|refusal| log(id, refusal))
+    }
+
+    /// The decisions on the tables that a statement names, for the owner's `explain`; reads nothing
+    /// and records nothing.
+    ///
+    /// # Errors
+    /// When the statement cannot be bound for this principal.
+    pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
+        let shared = Arc::clone(&self.shared);
+        let (asker, text) = (ask.clone(), sql.to_owned());
+        let bound = self
+            .plan(async move {
+                let world = shared.world()?;
+                Query::bind(shared, world, asker, text, None, QueryId::new())
+            })
+            .await?;
+        Ok(bound.decisions().cloned().collect())
+    }
+
+    /// Runs one planning step where it can take as long as its limit says without holding up
+    /// anybody else, and where a panic is only its own.
+    async fn plan<T: Send + 'static>(
+        &self,
+        step: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let limit = self.shared.config.limits.planning_time;
+        let too_long = || {
+            Refusal::new(Code::TimeLimit, "the statement takes too long to plan; simplify it")
+        };
+        let place = tokio::time::timeout(limit, self.shared.planners.acquire())
+            .await
+            .map_err(|_| too_long())?
+            .map_err(Refusal::internal)?;
+        let handle = self.shared.handle.clone();
+        let work = self.shared.handle.spawn_blocking(move || {
+            handle.block_on(AssertUnwindSafe(step).catch_unwind())
+        });
+        let done = tokio::time::timeout(limit, work).await;
+        drop(place);
+        match done {
+            Err(_) => Err(too_long()),
+            Ok(Err(join)) => Err(Refusal::internal(join)),
+            Ok(Ok(Err(panic))) => Err(panicked(panic.as_ref())),
+            Ok(Ok(Ok(result))) => result,
+        }
+    }
+
+    async fn refuse(&self, ask: &Ask, query: QueryId, sql: &str, refusal: Refusal) -> Refusal {
+        log(query, &refusal);
+        let principal = ask.principal.get();
+        let record = RefusedQuery {
+            query,
+            principal: principal.id.clone(),
+            org: principal.org.clone(),
+            session: ask.session.map(|id| id.to_string()),
+            address: ask.context.ip,
+            sql: sql.chars().take(self.shared.config.limits.sql_bytes_max).collect(),
+            tables: Vec::new(),
+            code: refusal.code(),
+            reason: refusal.message().to_owned(),
+        };
+        match self.shared.ledger.refused(record).await {
+            Ok(()) => refusal,
+            Err(e) => Refusal::new(
+                Code::LedgerUnavailable,
+                "the ledger cannot be written, so nothing is served; tell the operator",
+            )
+            .with_detail(e),
+        }
+    }
+}
+
+fn log(query: QueryId, refusal: &Refusal) {
+    tracing::info!(%query, code = %refusal.code(), message = refusal.message(), detail = refusal.detail(), "refused");
+}
+
+impl Shared {
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn world(&self) -> Result<Arc<World>, Refusal> {
+        let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
+        world.clone().ok_or_else(|| Refusal::internal("no world is loaded"))
+    }
+
+    /// The ask with what the engine knows about recent activity.
+    fn informed(&self, ask: &Ask) -> Ask {
+        let mut ask = ask.clone();
+        self.activity.inform(&ask.principal.get().id, &mut ask.context);
+        ask
+    }
+
+    /// The lowered guard of a decision, from the cache if this world has lowered it before.
+    pub(crate) async fn lowered(
+        &self,
+        world: &Arc<World>,
+        decision: &Decision,
+    ) -> Result<Arc<Lowered>, DataFusionError> {
+        if let Some(lowered) = self.cached(world, &decision.hash) {
+            return Ok(lowered);
+        }
+        let lowered = Arc::new(lower(world, decision, &self.sessions.vault).await?);
+        let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
+        // A world that was replaced meanwhile must not leave its guards to the next one.
+        if cache.world.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, world)) {
+            if cache.guards.len() >= LOWERED_MAX {
+                cache.guards.clear();
+            }
+            cache.guards.insert(decision.hash.clone(), Arc::clone(&lowered));
+        }
+        Ok(lowered)
+    }
+
+    fn cached(&self, world: &Arc<World>, hash: &str) -> Option<Arc<Lowered>> {
+        let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !cache.world.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, world)) {
+            *cache = LoweredCache { world: Some(Arc::clone(world)), guards: BTreeMap::new() };
+        }
+        cache.guards.get(hash).cloned()
+    }
+}

@@ -1,0 +1,142 @@
+//! The guard in a physical plan: a leaf that tells nothing of what is inside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset_plan_states};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use scrim_model::{QueryId, TableName};
+
+use super::table::GuardTable;
+use crate::errors::inside_guard;
+
+/// A governed table's own plan, sealed: no children, no statistics, no metrics, no ordering, a
+/// fixed number of partitions; its batches are compacted before anything above sees them.
+pub(crate) struct GuardExec {
+    query: QueryId,
+    name: TableName,
+    decision_hash: Arc<str>,
+    inner: Arc<dyn ExecutionPlan>,
+    inner_context: Arc<TaskContext>,
+    removes: bool,
+    properties: Arc<PlanProperties>,
+}
+
+impl GuardExec {
+    pub(crate) fn new(table: &GuardTable, inner: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
+        Self {
+            query: table.query,
+            name: table.name.clone(),
+            decision_hash: Arc::clone(&table.lowered.decision_hash),
+            inner,
+            inner_context: table.vault.task_ctx(),
+            removes: table.lowered.removes,
+            properties: Arc::new(PlanProperties::new(
+                EquivalenceProperties::new(schema),
+                Partitioning::UnknownPartitioning(table.partitions),
+                EmissionType::Incremental,
+                Boundedness::Bounded,
+            )),
+        }
+    }
+
+    /// Whether this guard was made for that query, and by which decision.
+    pub(crate) fn made_for(&self, query: QueryId) -> Option<&str> {
+        (self.query == query).then_some(&*self.decision_hash)
+    }
+}
+
+impl fmt::Debug for GuardExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardExec").field("table", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for GuardExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = self.schema();
+        let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        write!(f, "GuardExec: table={}, columns=[{}]", self.name, columns.join(", "))
+    }
+}
+
+impl ExecutionPlan for GuardExec {
+    fn name(&self) -> &'static str {
+        "GuardExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("a guard has no children") }
+    }
+
+    /// Recursive queries run a plan several times; filters that the inner plan learned in one run
+    /// must not reach the next.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self {
+            query: self.query,
+            name: self.name.clone(),
+            decision_hash: Arc::clone(&self.decision_hash),
+            inner: reset_plan_states(Arc::clone(&self.inner))?,
+            inner_context: Arc::clone(&self.inner_context),
+            removes: self.removes,
+            properties: Arc::clone(&self.properties),
+        }))
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let schema = self.schema();
+        let partitions = self.properties.partitioning.partition_count();
+        // However many partitions the source has, the plan above sees the same number.
+        let mine: Vec<usize> =
+            (partition..self.inner.output_partitioning().partition_count()).step_by(partitions).collect();
+        let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.inner_context));
+        let batches = stream::iter(mine)
+            .map(move |index| inner.execute(index, Arc::clone(&context)))
+            .try_flatten();
+        let (removes, out) = (self.removes, Arc::clone(&schema));
+        let shown = batches.map(move |batch| {
+            batch.and_then(|batch| edge(&batch, &out, removes)).map_err(|e| inside_guard(&e))
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, shown)))
+    }
+}
+
+/// The guard's upper edge: the visible schema, and no byte of what was removed. Casts and functions
+/// of the query work on whole dictionary and view buffers, so this comes before any of them.
+fn edge(batch: &RecordBatch, schema: &SchemaRef, removes: bool) -> Result<RecordBatch> {
+    let columns = if removes {
+        batch.columns().iter().map(scrim_anonymize::compact).collect::<Result<Vec<_>, _>>()?
+    } else {
+        batch.columns().to_vec()
+    };
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}

@@ -1,0 +1,335 @@
+//! From a decision to the plan inside its guard: source → row filter → masks → projection.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, Result, ScalarValue, internal_datafusion_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, case};
+use datafusion::physical_plan::collect;
+use datafusion::prelude::lit;
+use scrim_anonymize::MaskKeys;
+use scrim_policy::{Decision, RowRules, Showing, Table, Treatment};
+
+use super::mask::masked;
+use crate::stub::visible_schema;
+use crate::world::World;
+
+/// Values that an inlined look-up may have; a larger one belongs under a single agreement, where it
+/// stays a join.
+const INLINE_MAX: usize = 100_000;
+
+/// Agreements with different nested treatments that may meet on one row.
+const NESTED_ARMS_MAX: usize = 5;
+
+/// A decision as a plan, before a query narrows it.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    pub(crate) plan: LogicalPlan,
+    /// The visible columns.
+    pub(crate) schema: SchemaRef,
+    /// The columns that every matching agreement shows clear.
+    pub(crate) clear: BTreeSet<String>,
+    /// Whether the plan keeps back anything of the columns it reads.
+    pub(crate) removes: bool,
+    pub(crate) decision_hash: Arc<str>,
+}
+
+/// Lowers a decision.
+///
+/// # Errors
+/// When the world lacks the table, or a mask cannot be bound; nothing is shown then.
+pub(crate) async fn lower(world: &World, decision: &Decision, vault: &SessionState) -> Result<Lowered> {
+    let missing = || internal_datafusion_err!("the world lacks {}", decision.table);
+    let table = world.policy.table(&decision.table).ok_or_else(missing)?;
+    let raw = world.tables.get(&decision.table).ok_or_else(missing)?;
+    let rules = world
+        .policy
+        .rules(decision)
+        .map_err(|e| internal_datafusion_err!("rules of {}: {e}", decision.table))?;
+    let rules = with_lookups(rules, world, vault, decision).await?;
+
+    let schema = visible_schema(table, decision);
+    let mut plan = LogicalPlanBuilder::scan("source", provider_as_source(raw.unseal()), None)?
+        .project(contract_columns(table))?;
+    let filter = row_filter(&rules);
+    let filtered = filter.is_some();
+    if let Some(filter) = filter {
+        plan = plan.filter(filter)?;
+    }
+    let shown = Columns { world, table, decision, rules: &rules }.expressions()?;
+    let clear: BTreeSet<String> = decision
+        .columns
+        .iter()
+        .filter(|column| column.treatments.iter().all(is_clear))
+        .map(|column| column.name.clone())
+        .collect();
+    let removes = filtered || clear.len() < decision.columns.len();
+    Ok(Lowered {
+        plan: plan.project(shown)?.build()?,
+        schema,
+        clear,
+        removes,
+        decision_hash: decision.hash.as_str().into(),
+    })
+}
+
+/// The source's columns under the contract's names, without a qualifier, so that bare names in
+/// rules mean exactly these.
+fn contract_columns(table: &Table) -> Vec<Expr> {
+    table
+        .schema
+        .fields()
+        .iter()
+        .zip(&table.physical_columns)
+        .map(|(field, physical)| {
+            Expr::Column(Column::new(Some("source"), physical)).alias(field.name())
+        })
+        .collect()
+}
+
+/// (OR of the matching profiles' rows) AND (all guards); `None` if that is every row.
+fn row_filter(rules: &RowRules) -> Option<Expr> {
+    let arms = match rules.arms.iter().cloned().collect::<Option<Vec<Expr>>>() {
+        // No arm shows nothing at all.
+        Some(arms) => Some(disjunction(arms).unwrap_or_else(|| lit(false))),
+        // One arm without a rule shows every row.
+        None => None,
+    };
+    conjunction(rules.guards.iter().cloned().chain(arms))
+}
+
+fn is_clear(treatment: &Treatment) -> bool {
+    matches!(treatment.root, Showing::Clear)
+        && treatment.nested.iter().all(|(_, showing)| matches!(showing, Showing::Clear))
+}
+
+/// Puts the real look-up tables into the rules. Where different rows get different columns, rules
+/// also stand in projections, where a subquery cannot: its values are read and written in.
+async fn with_lookups(
+    mut rules: RowRules,
+    world: &World,
+    vault: &SessionState,
+    decision: &Decision,
+) -> Result<RowRules> {
+    let uniform = decision.columns.iter().all(|column| {
+        column.treatments.first().is_none_or(|first| column.treatments.iter().all(|t| t == first))
+    });
+    for expr in rules.guards.iter_mut().chain(rules.arms.iter_mut().flatten()) {
+        let opened = std::mem::replace(expr, lit(false)).transform_up(|e| open_lookup(e, world))?.data;
+        *expr = if uniform { opened } else { inline(opened, vault).await? };
+    }
+    Ok(rules)
+}
+
+fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
+    let Expr::InSubquery(mut membership) = expr else { return Ok(Transformed::no(expr)) };
+    let plan = Arc::unwrap_or_clone(membership.subquery.subquery);
+    let opened = plan.transform_up(|node| {
+        let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
+        let name = scan.table_name.table();
+        let raw = world
+            .lookups
+            .get(name)
+            .ok_or_else(|| internal_datafusion_err!("the world lacks the look-up table {name}"))?;
+        Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
+            source: provider_as_source(raw.unseal()),
+            ..scan
+        })))
+    })?;
+    membership.subquery.subquery = Arc::new(opened.data);
+    Ok(Transformed::yes(Expr::InSubquery(membership)))
+}
+
+async fn inline(expr: Expr, vault: &SessionState) -> Result<Expr> {
+    let mut found: Vec<InSubquery> = Vec::new();
+    expr.apply(|e| {
+        if let Expr::InSubquery(membership) = e {
+            found.push(membership.clone());
+        }
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    })?;
+    let mut expr = expr;
+    for membership in found {
+        let values = lookup_values(&membership, vault).await?;
+        let whole = Expr::InSubquery(membership.clone());
+        let list = membership.expr.in_list(values.into_iter().map(lit).collect(), membership.negated);
+        expr = expr
+            .transform_up(|e| {
+                Ok(if e == whole { Transformed::yes(list.clone()) } else { Transformed::no(e) })
+            })?
+            .data;
+    }
+    Ok(expr)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a look-up table is read by the guard for itself")]
+async fn lookup_values(membership: &InSubquery, vault: &SessionState) -> Result<Vec<ScalarValue>> {
+    let plan = vault.create_physical_plan(&membership.subquery.subquery).await?;
+    let batches = collect(plan, vault.task_ctx()).await?;
+    let mut values = BTreeSet::new();
+    let mut out = Vec::new();
+    for batch in &batches {
+        let Some(column) = batch.columns().first() else { continue };
+        for row in 0..column.len() {
+            let value = ScalarValue::try_from_array(column, row)?;
+            // NULL in the list could only turn false into unknown, and both keep the row out.
+            if !value.is_null() && values.insert(format!("{value:?}")) {
+                out.push(value);
+            }
+            if out.len() > INLINE_MAX {
+                return Err(internal_datafusion_err!("a look-up has more than {INLINE_MAX} values"));
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Builds the visible columns' expressions.
+struct Columns<'a> {
+    world: &'a World,
+    table: &'a Table,
+    decision: &'a Decision,
+    rules: &'a RowRules,
+}
+
+impl Columns<'_> {
+    fn expressions(&self) -> Result<Vec<Expr>> {
+        self.decision
+            .columns
+            .iter()
+            .map(|column| {
+                let field = self.table.schema.field_with_name(&column.name)?;
+                let shown = self.column(&column.name, field.data_type(), &column.treatments)?;
+                Ok(shown.alias(&column.name))
+            })
+            .collect()
+    }
+
+    fn column(&self, name: &str, data_type: &DataType, treatments: &[Treatment]) -> Result<Expr> {
+        let Some(first) = treatments.first() else { return typed_null(data_type) };
+        if treatments.iter().all(|t| t == first) && self.same_keys(treatments) {
+            return self.treat(name, data_type, first, 0);
+        }
+        let arms: Vec<usize> = (0..treatments.len()).collect();
+        let subsets = if treatments.iter().any(|t| !t.nested.is_empty()) {
+            subsets(&arms)?
+        } else {
+            by_openness(&arms, treatments)
+        };
+        let mut branches = Vec::new();
+        for subset in subsets {
+            let (treatment, keys) = merge(&subset, treatments);
+            let rows = subset.iter().map(|arm| self.arm_rows(*arm));
+            let when = conjunction(rows).unwrap_or_else(|| lit(false));
+            branches.push((when, self.treat(name, data_type, &treatment, keys)?));
+        }
+        let mut branches = branches.into_iter();
+        let Some((when, then)) = branches.next() else { return typed_null(data_type) };
+        let mut cases = case(lit(true)).when(when_true(when), then);
+        for (when, then) in branches {
+            cases = cases.when(when_true(when), then);
+        }
+        cases.otherwise(typed_null(data_type)?)
+    }
+
+    /// Keyed masks of different recipients differ even when they read the same.
+    fn same_keys(&self, treatments: &[Treatment]) -> bool {
+        let masks = treatments.iter().any(|t| !is_clear(t));
+        let recipients: BTreeSet<_> = self.decision.arms.iter().map(|arm| &arm.recipient).collect();
+        !masks || recipients.len() <= 1
+    }
+
+    fn arm_rows(&self, arm: usize) -> Expr {
+        self.rules.arms.get(arm).cloned().flatten().unwrap_or_else(|| lit(true))
+    }
+
+    fn treat(&self, name: &str, data_type: &DataType, treatment: &Treatment, arm: usize) -> Result<Expr> {
+        let column = Expr::Column(Column::from_name(name));
+        if is_clear(treatment) {
+            return Ok(column);
+        }
+        if matches!(treatment.root, Showing::Hidden) {
+            return typed_null(data_type);
+        }
+        let bad = |e: &dyn std::fmt::Display| internal_datafusion_err!("{}.{name}: {e}", self.decision.table);
+        let recipient = self.decision.arms.get(arm).map(|a| a.recipient.as_str()).ok_or_else(|| bad(&"no arm"))?;
+        let contract = self.decision.contract.as_ref().ok_or_else(|| bad(&"no contract"))?;
+        let major = contract.version.split('.').next().unwrap_or_default();
+        let keys = MaskKeys::for_contract(self.world.root_key.expose(), &contract.id, major, recipient);
+        let bound = treatment.bind(name, data_type, &keys).map_err(|e| bad(&e))?;
+        let id = format!("{}.{name}:{}:{arm}", self.decision.table, self.decision.hash);
+        Ok(masked(column, id, data_type.clone(), bound))
+    }
+}
+
+/// A rule that is NULL for a row does not admit it.
+fn when_true(rule: Expr) -> Expr {
+    Expr::IsTrue(Box::new(rule))
+}
+
+fn typed_null(data_type: &DataType) -> Result<Expr> {
+    Ok(lit(ScalarValue::try_from(data_type)?))
+}
+
+/// One arm at a time, the most open first; among equals the agreement whose id sorts first, which
+/// is the order of the arms.
+fn by_openness(arms: &[usize], treatments: &[Treatment]) -> Vec<Vec<usize>> {
+    let rank = |arm: &usize| treatments.get(*arm).map_or(u8::MAX, |t| openness(&t.root));
+    let mut sorted = arms.to_vec();
+    sorted.sort_by_key(|arm| (rank(arm), *arm));
+    sorted.into_iter().map(|arm| vec![arm]).collect()
+}
+
+/// Every set of arms that can admit a row together, the largest first.
+fn subsets(arms: &[usize]) -> Result<Vec<Vec<usize>>> {
+    if arms.len() > NESTED_ARMS_MAX {
+        return Err(internal_datafusion_err!(
+            "more than {NESTED_ARMS_MAX} agreements treat the same nested column differently"
+        ));
+    }
+    let mut all: Vec<Vec<usize>> = (1_u32..1 << arms.len())
+        .map(|set| arms.iter().copied().filter(|arm| set & (1 << arm) != 0).collect())
+        .collect();
+    all.sort_by(|a: &Vec<usize>, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    Ok(all)
+}
+
+fn openness(showing: &Showing) -> u8 {
+    match showing {
+        Showing::Clear => 0,
+        Showing::Masked(_) => 1,
+        Showing::Hidden => 2,
+    }
+}
+
+/// The most open treatment at every path among a set of arms, and the arm whose keys serve.
+fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
+    let chosen: Vec<(usize, &Treatment)> =
+        arms.iter().filter_map(|arm| treatments.get(*arm).map(|t| (*arm, t))).collect();
+    let most_open = |at: &dyn Fn(&Treatment) -> Showing| {
+        chosen
+            .iter()
+            .map(|(arm, t)| (at(t), *arm))
+            .min_by_key(|(showing, arm)| (openness(showing), *arm))
+            .unwrap_or((Showing::Hidden, 0))
+    };
+    let (root, keys) = most_open(&|t| t.root.clone());
+    let paths: BTreeSet<&String> =
+        chosen.iter().flat_map(|(_, t)| t.nested.iter().map(|(path, _)| path)).collect();
+    let nested = paths
+        .into_iter()
+        .map(|path| {
+            let at = |t: &Treatment| {
+                t.nested.iter().find(|(p, _)| p == path).map_or_else(|| t.root.clone(), |(_, s)| s.clone())
+            };
+            (path.clone(), most_open(&at).0)
+        })
+        .collect();
+    (Treatment { root, nested }, keys)
+}

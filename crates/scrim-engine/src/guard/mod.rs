@@ -1,0 +1,11 @@
+//! The guard: a governed table as an opaque leaf with its own plan inside.
+
+mod exec;
+mod leakproof;
+mod lower;
+mod mask;
+mod table;
+
+pub(crate) use exec::GuardExec;
+pub(crate) use lower::{Lowered, lower};
+pub(crate) use table::GuardTable;

@@ -1,0 +1,99 @@
+//! The guard as the planner of a principal's query sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, Result};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use scrim_model::{QueryId, TableName};
+
+use super::exec::GuardExec;
+use super::leakproof::is_leakproof;
+use super::lower::Lowered;
+use crate::errors::inside_guard;
+
+/// A governed table within one query: it scans only what its decision shows.
+#[derive(Debug)]
+pub(crate) struct GuardTable {
+    pub(crate) query: QueryId,
+    pub(crate) name: TableName,
+    pub(crate) lowered: Arc<Lowered>,
+    pub(crate) vault: Arc<SessionState>,
+    pub(crate) partitions: usize,
+}
+
+impl GuardTable {
+    fn is_leakproof(&self, filter: &Expr) -> bool {
+        is_leakproof(filter, &self.lowered.schema, &|name| self.lowered.clear.contains(name))
+    }
+
+    /// The inner plan: the lowered guard, narrowed by what the query asks of it.
+    fn narrow(
+        &self,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<LogicalPlan> {
+        let mut plan = LogicalPlanBuilder::from(self.lowered.plan.clone());
+        // Checked again here: the planner's promise is not a fence.
+        for filter in filters.iter().filter(|filter| self.is_leakproof(filter)) {
+            plan = plan.filter(filter.clone())?;
+        }
+        if let Some(projection) = projection {
+            let fields = self.lowered.schema.fields();
+            let columns = projection
+                .iter()
+                .filter_map(|index| fields.get(*index))
+                .map(|field| Expr::Column(Column::from_name(field.name())));
+            plan = plan.project(columns)?;
+        }
+        if limit.is_some() {
+            plan = plan.limit(0, limit)?;
+        }
+        plan.build()
+    }
+}
+
+#[async_trait]
+impl TableProvider for GuardTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.lowered.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| {
+                if self.is_leakproof(filter) {
+                    TableProviderFilterPushDown::Inexact
+                } else {
+                    TableProviderFilterPushDown::Unsupported
+                }
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.narrow(projection, filters, limit)?;
+        let inner = self.vault.create_physical_plan(&plan).await.map_err(|e| inside_guard(&e))?;
+        let schema = match projection {
+            Some(projection) => Arc::new(self.lowered.schema.project(projection)?),
+            None => Arc::clone(&self.lowered.schema),
+        };
+        Ok(Arc::new(GuardExec::new(self, inner, schema)))
+    }
+}

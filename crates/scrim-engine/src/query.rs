@@ -1,0 +1,334 @@
+//! The life of a query. A query is a value that changes type as it earns rights; only the last
+//! type can be run, and each step returns the value that the next one demands.
+//!
+//! ```text
+//! Authenticated<Principal> + SQL
+//!   → bind     → Query<Bound>       decisions made; tables are stubs that cannot be scanned
+//!   → permit   → Query<Permitted>   the ledger holds the decisions, durably
+//!   → govern   → Query<Governed>    stubs are guards; both verifiers passed
+//!   → execute  → Results            compacted batches; closes the record exactly once
+//! ```
+//!
+//! There is no function from `Query<Bound>` to data.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::sql::parser::Statement as ParsedStatement;
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use scrim_ledger::{Opening, Permit};
+use scrim_model::{Code, Limits, QueryId, Refusal, TableName};
+use scrim_policy::Decision;
+
+use crate::activity::Place;
+use crate::ask::{Ask, Params};
+use crate::engine::Shared;
+use crate::errors::{Stage, refusal};
+use crate::gate::{Admitted, admit};
+use crate::guard::GuardTable;
+use crate::names::Names;
+use crate::results::Results;
+use crate::stub::StubTable;
+use crate::verify;
+use crate::world::World;
+
+/// A query in one state of its life.
+#[derive(Debug)]
+pub struct Query<S> {
+    pub(crate) common: Common,
+    state: S,
+}
+
+/// What a query has in every state.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) id: QueryId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) world: Arc<World>,
+    pub(crate) ask: Ask,
+    pub(crate) sql: String,
+    pub(crate) explain: bool,
+    pub(crate) schema: SchemaRef,
+    pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
+}
+
+/// Names are resolved against what the decisions show; nothing can be read.
+#[derive(Debug)]
+pub struct Bound {
+    plan: LogicalPlan,
+}
+
+/// The ledger holds the decisions.
+#[derive(Debug)]
+pub struct Permitted {
+    plan: LogicalPlan,
+    permit: Permit,
+    place: Place,
+}
+
+/// Every table is a guard of this query, checked twice.
+#[derive(Debug)]
+pub struct Governed {
+    logical: LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    permit: Permit,
+    place: Place,
+}
+
+impl<S> Query<S> {
+    /// The query's id, which the ledger and the log know it by.
+    pub fn id(&self) -> QueryId {
+        self.common.id
+    }
+
+    /// The result's schema; every field is nullable.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.common.schema)
+    }
+
+    /// The decisions that the query rests on, by table.
+    pub fn decisions(&self) -> impl Iterator<Item = &Arc<Decision>> {
+        self.common.decisions.values()
+    }
+}
+
+impl Query<Bound> {
+    pub(crate) fn bind(
+        shared: Arc<Shared>,
+        world: Arc<World>,
+        ask: Ask,
+        sql: String,
+        params: Option<Params>,
+        id: QueryId,
+    ) -> Result<Self, Refusal> {
+        let admitted = admit(&sql, &shared.config.limits)?;
+        let Admitted { statement, explain } = admitted;
+        let options = shared.sessions.principal.config_options();
+        let names = Names::new(&world, &ask, &shared.functions, options);
+        let parser = ParserOptions {
+            map_string_types_to_utf8view: false,
+            ..ParserOptions::default()
+        };
+        let plan = SqlToRel::new_with_options(&names, parser)
+            .statement_to_plan(ParsedStatement::Statement(statement))
+            .and_then(|plan| with_params(plan, params))
+            .map_err(|e| refusal(&e, Stage::Planning))?;
+        let decisions = names.into_decisions();
+        verify::admissible(&plan, &shared.functions, shared.config.limits.plan_nodes_max)?;
+        let schema = if explain { explain_schema() } else { nullable(plan.schema().as_arrow()) };
+        Ok(Self {
+            common: Common { id, shared, world, ask, sql, explain, schema, decisions },
+            state: Bound { plan },
+        })
+    }
+
+    /// The parameters that are still open, `$1` first, with the types that the statement implies.
+    ///
+    /// # Errors
+    /// When one parameter is used as two types.
+    pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>, Refusal> {
+        let types = self.state.plan.get_parameter_types().map_err(|e| refusal(&e, Stage::Planning))?;
+        let mut parameters: Vec<_> = types.into_iter().collect();
+        parameters.sort_by_key(|(name, _)| {
+            (name.trim_start_matches('$').parse::<u64>().unwrap_or(u64::MAX), name.clone())
+        });
+        Ok(parameters)
+    }
+
+    /// Opens the query's record in the ledger: durable before this returns.
+    ///
+    /// # Errors
+    /// When a limit of the principal is reached, a parameter is missing, or the ledger cannot be
+    /// written; without a record there is no permit.
+    pub async fn permit(self) -> Result<Query<Permitted>, Refusal> {
+        let open = self.parameters()?;
+        if let Some((name, _)) = open.first() {
+            return Err(Refusal::new(Code::ParameterInvalid, format!("parameter {name} has no value")));
+        }
+        let Self { common, state } = self;
+        let principal = common.ask.principal.get();
+        let place = common.shared.activity.enter(
+            &principal.id,
+            common.limits(),
+            common.shared.config.limits.concurrent_per_principal,
+            common.shared.clock.now(),
+        )?;
+        let opening = Opening {
+            query: common.id,
+            principal: principal.id.clone(),
+            org: principal.org.clone(),
+            session: common.ask.session.map(|id| id.to_string()),
+            address: common.ask.context.ip,
+            client: common.ask.context.client.clone(),
+            purpose: common.ask.settings.purpose.clone(),
+            sql: common.sql.clone(),
+            policy_version: common.world.policy.version().to_owned(),
+            decisions: common.decisions.values().map(|d| d.as_ref().clone()).collect(),
+        };
+        let permit = common.shared.ledger.open_query(opening).await.map_err(|e| {
+            Refusal::new(Code::LedgerUnavailable, "the ledger cannot be written, so nothing is served; tell the operator")
+                .with_detail(e)
+        })?;
+        Ok(Query { common, state: Permitted { plan: state.plan, permit, place } })
+    }
+}
+
+impl Query<Permitted> {
+    /// Puts a guard in the place of every stub, plans, and verifies both plans.
+    ///
+    /// # Errors
+    /// A refusal; the record is closed as failed.
+    pub async fn govern(self) -> Result<Query<Governed>, Refusal> {
+        let Self { common, state: Permitted { plan, permit, place } } = self;
+        match common.plan(plan, &permit).await {
+            Ok((logical, physical)) => {
+                Ok(Query { common, state: Governed { logical, physical, permit, place } })
+            }
+            Err(refusal) => {
+                permit.failed(refusal.code(), 0, 0);
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl Query<Governed> {
+    /// Starts the query; the results own its record and close it.
+    ///
+    /// # Errors
+    /// A refusal; the record is closed as failed.
+    pub fn execute(self) -> Result<Results, Refusal> {
+        let Self { common, state: Governed { logical, physical, permit, place } } = self;
+        // The last check is right before the run, of the very plan that runs.
+        if let Err(refusal) = verify::physical(&physical, &permit) {
+            permit.failed(refusal.code(), 0, 0);
+            return Err(refusal);
+        }
+        if common.explain {
+            let text = vec![
+                ("logical_plan", logical.display_indent().to_string()),
+                ("physical_plan", displayable(physical.as_ref()).indent(false).to_string()),
+            ];
+            return Results::explain(common, permit, place, &text);
+        }
+        Results::run(common, physical, permit, place)
+    }
+}
+
+impl Common {
+    /// The strictest limits of the tables in the query.
+    pub(crate) fn limits(&self) -> Limits {
+        self.decisions.values().fold(Limits::default(), |limits, d| limits.strictest(d.limits))
+    }
+
+    async fn plan(
+        &self,
+        plan: LogicalPlan,
+        permit: &Permit,
+    ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), Refusal> {
+        let session = &self.shared.sessions.principal;
+        let guards = self.guards().await?;
+        let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
+        let governed = govern(plan, &guards).map_err(failed)?;
+        verify::logical(&governed, permit)?;
+        let optimised = session.optimize(&governed).map_err(failed)?;
+        verify::logical(&optimised, permit)?;
+        let physical = session
+            .query_planner()
+            .create_physical_plan(&optimised, session.as_ref())
+            .await
+            .map_err(failed)?;
+        verify::physical(&physical, permit)?;
+        Ok((optimised, physical))
+    }
+
+    async fn guards(&self) -> Result<BTreeMap<String, Arc<GuardTable>>, Refusal> {
+        let mut guards = BTreeMap::new();
+        for (name, decision) in &self.decisions {
+            let lowered = self.shared.lowered(&self.world, decision).await.map_err(|e| {
+                Refusal::new(Code::SourceUnavailable, "a table of the query could not be read; try again later")
+                    .with_detail(e)
+            })?;
+            let guard = GuardTable {
+                query: self.id,
+                name: name.clone(),
+                lowered,
+                vault: Arc::clone(&self.shared.sessions.vault),
+                partitions: self.shared.config.partitions,
+            };
+            guards.insert(decision.hash.clone(), Arc::new(guard));
+        }
+        Ok(guards)
+    }
+}
+
+/// Swaps each stub for the guard of its decision, in subqueries too.
+fn govern(
+    plan: LogicalPlan,
+    guards: &BTreeMap<String, Arc<GuardTable>>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let swapped = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let provider = source_as_provider(&scan.source)?;
+        let any: &dyn std::any::Any = provider.as_ref();
+        let Some(stub) = any.downcast_ref::<StubTable>() else { return Ok(Transformed::no(node)) };
+        let Some(guard) = guards.get(&stub.decision.hash) else {
+            return Err(DataFusionError::Internal("a stub without a guard".to_owned()));
+        };
+        Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
+            source: provider_as_source(Arc::clone(guard) as _),
+            ..scan.clone()
+        })))
+    })?;
+    Ok(swapped.data)
+}
+
+/// Binds parameters, each cast to the type that the statement implies for it.
+fn with_params(plan: LogicalPlan, params: Option<Params>) -> Result<LogicalPlan, DataFusionError> {
+    let Some(params) = params else { return Ok(plan) };
+    let types = plan.get_parameter_types()?;
+    let mut values: Vec<ScalarAndMetadata> = Vec::with_capacity(params.len());
+    for (index, value) in params.into_iter().enumerate() {
+        let name = format!("${}", index + 1);
+        let cast = match types.get(&name).cloned().flatten() {
+            Some(data_type) => cast_param(&name, &value, &data_type)?,
+            None => value,
+        };
+        values.push(cast.into());
+    }
+    plan.replace_params_with_values(&ParamValues::List(values))
+}
+
+fn cast_param(name: &str, value: &ScalarValue, to: &DataType) -> Result<ScalarValue, DataFusionError> {
+    value.cast_to(to).map_err(|_| {
+        crate::names::carry(Refusal::new(
+            Code::ParameterInvalid,
+            format!("the value of parameter {name} cannot be converted to {to}"),
+        ))
+    })
+}
+
+/// Nullability would differ between plan and stream, and tell of the source: everything is nullable.
+pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+pub(crate) fn explain_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("plan_type", DataType::Utf8, true),
+        Field::new("plan", DataType::Utf8, true),
+    ]))
+}
