@@ -1,0 +1,91 @@
+"""The figures as a table for people and as JSON for comparisons."""
+
+import json
+import os
+import platform
+
+
+class Report:
+    """Lines of figures, each with its goal where there is one."""
+
+    def __init__(self, scale, rounds):
+        self.machine = {
+            "cores": len(os.sched_getaffinity(0)), "kernel": platform.release(),
+            "scale_factor": scale, "rounds": rounds,
+        }
+        self.lines = []
+        self.notes = []
+
+    @property
+    def good(self):
+        """Whether every goal was met."""
+        return all(line["met"] is not False for line in self.lines)
+
+    def note(self, text):
+        """Something that the reader of the figures must know."""
+        self.notes.append(text)
+
+    def _add(self, group, name, text, met, **figures):
+        print(f"{group}: {name}: {text}", flush=True)
+        self.lines.append({"group": group, "name": name, "text": text, "met": met, **figures})
+
+    def ratio(self, group, name, ours, other, against, at_most=None, grace=0.0):
+        """One cost divided by another, as CPU and as wall time."""
+        cpu, wall = ours.cpu / other.cpu, ours.wall / other.wall
+        text = (
+            f"cpu {ours.cpu:.3f} s ÷ {other.cpu:.3f} s = {cpu:.3f}, "
+            f"wall {ours.wall:.3f} s ÷ {other.wall:.3f} s = {wall:.3f} ({against})"
+        )
+        met = None
+        if at_most is not None:
+            text += f"; goal ≤ {at_most}" + (f" + {grace * 1e3:.0f} ms" if grace else "")
+            met = all(a <= b * at_most + grace for a, b in ((ours.cpu, other.cpu), (ours.wall, other.wall)))
+        self._add(group, name, text, met, ours=ours._asdict(), other=other._asdict(), cpu=cpu, wall=wall)
+
+    def stream(self, name, cost, at_most, first):
+        """A large result: CPU of both sides, and when its first batch came."""
+        text = (
+            f"cpu {cost.cpu:.2f} s (goal ≤ {at_most:.2f}), wall {cost.wall:.2f} s, "
+            f"first batch after {cost.first * 1e3:.0f} ms"
+        )
+        met = cost.cpu <= at_most
+        if first is not None:
+            text += f" (goal ≤ {first * 1e3:.0f})"
+            met = met and cost.first <= first
+        self._add("stream", name, text, met, **cost._asdict())
+
+    def look_up(self, kind, clients, measured, goal):
+        """Look-ups by key: latency at one client, rate at eight."""
+        text = ", ".join(f"{name} {value:.2f}" for name, value in measured.items())
+        met = None
+        if goal:
+            both = measured["server_cpu_ms"] + measured["client_cpu_ms"]
+            fast = measured["p50_ms"] <= 2.5 if clients == 1 else measured["queries_per_second"] >= 800
+            met = fast and both <= 2.0
+            wanted = "p50 ≤ 2.5 ms" if clients == 1 else "≥ 800 queries/s"
+            text += f"; goal {wanted}, ≤ 2 cpu-ms of both sides (here {both:.2f})"
+        self._add("look-up", f"{clients} clients, {kind}", text, met, **measured)
+
+    def memory(self, streams, slow, idle, peak, at_most):
+        """The server's peak above idle."""
+        mib = 1024 * 1024
+        text = (
+            f"peak {peak / mib:.0f} MiB, idle {idle / mib:.0f} MiB, "
+            f"above idle {(peak - idle) / mib:.0f} MiB; goal ≤ {at_most / mib:.0f} MiB"
+        )
+        name = f"{streams} streams of lineitem" + (", read slowly" if slow else "")
+        self._add("memory", name, text, peak - idle <= at_most, idle=idle, peak=peak)
+
+    def print(self):
+        """The table."""
+        print(f"\n{self.machine}\n")
+        words = {True: "met", False: "MISSED", None: ""}
+        for line in self.lines:
+            print(f"| {line['group']:<9} | {line['name']:<40} | {line['text']} | {words[line['met']]} |")
+        for note in self.notes:
+            print(f"note: {note}")
+
+    def json(self):
+        """Every figure."""
+        figures = {"machine": self.machine, "lines": self.lines, "notes": self.notes}
+        return json.dumps(figures, indent=1, ensure_ascii=False) + "\n"

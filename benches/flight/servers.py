@@ -1,0 +1,155 @@
+"""Server processes over the TPC-H world, and what they cost."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "tpch"
+PASSWORD = "tpch"
+
+
+def cpu_seconds(pid):
+    """CPU seconds of a process, all threads that ever were, in nanoseconds' resolution.
+
+    Linux gives every process a clock; its id is made from the process id (clock_getcpuclockid).
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class World:
+    """A copy of `examples/tpch` that a server can run on: with keys, passwords and its rows."""
+
+    def __init__(self, folder, scrim, environment):
+        self.folder = pathlib.Path(folder)
+        self.scrim = scrim
+        rows = EXAMPLE / "data" / environment
+        if not rows.is_dir():
+            scale = environment.removeprefix("sf")
+            raise SystemExit(f"{rows} is missing; make it with: cargo x tpch {scale}")
+        skip = shutil.ignore_patterns("data", "ledger", "keys.json")
+        shutil.copytree(EXAMPLE, self.folder, dirs_exist_ok=True, ignore=skip)
+        (self.folder / "data").symlink_to(EXAMPLE / "data")
+        self._run("keys", "new", "--file", self.folder / "keys.json")
+        hashed = self._run("accounts", "hash", "--password-stdin", input=PASSWORD).strip()
+        accounts = self.folder / "accounts.yaml"
+        accounts.write_text(accounts.read_text().replace("HASH", hashed))
+        self.environment = environment
+
+    def configure(self, name, ledger, tls=False):
+        """Writes a configuration and returns its path."""
+        text = (self.folder / "scrim.yaml").read_text()
+        text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", text)
+        text = re.sub(r"(?m)^environment: \S+", f"environment: {self.environment}", text)
+        text = re.sub(r"(?m)^ledger: .*$", f"ledger: {{path: {ledger}}}", text)
+        if tls:
+            self._certificate()
+            text += "tls: {cert: server.pem, key: server.key}\n"
+        path = self.folder / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    def certificate(self):
+        """The server's certificate, which the clients trust."""
+        return (self.folder / "server.pem").read_text()
+
+    def _certificate(self):
+        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "7"]
+        files = ["-keyout", "server.key", "-out", "server.pem"]
+        subprocess.run(
+            ["openssl", "req", "-x509", *kind, *subject, *files],
+            cwd=self.folder, check=True, capture_output=True,
+        )
+
+    def _run(self, *arguments, **options):
+        done = subprocess.run(
+            [self.scrim, *map(str, arguments)],
+            cwd=self.folder, text=True, capture_output=True, **options,
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"scrim {' '.join(map(str, arguments))} failed: {done.stderr}")
+        return done.stdout
+
+
+class Server:
+    """One `scrim serve`."""
+
+    def __init__(self, world, config, tls=False):
+        with open(world.folder / "server.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [world.scrim, "serve", "--config", str(config)],
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )
+        address = re.search(r"127\.0\.0\.1:(\d+)", self.process.stdout.readline())
+        if address is None:
+            raise SystemExit(f"the server did not start; see {world.folder / 'server.log'}")
+        scheme, host = ("grpc+tls", "localhost") if tls else ("grpc", "127.0.0.1")
+        self.url = f"{scheme}://{host}:{address.group(1)}"
+        self.certificate = world.certificate() if tls else None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=30)
+        finally:
+            self.process.kill()
+
+    @property
+    def cpu(self):
+        """CPU seconds so far."""
+        return cpu_seconds(self.process.pid)
+
+    def memory(self):
+        """Resident and peak resident bytes."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        kib = lambda name: int(re.search(rf"{name}:\s+(\d+)", status).group(1)) * 1024
+        return kib("VmRSS"), kib("VmHWM")
+
+    def forget_peak(self):
+        """Lets the peak begin anew at what is resident now."""
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+
+class Engine:
+    """Plain DataFusion in a process of its own, which runs one statement a line."""
+
+    def __init__(self, program, rows, lookups):
+        self.process = subprocess.Popen(
+            [program, str(rows), str(lookups)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+
+    @property
+    def cpu(self):
+        """CPU seconds so far."""
+        return cpu_seconds(self.process.pid)
+
+    def run(self, sql):
+        """Runs a statement and returns its number of rows."""
+        self.process.stdin.write(" ".join(sql.split()) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if not answer.isdigit():
+            raise SystemExit(f"the engine refused {sql!r}: {answer}")
+        return int(answer)
+
+
+def nproc():
+    """Cores that we may use."""
+    return len(os.sched_getaffinity(0))
