@@ -52,7 +52,11 @@ impl Activity {
         let all = self.lock();
         let recent = all.get(principal);
         let sum = |counts: &VecDeque<(i64, u64)>, since: i64| {
-            counts.iter().filter(|(at, _)| *at > since).map(|(_, n)| *n as i64).sum::<i64>()
+            counts
+                .iter()
+                .filter(|(at, _)| *at > since)
+                .map(|(_, n)| *n as i64)
+                .sum::<i64>()
         };
         let queries = recent.map_or(0, |r| sum(&r.queries, now / 60 - 60));
         let rows = recent.map_or(0, |r| sum(&r.rows, now / 3600 - 24));
@@ -76,23 +80,37 @@ impl Activity {
         make_room(&mut all);
         let recent = all.entry(principal.to_owned()).or_default();
         recent.seen = now.timestamp();
-        let allowed = limits.concurrent_queries.map_or(concurrent_max, |n| concurrent_max.min(n as usize));
+        let allowed = limits
+            .concurrent_queries
+            .map_or(concurrent_max, |n| concurrent_max.min(n as usize));
         if recent.running >= allowed {
             return Err(Refusal::new(
                 Code::ConcurrencyLimit,
                 format!("you are running {allowed} queries already; wait for one to end"),
             ));
         }
-        let this_minute = recent.queries.back().filter(|(at, _)| *at == minute).map_or(0, |(_, n)| *n);
-        if limits.queries_per_minute.is_some_and(|max| this_minute >= max) {
+        let this_minute = recent
+            .queries
+            .back()
+            .filter(|(at, _)| *at == minute)
+            .map_or(0, |(_, n)| *n);
+        if limits
+            .queries_per_minute
+            .is_some_and(|max| this_minute >= max)
+        {
             return Err(Refusal::new(
                 Code::RateLimit,
-                format!("you have started {this_minute} queries in this minute; try again in the next one"),
+                format!(
+                    "you have started {this_minute} queries in this minute; try again in the next one"
+                ),
             ));
         }
         add(&mut recent.queries, minute, 1, 60);
         recent.running += 1;
-        Ok(Place { activity: Arc::clone(self), principal: principal.to_owned() })
+        Ok(Place {
+            activity: Arc::clone(self),
+            principal: principal.to_owned(),
+        })
     }
 
     /// Counts rows that were sent.
@@ -117,7 +135,10 @@ fn make_room(all: &mut BTreeMap<String, Recent>) {
     if all.len() < PRINCIPALS_MAX {
         return;
     }
-    let idle = all.iter().filter(|(_, r)| r.running == 0).min_by_key(|(_, r)| r.seen);
+    let idle = all
+        .iter()
+        .filter(|(_, r)| r.running == 0)
+        .min_by_key(|(_, r)| r.seen);
     if let Some(name) = idle.map(|(name, _)| name.clone()) {
         all.remove(&name);
     }
@@ -134,19 +155,31 @@ mod tests {
     #[test]
     fn inv_14_places_are_limited_and_given_back() {
         let activity = Arc::new(Activity::default());
-        let limits = Limits { queries_per_minute: Some(3), ..Limits::default() };
+        let limits = Limits {
+            queries_per_minute: Some(3),
+            ..Limits::default()
+        };
         let first = activity.enter("a", limits, 2, at(0)).unwrap();
         let second = activity.enter("a", limits, 2, at(1)).unwrap();
-        assert_eq!(activity.enter("a", limits, 2, at(2)).unwrap_err().code(), Code::ConcurrencyLimit);
+        assert_eq!(
+            activity.enter("a", limits, 2, at(2)).unwrap_err().code(),
+            Code::ConcurrencyLimit
+        );
         drop(first);
         let third = activity.enter("a", limits, 2, at(3)).unwrap();
         drop((second, third));
-        assert_eq!(activity.enter("a", limits, 2, at(4)).unwrap_err().code(), Code::RateLimit);
+        assert_eq!(
+            activity.enter("a", limits, 2, at(4)).unwrap_err().code(),
+            Code::RateLimit
+        );
         assert!(activity.enter("a", limits, 2, at(64)).is_ok());
         assert!(activity.enter("b", limits, 2, at(4)).is_ok());
         activity.sent("a", 10, at(65));
         let mut context = Context::at(at(66));
         activity.inform("a", &mut context);
-        assert_eq!((context.queries_last_hour, context.rows_last_day), (Some(4), Some(10)));
+        assert_eq!(
+            (context.queries_last_hour, context.rows_last_day),
+            (Some(4), Some(10))
+        );
     }
 }

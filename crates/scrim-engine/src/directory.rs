@@ -24,7 +24,10 @@ pub(crate) struct DirectoryTable {
 }
 
 /// The directory's table of that name; `visible` is asked only if there is one.
-pub(crate) fn table(name: &str, visible: impl FnOnce() -> Vec<VisibleTable>) -> Option<DirectoryTable> {
+pub(crate) fn table(
+    name: &str,
+    visible: impl FnOnce() -> Vec<VisibleTable>,
+) -> Option<DirectoryTable> {
     let batch = match name {
         "schemata" => schemata(&visible()),
         "tables" => tables(&visible()),
@@ -36,7 +39,10 @@ pub(crate) fn table(name: &str, visible: impl FnOnce() -> Vec<VisibleTable>) -> 
 }
 
 fn text(name: &str, values: Vec<Option<String>>) -> (Field, ArrayRef) {
-    (Field::new(name, DataType::Utf8, true), Arc::new(StringArray::from(values)))
+    (
+        Field::new(name, DataType::Utf8, true),
+        Arc::new(StringArray::from(values)),
+    )
 }
 
 fn batch(columns: Vec<(Field, ArrayRef)>) -> Result<RecordBatch> {
@@ -64,8 +70,17 @@ fn tables(visible: &[VisibleTable]) -> Result<RecordBatch> {
     let rows = visible.len();
     batch(vec![
         repeated("table_catalog", CATALOG, rows),
-        text("table_schema", visible.iter().map(|t| Some(t.name.schema.clone())).collect()),
-        text("table_name", visible.iter().map(|t| Some(t.name.table.clone())).collect()),
+        text(
+            "table_schema",
+            visible
+                .iter()
+                .map(|t| Some(t.name.schema.clone()))
+                .collect(),
+        ),
+        text(
+            "table_name",
+            visible.iter().map(|t| Some(t.name.table.clone())).collect(),
+        ),
         repeated("table_type", "BASE TABLE", rows),
     ])
 }
@@ -73,40 +88,79 @@ fn tables(visible: &[VisibleTable]) -> Result<RecordBatch> {
 fn columns(visible: &[VisibleTable]) -> Result<RecordBatch> {
     let all: Vec<(&VisibleTable, usize, &Arc<Field>)> = visible
         .iter()
-        .flat_map(|t| t.schema.fields().iter().enumerate().map(move |(i, f)| (t, i, f)))
+        .flat_map(|t| {
+            t.schema
+                .fields()
+                .iter()
+                .enumerate()
+                .map(move |(i, f)| (t, i, f))
+        })
         .collect();
     let positions: Vec<u64> = all.iter().map(|(_, i, _)| *i as u64 + 1).collect();
     let nothing: Vec<Option<u64>> = vec![None; all.len()];
     let number = |name: &str, values: Vec<Option<u64>>| -> (Field, ArrayRef) {
-        (Field::new(name, DataType::UInt64, true), Arc::new(UInt64Array::from(values)))
+        (
+            Field::new(name, DataType::UInt64, true),
+            Arc::new(UInt64Array::from(values)),
+        )
     };
     let scale = all.iter().map(|(_, _, f)| match f.data_type() {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => Some(i32::from(*scale)),
         _ => None,
     });
     let precision = all.iter().map(|(_, _, f)| match f.data_type() {
-        DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) => Some(u64::from(*precision)),
+        DataType::Decimal128(precision, _) | DataType::Decimal256(precision, _) => {
+            Some(u64::from(*precision))
+        }
         _ => None,
     });
     batch(vec![
         repeated("table_catalog", CATALOG, all.len()),
-        text("table_schema", all.iter().map(|(t, ..)| Some(t.name.schema.clone())).collect()),
-        text("table_name", all.iter().map(|(t, ..)| Some(t.name.table.clone())).collect()),
-        text("column_name", all.iter().map(|(_, _, f)| Some(f.name().clone())).collect()),
-        (Field::new("ordinal_position", DataType::UInt64, true), Arc::new(UInt64Array::from(positions))),
+        text(
+            "table_schema",
+            all.iter()
+                .map(|(t, ..)| Some(t.name.schema.clone()))
+                .collect(),
+        ),
+        text(
+            "table_name",
+            all.iter()
+                .map(|(t, ..)| Some(t.name.table.clone()))
+                .collect(),
+        ),
+        text(
+            "column_name",
+            all.iter().map(|(_, _, f)| Some(f.name().clone())).collect(),
+        ),
+        (
+            Field::new("ordinal_position", DataType::UInt64, true),
+            Arc::new(UInt64Array::from(positions)),
+        ),
         text("column_default", vec![None; all.len()]),
         repeated("is_nullable", "YES", all.len()),
-        text("data_type", all.iter().map(|(_, _, f)| Some(f.data_type().to_string())).collect()),
+        text(
+            "data_type",
+            all.iter()
+                .map(|(_, _, f)| Some(f.data_type().to_string()))
+                .collect(),
+        ),
         number("character_maximum_length", nothing.clone()),
         number("character_octet_length", nothing),
         number("numeric_precision", precision.collect()),
-        (Field::new("numeric_scale", DataType::Int32, true), Arc::new(Int32Array::from(scale.collect::<Vec<_>>()))),
+        (
+            Field::new("numeric_scale", DataType::Int32, true),
+            Arc::new(Int32Array::from(scale.collect::<Vec<_>>())),
+        ),
         text("interval_type", vec![None; all.len()]),
     ])
 }
 
 fn views() -> Result<RecordBatch> {
-    batch(["table_catalog", "table_schema", "table_name", "definition"].map(|name| text(name, Vec::new())).into())
+    batch(
+        ["table_catalog", "table_schema", "table_name", "definition"]
+            .map(|name| text(name, Vec::new()))
+            .into(),
+    )
 }
 
 #[async_trait]
@@ -127,7 +181,11 @@ impl TableProvider for DirectoryTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = [vec![self.batch.clone()]];
-        let plan = MemorySourceConfig::try_new_exec(&partitions, self.batch.schema(), projection.cloned())?;
+        let plan = MemorySourceConfig::try_new_exec(
+            &partitions,
+            self.batch.schema(),
+            projection.cloned(),
+        )?;
         Ok(plan)
     }
 }

@@ -71,7 +71,9 @@ struct LoweredCache {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +91,11 @@ impl Engine {
     ///
     /// # Errors
     /// When threads or the spill folder cannot be had.
-    pub fn new(config: EngineConfig, ledger: Ledger, clock: Arc<dyn Clock>) -> Result<Self, EngineError> {
+    pub fn new(
+        config: EngineConfig,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.partitions.max(2))
             .thread_name("scrim-query")
@@ -112,21 +118,31 @@ impl Engine {
             lowered: Mutex::default(),
             config,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// The functions that policies may be compiled with.
     pub fn functions(&self) -> FunctionSet {
         let vault = &self.shared.sessions.vault;
         FunctionSet {
-            scalars: vault.scalar_functions().iter().map(|(k, v)| (k.clone(), Arc::clone(v))).collect(),
+            scalars: vault
+                .scalar_functions()
+                .iter()
+                .map(|(k, v)| (k.clone(), Arc::clone(v)))
+                .collect(),
             planners: vault.expr_planners().to_vec(),
         }
     }
 
     /// Puts a world in force for the next decision; running queries keep theirs.
     pub fn load(&self, world: World) {
-        *self.shared.world.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+        *self
+            .shared
+            .world
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
     }
 
     /// The ledger that every query is recorded in.
@@ -147,7 +163,12 @@ impl Engine {
     ///
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
-    pub async fn bind(&self, ask: &Ask, sql: &str, params: Option<Params>) -> Result<Query<Bound>, Refusal> {
+    pub async fn bind(
+        &self,
+        ask: &Ask,
+        sql: &str,
+        params: Option<Params>,
+    ) -> Result<Query<Bound>, Refusal> {
         let id = QueryId::new();
         let shared = Arc::clone(&self.shared);
         let (asker, text) = (ask.clone(), sql.to_owned());
@@ -168,7 +189,12 @@ impl Engine {
     ///
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
-    pub async fn run(&self, ask: &Ask, sql: &str, params: Option<Params>) -> Result<Results, Refusal> {
+    pub async fn run(
+        &self,
+        ask: &Ask,
+        sql: &str,
+        params: Option<Params>,
+    ) -> Result<Results, Refusal> {
         let bound = self.bind(ask, sql, params).await?;
         self.start(bound).await
     }
@@ -178,13 +204,19 @@ impl Engine {
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
     pub async fn start(&self, bound: Query<Bound>) -> Result<Results, Refusal> {
-        let (ask, id, sql) = (bound.common.ask.clone(), bound.id(), bound.common.sql.clone());
+        let (ask, id, sql) = (
+            bound.common.ask.clone(),
+            bound.id(),
+            bound.common.sql.clone(),
+        );
         let permitted = match bound.permit().await {
             Ok(permitted) => permitted,
             Err(refusal) => return Err(self.refuse(&ask, id, &sql, refusal).await),
         };
         let governed = self.plan(permitted.govern()).await;
-        governed.and_then(Query::execute).inspect_err(|refusal| log(id, refusal))
+        governed
+            .and_then(Query::execute)
+            .inspect_err(|refusal| log(id, refusal))
     }
 
     /// The decisions on the tables that a statement names, for the owner's `explain`; reads nothing
@@ -212,16 +244,20 @@ impl Engine {
     ) -> Result<T, Refusal> {
         let limit = self.shared.config.limits.planning_time;
         let too_long = || {
-            Refusal::new(Code::TimeLimit, "the statement takes too long to plan; simplify it")
+            Refusal::new(
+                Code::TimeLimit,
+                "the statement takes too long to plan; simplify it",
+            )
         };
         let place = tokio::time::timeout(limit, self.shared.planners.acquire())
             .await
             .map_err(|_| too_long())?
             .map_err(Refusal::internal)?;
         let handle = self.shared.handle.clone();
-        let work = self.shared.handle.spawn_blocking(move || {
-            handle.block_on(AssertUnwindSafe(step).catch_unwind())
-        });
+        let work = self
+            .shared
+            .handle
+            .spawn_blocking(move || handle.block_on(AssertUnwindSafe(step).catch_unwind()));
         let done = tokio::time::timeout(limit, work).await;
         drop(place);
         match done {
@@ -241,7 +277,10 @@ impl Engine {
             org: principal.org.clone(),
             session: ask.session.map(|id| id.to_string()),
             address: ask.context.ip,
-            sql: sql.chars().take(self.shared.config.limits.sql_bytes_max).collect(),
+            sql: sql
+                .chars()
+                .take(self.shared.config.limits.sql_bytes_max)
+                .collect(),
             tables: Vec::new(),
             code: refusal.code(),
             reason: refusal.message().to_owned(),
@@ -268,13 +307,16 @@ impl Shared {
 
     fn world(&self) -> Result<Arc<World>, Refusal> {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
-        world.clone().ok_or_else(|| Refusal::internal("no world is loaded"))
+        world
+            .clone()
+            .ok_or_else(|| Refusal::internal("no world is loaded"))
     }
 
     /// The ask with what the engine knows about recent activity.
     fn informed(&self, ask: &Ask) -> Ask {
         let mut ask = ask.clone();
-        self.activity.inform(&ask.principal.get().id, &mut ask.context);
+        self.activity
+            .inform(&ask.principal.get().id, &mut ask.context);
         ask
     }
 
@@ -290,19 +332,32 @@ impl Shared {
         let lowered = Arc::new(lower(world, decision, &self.sessions.vault).await?);
         let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
         // A world that was replaced meanwhile must not leave its guards to the next one.
-        if cache.world.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, world)) {
+        if cache
+            .world
+            .as_ref()
+            .is_some_and(|cached| Arc::ptr_eq(cached, world))
+        {
             if cache.guards.len() >= LOWERED_MAX {
                 cache.guards.clear();
             }
-            cache.guards.insert(decision.hash.clone(), Arc::clone(&lowered));
+            cache
+                .guards
+                .insert(decision.hash.clone(), Arc::clone(&lowered));
         }
         Ok(lowered)
     }
 
     fn cached(&self, world: &Arc<World>, hash: &str) -> Option<Arc<Lowered>> {
         let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
-        if !cache.world.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, world)) {
-            *cache = LoweredCache { world: Some(Arc::clone(world)), guards: BTreeMap::new() };
+        if !cache
+            .world
+            .as_ref()
+            .is_some_and(|cached| Arc::ptr_eq(cached, world))
+        {
+            *cache = LoweredCache {
+                world: Some(Arc::clone(world)),
+                guards: BTreeMap::new(),
+            };
         }
         cache.guards.get(hash).cloned()
     }

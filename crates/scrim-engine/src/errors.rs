@@ -46,11 +46,13 @@ pub(crate) fn refusal(error: &DataFusionError, stage: Stage) -> Refusal {
 fn told(error: &DataFusionError, stage: Stage) -> Refusal {
     match error {
         DataFusionError::External(inner) => external(inner.as_ref()),
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => told(inner, stage),
-        DataFusionError::Shared(inner) => told(inner, stage),
-        DataFusionError::Collection(all) => {
-            all.first().map_or_else(|| Refusal::internal("no error"), |first| told(first, stage))
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            told(inner, stage)
         }
+        DataFusionError::Shared(inner) => told(inner, stage),
+        DataFusionError::Collection(all) => all
+            .first()
+            .map_or_else(|| Refusal::internal("no error"), |first| told(first, stage)),
         DataFusionError::ArrowError(inner, _) => arrow(inner),
         DataFusionError::ResourcesExhausted(_) => Refusal::new(
             Code::MemoryLimit,
@@ -87,8 +89,11 @@ fn external(inner: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal 
         return refusal.clone();
     }
     if let Some(inside) = inner.downcast_ref::<InsideGuard>() {
-        return Refusal::new(Code::SourceUnavailable, "a table of the query could not be read; try again later")
-            .with_detail(&inside.0);
+        return Refusal::new(
+            Code::SourceUnavailable,
+            "a table of the query could not be read; try again later",
+        )
+        .with_detail(&inside.0);
     }
     if let Some(error) = inner.downcast_ref::<DataFusionError>() {
         return told(error, Stage::Running);
@@ -114,9 +119,10 @@ fn arrow(error: &ArrowError) -> Refusal {
             Code::Overflow,
             "a number left the range of its type; cast to a wider type first",
         ),
-        ArrowError::MemoryError(_) => {
-            Refusal::new(Code::MemoryLimit, "the query needs more memory than it may use")
-        }
+        ArrowError::MemoryError(_) => Refusal::new(
+            Code::MemoryLimit,
+            "the query needs more memory than it may use",
+        ),
         _ => Refusal::new(
             Code::ExpressionFailed,
             "an expression of the query failed; check its functions and their arguments",
@@ -126,17 +132,24 @@ fn arrow(error: &ArrowError) -> Refusal {
 
 fn schema(error: &SchemaError) -> Refusal {
     match error {
-        SchemaError::FieldNotFound { field, .. } => {
-            Refusal::new(Code::NameNotFound, format!("column {} does not exist", clip(&field.flat_name())))
-        }
+        SchemaError::FieldNotFound { field, .. } => Refusal::new(
+            Code::NameNotFound,
+            format!("column {} does not exist", clip(&field.flat_name())),
+        ),
         SchemaError::AmbiguousReference { field } => Refusal::new(
             Code::PlanInvalid,
-            format!("column {} is ambiguous; qualify it with its table", clip(&field.name)),
+            format!(
+                "column {} is ambiguous; qualify it with its table",
+                clip(&field.name)
+            ),
         ),
         SchemaError::DuplicateQualifiedField { name, .. }
         | SchemaError::DuplicateUnqualifiedField { name } => Refusal::new(
             Code::PlanInvalid,
-            format!("column {} appears twice; give one of them another name", clip(name)),
+            format!(
+                "column {} appears twice; give one of them another name",
+                clip(name)
+            ),
         ),
     }
 }
@@ -154,7 +167,10 @@ fn first_sentence(text: &str) -> &str {
 }
 
 fn plan(text: &str) -> Refusal {
-    if let Some(name) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
+    if let Some(name) = text
+        .strip_prefix("Invalid function '")
+        .and_then(|rest| rest.split('\'').next())
+    {
         return crate::functions::refused(name);
     }
     let text = clip(first_sentence(text).trim_end_matches('.'));
@@ -183,7 +199,10 @@ mod tests {
             DataFusionError::Internal(canary.clone()),
             DataFusionError::Plan(canary.clone()),
             inside_guard(&DataFusionError::Execution(canary.clone())),
-            DataFusionError::Context(canary.clone(), Box::new(DataFusionError::Execution(canary.clone()))),
+            DataFusionError::Context(
+                canary.clone(),
+                Box::new(DataFusionError::Execution(canary.clone())),
+            ),
             DataFusionError::External(Box::new(std::io::Error::other(canary.clone()))),
         ] {
             let refusal = refusal(&error, Stage::Running);

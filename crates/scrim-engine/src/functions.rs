@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
@@ -90,7 +91,10 @@ impl Functions {
 fn pick<T>(all: &HashMap<String, Arc<T>>, listed: &str) -> HashMap<String, Arc<T>> {
     listed
         .split_whitespace()
-        .filter_map(|name| all.get(name).map(|function| (name.to_owned(), Arc::clone(function))))
+        .filter_map(|name| {
+            all.get(name)
+                .map(|function| (name.to_owned(), Arc::clone(function)))
+        })
         .collect()
 }
 
@@ -125,7 +129,7 @@ fn check_size(name: &str, args: &[Expr]) -> Result<(), Refusal> {
         return Ok(());
     };
     let literal = match args.get(*position) {
-        Some(Expr::Literal(value, _)) => value.cast_to(&datafusion::arrow::datatypes::DataType::Int64).ok(),
+        Some(Expr::Literal(value, _)) => value.cast_to(&DataType::Int64).ok(),
         _ => None,
     };
     match literal {
@@ -139,7 +143,10 @@ fn check_size(name: &str, args: &[Expr]) -> Result<(), Refusal> {
 
 /// The same words for a function that is not offered and for one that does not exist.
 pub(crate) fn refused(name: &str) -> Refusal {
-    Refusal::new(Code::FunctionRefused, format!("function {} does not exist", crate::gate::clip(name)))
+    Refusal::new(
+        Code::FunctionRefused,
+        format!("function {} does not exist", crate::gate::clip(name)),
+    )
 }
 
 #[cfg(test)]
@@ -150,12 +157,30 @@ mod tests {
     fn inv_13_no_listed_function_reads_files_settings_or_randomness() {
         let functions = Functions::listed();
         for name in [
-            "random", "uuid", "version", "input_file_name", "file_row_index", "arrow_metadata",
-            "repeat", "array_repeat", "generate_series", "range", "array_resize", "ip_in", "pseudonymize",
+            "random",
+            "uuid",
+            "version",
+            "input_file_name",
+            "file_row_index",
+            "arrow_metadata",
+            "repeat",
+            "array_repeat",
+            "generate_series",
+            "range",
+            "array_resize",
+            "ip_in",
+            "pseudonymize",
         ] {
             assert!(!functions.scalar.contains_key(name), "{name}");
         }
-        for name in ["lower", "substr", "date_trunc", "array_has", "coalesce", "round"] {
+        for name in [
+            "lower",
+            "substr",
+            "date_trunc",
+            "array_has",
+            "coalesce",
+            "round",
+        ] {
             assert!(functions.scalar.contains_key(name), "{name}");
         }
         assert!(functions.aggregate.contains_key("sum") && functions.window.contains_key("rank"));

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
-use datafusion::sql::sqlparser::ast::{Expr as AstExpr, Query as AstQuery, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr as AstExpr, Query as AstQuery, Statement, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
@@ -44,14 +46,20 @@ pub(crate) fn admit(sql: &str, limits: &EngineLimits) -> Result<Admitted, Refusa
 
 /// Makes a message short and free of line breaks.
 pub(crate) fn clip(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(400)
+        .collect();
     line.trim().to_owned()
 }
 
 fn too_large(how: &str, limit: usize, unit: &str) -> Refusal {
     Refusal::new(
         Code::SqlTooLarge,
-        format!("the statement is {how} than {limit} {unit}; split it or use a join instead of long lists"),
+        format!(
+            "the statement is {how} than {limit} {unit}; split it or use a join instead of long lists"
+        ),
     )
 }
 
@@ -144,12 +152,18 @@ fn number_placeholders(tokens: &mut [TokenWithSpan]) -> Result<(), Refusal> {
         }
     }
     if named && count > 0 {
-        return Err(Refusal::new(Code::ParameterInvalid, "use either ? or $1 for parameters, not both"));
+        return Err(Refusal::new(
+            Code::ParameterInvalid,
+            "use either ? or $1 for parameters, not both",
+        ));
     }
     Ok(())
 }
 
-fn parse(tokens: Vec<TokenWithSpan>, limits: &EngineLimits) -> Result<VecDeque<ParsedStatement>, Refusal> {
+fn parse(
+    tokens: Vec<TokenWithSpan>,
+    limits: &EngineLimits,
+) -> Result<VecDeque<ParsedStatement>, Refusal> {
     let syntax = |e: datafusion::error::DataFusionError| {
         let text = e.strip_backtrace();
         let text = text.trim_start_matches("SQL error: ").to_owned();
@@ -172,7 +186,11 @@ fn classify(statement: ParsedStatement) -> Result<Admitted, Refusal> {
             // The printed form carries every option, whatever fields the parser has for it.
             let text = explain.to_string().to_uppercase();
             let head = text.split_whitespace().take(2).collect::<Vec<_>>();
-            if matches!(head.as_slice(), ["EXPLAIN", "ANALYZE" | "VERBOSE" | "FORMAT"]) || text.starts_with("EXPLAIN (") {
+            if matches!(
+                head.as_slice(),
+                ["EXPLAIN", "ANALYZE" | "VERBOSE" | "FORMAT"]
+            ) || text.starts_with("EXPLAIN (")
+            {
                 return Err(Refusal::new(
                     Code::StatementRefused,
                     "only plain `EXPLAIN <query>` is served, without ANALYZE, VERBOSE or FORMAT",
@@ -197,7 +215,9 @@ fn plain(statement: Box<Statement>, explain: bool) -> Result<Admitted, Refusal> 
             check_query(query)?;
             Ok(Admitted { statement, explain })
         }
-        Statement::ShowTables { .. } | Statement::ShowColumns { .. } | Statement::ExplainTable { .. }
+        Statement::ShowTables { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ExplainTable { .. }
             if !explain =>
         {
             Ok(Admitted { statement, explain })
@@ -219,7 +239,10 @@ fn plain(statement: Box<Statement>, explain: bool) -> Result<Admitted, Refusal> 
 }
 
 fn read_only() -> Refusal {
-    Refusal::new(Code::ReadOnly, "this server only reads: tables cannot be created or changed through it")
+    Refusal::new(
+        Code::ReadOnly,
+        "this server only reads: tables cannot be created or changed through it",
+    )
 }
 
 fn not_a_query() -> Refusal {
@@ -239,8 +262,14 @@ fn check_query(query: &AstQuery) -> Result<(), Refusal> {
             use datafusion::sql::sqlparser::ast::SetExpr;
             let writes = match query.body.as_ref() {
                 SetExpr::Select(select) => select.into.is_some(),
-                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => true,
-                SetExpr::Query(_) | SetExpr::SetOperation { .. } | SetExpr::Values(_) | SetExpr::Table(_) => false,
+                SetExpr::Insert(_)
+                | SetExpr::Update(_)
+                | SetExpr::Delete(_)
+                | SetExpr::Merge(_) => true,
+                SetExpr::Query(_)
+                | SetExpr::SetOperation { .. }
+                | SetExpr::Values(_)
+                | SetExpr::Table(_) => false,
             };
             if writes || !query.locks.is_empty() {
                 return std::ops::ControlFlow::Break(read_only());
@@ -268,14 +297,46 @@ mod tests {
 
     #[test]
     fn inv_13_only_reading_statements_pass() {
-        for sql in ["SELECT 1", "EXPLAIN SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a", "SHOW TABLES", "DESCRIBE t", "VALUES (1)"] {
+        for sql in [
+            "SELECT 1",
+            "EXPLAIN SELECT 1",
+            "WITH a AS (SELECT 1) SELECT * FROM a",
+            "SHOW TABLES",
+            "DESCRIBE t",
+            "VALUES (1)",
+        ] {
             assert_eq!(code(sql), None, "{sql}");
         }
-        for sql in ["INSERT INTO t VALUES (1)", "CREATE TABLE t (a INT)", "DROP TABLE t", "COPY t TO 'x'", "SELECT 1 INTO t", "UPDATE t SET a = 1", "DELETE FROM t", "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x'"] {
+        for sql in [
+            "INSERT INTO t VALUES (1)",
+            "CREATE TABLE t (a INT)",
+            "DROP TABLE t",
+            "COPY t TO 'x'",
+            "SELECT 1 INTO t",
+            "UPDATE t SET a = 1",
+            "DELETE FROM t",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'x'",
+        ] {
             assert_eq!(code(sql), Some(Code::ReadOnly), "{sql}");
         }
-        for sql in ["PREPARE p AS SELECT 1", "EXECUTE p", "SET a = 1", "SELECT 1; SELECT 2", "", "EXPLAIN ANALYZE SELECT 1", "EXPLAIN VERBOSE SELECT 1", "EXPLAIN FORMAT TREE SELECT 1", "SHOW ALL", "RESET a", "EXPLAIN EXPLAIN SELECT 1"] {
-            assert!(code(sql).is_some_and(|c| c == Code::StatementRefused || c == Code::SqlSyntax), "{sql}: {:?}", code(sql));
+        for sql in [
+            "PREPARE p AS SELECT 1",
+            "EXECUTE p",
+            "SET a = 1",
+            "SELECT 1; SELECT 2",
+            "",
+            "EXPLAIN ANALYZE SELECT 1",
+            "EXPLAIN VERBOSE SELECT 1",
+            "EXPLAIN FORMAT TREE SELECT 1",
+            "SHOW ALL",
+            "RESET a",
+            "EXPLAIN EXPLAIN SELECT 1",
+        ] {
+            assert!(
+                code(sql).is_some_and(|c| c == Code::StatementRefused || c == Code::SqlSyntax),
+                "{sql}: {:?}",
+                code(sql)
+            );
         }
     }
 
@@ -287,7 +348,11 @@ mod tests {
         let not = format!("SELECT {} true", "NOT ".repeat(20_000));
         let unions = vec!["SELECT 1"; 5_000].join(" UNION ALL ");
         let long = format!("SELECT '{}'", "x".repeat(2_000_000));
-        let cases = format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(2_000), " END".repeat(2_000));
+        let cases = format!(
+            "SELECT {}1{}",
+            "CASE WHEN true THEN ".repeat(2_000),
+            " END".repeat(2_000)
+        );
         for sql in [chain, minus, nested, not, unions, long, cases] {
             assert_eq!(code(&sql), Some(Code::SqlTooLarge), "{}", &sql[..40]);
         }

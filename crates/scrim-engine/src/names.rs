@@ -40,12 +40,21 @@ impl<'a> Names<'a> {
         options: &'a ConfigOptions,
     ) -> Self {
         let default_schema = world.default_schema(ask);
-        Self { world, ask, functions, options, default_schema, decided: Mutex::default() }
+        Self {
+            world,
+            ask,
+            functions,
+            options,
+            default_schema,
+            decided: Mutex::default(),
+        }
     }
 
     /// The decisions of all tables that the statement names.
     pub(crate) fn into_decisions(self) -> BTreeMap<TableName, Arc<Decision>> {
-        self.decided.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.decided
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decide(&self, name: &TableName) -> Arc<Decision> {
@@ -64,16 +73,23 @@ impl<'a> Names<'a> {
         match &decision.verdict {
             Verdict::Shown if !decision.columns.is_empty() => {
                 let schema = visible_schema(table, &decision);
-                Ok(provider_as_source(Arc::new(StubTable::new(decision, schema))))
+                Ok(provider_as_source(Arc::new(StubTable::new(
+                    decision, schema,
+                ))))
             }
             Verdict::Shown | Verdict::NoAgreement => {
                 // Whoever has no agreement must not even leave a trace of the name in the record.
-                self.decided.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+                self.decided
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(name);
                 Err(unknown(written))
             }
             Verdict::PurposeRequired => Err(carry(Refusal::new(
                 Code::PurposeRequired,
-                format!("state your purpose to read {written}: your agreements for it serve different purposes"),
+                format!(
+                    "state your purpose to read {written}: your agreements for it serve different purposes"
+                ),
             ))),
             Verdict::Closed { .. } => Err(carry(Refusal::new(
                 Code::TableClosed,
@@ -91,7 +107,10 @@ pub(crate) fn carry(refusal: Refusal) -> DataFusionError {
 fn unknown(written: &TableReference) -> DataFusionError {
     carry(Refusal::new(
         Code::NameNotFound,
-        format!("table {} does not exist", crate::gate::clip(&written.to_string())),
+        format!(
+            "table {} does not exist",
+            crate::gate::clip(&written.to_string())
+        ),
     ))
 }
 
@@ -111,7 +130,9 @@ impl ContextProvider for Names<'_> {
     }
 
     fn create_cte_work_table(&self, name: &str, schema: SchemaRef) -> Result<Arc<dyn TableSource>> {
-        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(
+            name, schema,
+        ))))
     }
 
     fn get_table_function_source(

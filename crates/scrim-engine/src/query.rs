@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::DataFusionError;
@@ -122,10 +122,27 @@ impl Query<Bound> {
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let decisions = names.into_decisions();
-        verify::admissible(&plan, &shared.functions, shared.config.limits.plan_nodes_max)?;
-        let schema = if explain { explain_schema() } else { nullable(plan.schema().as_arrow()) };
+        verify::admissible(
+            &plan,
+            &shared.functions,
+            shared.config.limits.plan_nodes_max,
+        )?;
+        let schema = if explain {
+            explain_schema()
+        } else {
+            nullable(plan.schema().as_arrow())
+        };
         Ok(Self {
-            common: Common { id, shared, world, ask, sql, explain, schema, decisions },
+            common: Common {
+                id,
+                shared,
+                world,
+                ask,
+                sql,
+                explain,
+                schema,
+                decisions,
+            },
             state: Bound { plan },
         })
     }
@@ -135,10 +152,19 @@ impl Query<Bound> {
     /// # Errors
     /// When one parameter is used as two types.
     pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>, Refusal> {
-        let types = self.state.plan.get_parameter_types().map_err(|e| refusal(&e, Stage::Planning))?;
+        let types = self
+            .state
+            .plan
+            .get_parameter_types()
+            .map_err(|e| refusal(&e, Stage::Planning))?;
         let mut parameters: Vec<_> = types.into_iter().collect();
         parameters.sort_by_key(|(name, _)| {
-            (name.trim_start_matches('$').parse::<u64>().unwrap_or(u64::MAX), name.clone())
+            (
+                name.trim_start_matches('$')
+                    .parse::<u64>()
+                    .unwrap_or(u64::MAX),
+                name.clone(),
+            )
         });
         Ok(parameters)
     }
@@ -151,7 +177,10 @@ impl Query<Bound> {
     pub async fn permit(self) -> Result<Query<Permitted>, Refusal> {
         let open = self.parameters()?;
         if let Some((name, _)) = open.first() {
-            return Err(Refusal::new(Code::ParameterInvalid, format!("parameter {name} has no value")));
+            return Err(Refusal::new(
+                Code::ParameterInvalid,
+                format!("parameter {name} has no value"),
+            ));
         }
         let Self { common, state } = self;
         let principal = common.ask.principal.get();
@@ -171,13 +200,32 @@ impl Query<Bound> {
             purpose: common.ask.settings.purpose.clone(),
             sql: common.sql.clone(),
             policy_version: common.world.policy.version().to_owned(),
-            decisions: common.decisions.values().map(|d| d.as_ref().clone()).collect(),
+            decisions: common
+                .decisions
+                .values()
+                .map(|d| d.as_ref().clone())
+                .collect(),
         };
-        let permit = common.shared.ledger.open_query(opening).await.map_err(|e| {
-            Refusal::new(Code::LedgerUnavailable, "the ledger cannot be written, so nothing is served; tell the operator")
+        let permit = common
+            .shared
+            .ledger
+            .open_query(opening)
+            .await
+            .map_err(|e| {
+                Refusal::new(
+                    Code::LedgerUnavailable,
+                    "the ledger cannot be written, so nothing is served; tell the operator",
+                )
                 .with_detail(e)
-        })?;
-        Ok(Query { common, state: Permitted { plan: state.plan, permit, place } })
+            })?;
+        Ok(Query {
+            common,
+            state: Permitted {
+                plan: state.plan,
+                permit,
+                place,
+            },
+        })
     }
 }
 
@@ -187,11 +235,25 @@ impl Query<Permitted> {
     /// # Errors
     /// A refusal; the record is closed as failed.
     pub async fn govern(self) -> Result<Query<Governed>, Refusal> {
-        let Self { common, state: Permitted { plan, permit, place } } = self;
+        let Self {
+            common,
+            state:
+                Permitted {
+                    plan,
+                    permit,
+                    place,
+                },
+        } = self;
         match common.plan(plan, &permit).await {
-            Ok((logical, physical)) => {
-                Ok(Query { common, state: Governed { logical, physical, permit, place } })
-            }
+            Ok((logical, physical)) => Ok(Query {
+                common,
+                state: Governed {
+                    logical,
+                    physical,
+                    permit,
+                    place,
+                },
+            }),
             Err(refusal) => {
                 permit.failed(refusal.code(), 0, 0);
                 Err(refusal)
@@ -206,7 +268,16 @@ impl Query<Governed> {
     /// # Errors
     /// A refusal; the record is closed as failed.
     pub fn execute(self) -> Result<Results, Refusal> {
-        let Self { common, state: Governed { logical, physical, permit, place } } = self;
+        let Self {
+            common,
+            state:
+                Governed {
+                    logical,
+                    physical,
+                    permit,
+                    place,
+                },
+        } = self;
         // The last check is right before the run, of the very plan that runs.
         if let Err(refusal) = verify::physical(&physical, &permit) {
             permit.failed(refusal.code(), 0, 0);
@@ -215,18 +286,23 @@ impl Query<Governed> {
         if common.explain {
             let text = vec![
                 ("logical_plan", logical.display_indent().to_string()),
-                ("physical_plan", displayable(physical.as_ref()).indent(false).to_string()),
+                (
+                    "physical_plan",
+                    displayable(physical.as_ref()).indent(false).to_string(),
+                ),
             ];
             return Results::explain(common, permit, place, &text);
         }
-        Results::run(common, physical, permit, place)
+        Ok(Results::run(common, physical, permit, place))
     }
 }
 
 impl Common {
     /// The strictest limits of the tables in the query.
     pub(crate) fn limits(&self) -> Limits {
-        self.decisions.values().fold(Limits::default(), |limits, d| limits.strictest(d.limits))
+        self.decisions
+            .values()
+            .fold(Limits::default(), |limits, d| limits.strictest(d.limits))
     }
 
     async fn plan(
@@ -253,10 +329,17 @@ impl Common {
     async fn guards(&self) -> Result<BTreeMap<String, Arc<GuardTable>>, Refusal> {
         let mut guards = BTreeMap::new();
         for (name, decision) in &self.decisions {
-            let lowered = self.shared.lowered(&self.world, decision).await.map_err(|e| {
-                Refusal::new(Code::SourceUnavailable, "a table of the query could not be read; try again later")
+            let lowered = self
+                .shared
+                .lowered(&self.world, decision)
+                .await
+                .map_err(|e| {
+                    Refusal::new(
+                        Code::SourceUnavailable,
+                        "a table of the query could not be read; try again later",
+                    )
                     .with_detail(e)
-            })?;
+                })?;
             let guard = GuardTable {
                 query: self.id,
                 name: name.clone(),
@@ -276,12 +359,18 @@ fn govern(
     guards: &BTreeMap<String, Arc<GuardTable>>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let swapped = plan.transform_down_with_subqueries(|node| {
-        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let LogicalPlan::TableScan(scan) = &node else {
+            return Ok(Transformed::no(node));
+        };
         let provider = source_as_provider(&scan.source)?;
         let any: &dyn std::any::Any = provider.as_ref();
-        let Some(stub) = any.downcast_ref::<StubTable>() else { return Ok(Transformed::no(node)) };
+        let Some(stub) = any.downcast_ref::<StubTable>() else {
+            return Ok(Transformed::no(node));
+        };
         let Some(guard) = guards.get(&stub.decision.hash) else {
-            return Err(DataFusionError::Internal("a stub without a guard".to_owned()));
+            return Err(DataFusionError::Internal(
+                "a stub without a guard".to_owned(),
+            ));
         };
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
             source: provider_as_source(Arc::clone(guard) as _),
@@ -293,7 +382,9 @@ fn govern(
 
 /// Binds parameters, each cast to the type that the statement implies for it.
 fn with_params(plan: LogicalPlan, params: Option<Params>) -> Result<LogicalPlan, DataFusionError> {
-    let Some(params) = params else { return Ok(plan) };
+    let Some(params) = params else {
+        return Ok(plan);
+    };
     let types = plan.get_parameter_types()?;
     let mut values: Vec<ScalarAndMetadata> = Vec::with_capacity(params.len());
     for (index, value) in params.into_iter().enumerate() {
@@ -307,7 +398,11 @@ fn with_params(plan: LogicalPlan, params: Option<Params>) -> Result<LogicalPlan,
     plan.replace_params_with_values(&ParamValues::List(values))
 }
 
-fn cast_param(name: &str, value: &ScalarValue, to: &DataType) -> Result<ScalarValue, DataFusionError> {
+fn cast_param(
+    name: &str,
+    value: &ScalarValue,
+    to: &DataType,
+) -> Result<ScalarValue, DataFusionError> {
     value.cast_to(to).map_err(|_| {
         crate::names::carry(Refusal::new(
             Code::ParameterInvalid,

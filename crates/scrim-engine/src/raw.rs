@@ -17,7 +17,10 @@ pub struct RawTable {
 impl RawTable {
     /// Seals a provider; `location` is what the owner's log says about where it lies.
     pub fn new(provider: Arc<dyn TableProvider>, location: impl Into<Arc<str>>) -> Self {
-        Self { provider, location: location.into() }
+        Self {
+            provider,
+            location: location.into(),
+        }
     }
 
     /// The source's real schema.
@@ -37,6 +40,8 @@ impl RawTable {
 
 impl fmt::Debug for RawTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawTable").field("location", &self.location).finish_non_exhaustive()
+        f.debug_struct("RawTable")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
     }
 }

@@ -44,12 +44,16 @@ impl Results {
         plan: Arc<dyn ExecutionPlan>,
         permit: Permit,
         place: Place,
-    ) -> Result<Self, Refusal> {
+    ) -> Self {
         let (sender, batches) = mpsc::channel(WAITING_MAX);
         let time = common.shared.config.limits.time;
         let context = common.shared.sessions.principal.task_ctx();
-        let work = common.shared.runtime().spawn(produce(plan, context, sender, time)).abort_handle();
-        Ok(Self::new(common, batches, Some(work), permit, place))
+        let work = common
+            .shared
+            .runtime()
+            .spawn(produce(plan, context, sender, time))
+            .abort_handle();
+        Self::new(common, batches, Some(work), permit, place)
     }
 
     pub(crate) fn explain(
@@ -75,7 +79,11 @@ impl Results {
         place: Place,
     ) -> Self {
         let own = &common.shared.config.limits;
-        let server = Limits { max_rows: Some(own.rows_max), max_bytes: Some(own.bytes_max), ..Limits::default() };
+        let server = Limits {
+            max_rows: Some(own.rows_max),
+            max_bytes: Some(own.bytes_max),
+            ..Limits::default()
+        };
         Self {
             schema: Arc::clone(&common.schema),
             limits: common.limits().strictest(server),
@@ -146,15 +154,23 @@ impl Results {
             permit.progress(self.rows, self.bytes);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(&self.schema), batch.columns().to_vec(), &options)
-            .map_err(Refusal::internal)
+        RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            batch.columns().to_vec(),
+            &options,
+        )
+        .map_err(Refusal::internal)
     }
 
     fn complete(&mut self) {
         if let Some(permit) = self.permit.take() {
             permit.completed(self.rows, self.bytes);
             let shared = &self.common.shared;
-            shared.activity.sent(&self.common.ask.principal.get().id, self.rows, shared.clock.now());
+            shared.activity.sent(
+                &self.common.ask.principal.get().id,
+                self.rows,
+                shared.clock.now(),
+            );
         }
     }
 }
@@ -204,14 +220,16 @@ async fn produce(
         Ok(Err(panic)) => panicked(panic.as_ref()),
         Err(_) => Refusal::new(
             Code::TimeLimit,
-            format!("the query took longer than {} seconds; narrow it", time.as_secs()),
+            format!(
+                "the query took longer than {} seconds; narrow it",
+                time.as_secs()
+            ),
         ),
     };
     // If the reader is gone there is nobody to tell.
     drop(sender.send(Err(end)).await);
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that runs a plan")]
 async fn forward(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<datafusion::execution::TaskContext>,

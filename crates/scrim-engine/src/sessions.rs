@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::SessionStateDefaults;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
@@ -53,15 +53,17 @@ fn principal_options(config: &EngineConfig) -> SessionConfig {
     options.catalog.create_default_catalog_and_schema = false;
     options.optimizer.skip_failed_rules = false;
     options.execution.target_partitions = config.partitions;
-    options.execution.batch_size = 8192;
     options.execution.time_zone = Some("+00:00".to_owned());
     options.execution.collect_statistics = false;
     options.sql_parser.map_string_types_to_utf8view = false;
-    options.sql_parser.recursion_limit = config.limits.sql_depth_max;
     SessionConfig::from(options)
 }
 
-fn principal(config: &EngineConfig, functions: &Functions, runtime: Arc<RuntimeEnv>) -> SessionState {
+fn principal(
+    config: &EngineConfig,
+    functions: &Functions,
+    runtime: Arc<RuntimeEnv>,
+) -> SessionState {
     let mut rules = PhysicalOptimizer::new().rules;
     // Answers COUNT and MIN while planning; the scan is gone before any check of the leaves.
     rules.retain(|rule| rule.name() != "aggregate_statistics");
@@ -82,7 +84,6 @@ fn vault(config: &EngineConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     options.catalog.create_default_catalog_and_schema = false;
     options.optimizer.skip_failed_rules = false;
     options.execution.target_partitions = config.partitions;
-    options.execution.batch_size = 8192;
     options.execution.collect_statistics = true;
     // Plain strings: string views would be copied once more on their way to the wire.
     options.execution.parquet.schema_force_view_types = false;

@@ -65,9 +65,7 @@ fn bare_field(field: &Field) -> Field {
 fn bare_type(data_type: &DataType) -> DataType {
     let bare = |field: &Arc<Field>| Arc::new(bare_field(field));
     match data_type {
-        DataType::Struct(fields) => {
-            DataType::Struct(fields.iter().map(bare).collect::<Fields>())
-        }
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(bare).collect::<Fields>()),
         DataType::List(field) => DataType::List(bare(field)),
         DataType::LargeList(field) => DataType::LargeList(bare(field)),
         DataType::FixedSizeList(field, size) => DataType::FixedSizeList(bare(field), *size),

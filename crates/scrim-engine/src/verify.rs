@@ -59,13 +59,23 @@ const OPERATORS: &[&str] = &[
 ///
 /// # Errors
 /// A refusal that depends on the statement alone.
-pub(crate) fn admissible(plan: &LogicalPlan, functions: &Functions, nodes_max: usize) -> Result<(), Refusal> {
+pub(crate) fn admissible(
+    plan: &LogicalPlan,
+    functions: &Functions,
+    nodes_max: usize,
+) -> Result<(), Refusal> {
     let mut nodes = 0_usize;
     let mut refusal = None;
     let walked = plan.apply_with_subqueries(|node| {
         nodes += 1;
-        refusal = refusal.take().or_else(|| node_refusal(node, functions).err());
-        Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        refusal = refusal
+            .take()
+            .or_else(|| node_refusal(node, functions).err());
+        Ok(if refusal.is_some() {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
     });
     if let Some(refusal) = refusal {
         return Err(refusal);
@@ -82,7 +92,10 @@ pub(crate) fn admissible(plan: &LogicalPlan, functions: &Functions, nodes_max: u
 
 fn node_refusal(node: &LogicalPlan, functions: &Functions) -> Result<(), Refusal> {
     let refused = |what: &str| {
-        Err(Refusal::new(Code::StatementRefused, format!("{what} is not served; send a query that reads")))
+        Err(Refusal::new(
+            Code::StatementRefused,
+            format!("{what} is not served; send a query that reads"),
+        ))
     };
     match node {
         LogicalPlan::Projection(_)
@@ -103,7 +116,9 @@ fn node_refusal(node: &LogicalPlan, functions: &Functions) -> Result<(), Refusal
         | LogicalPlan::RecursiveQuery(_) => {}
         LogicalPlan::TableScan(scan) if source_kind(&scan.source) != Kind::Foreign => {}
         LogicalPlan::TableScan(_) => return refused("this table"),
-        LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) => return refused("writing"),
+        LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) => {
+            return refused("writing");
+        }
         LogicalPlan::Repartition(_)
         | LogicalPlan::Statement(_)
         | LogicalPlan::Explain(_)
@@ -114,7 +129,11 @@ fn node_refusal(node: &LogicalPlan, functions: &Functions) -> Result<(), Refusal
     let walked = node.apply_expressions(|expr| {
         expr.apply(|e| {
             refusal = refusal.take().or_else(|| check_call(e, functions).err());
-            Ok(if refusal.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            Ok(if refusal.is_some() {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
         })
     });
     match (refusal, walked) {
@@ -128,18 +147,26 @@ fn node_refusal(node: &LogicalPlan, functions: &Functions) -> Result<(), Refusal
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Stub,
-    Guard { query: QueryId, decision_hash: Arc<str> },
+    Guard {
+        query: QueryId,
+        decision_hash: Arc<str>,
+    },
     DataFree,
     Foreign,
 }
 
 fn source_kind(source: &Arc<dyn TableSource>) -> Kind {
-    let Ok(provider) = source_as_provider(source) else { return Kind::Foreign };
+    let Ok(provider) = source_as_provider(source) else {
+        return Kind::Foreign;
+    };
     let any: &dyn Any = provider.as_ref();
     if any.is::<StubTable>() {
         Kind::Stub
     } else if let Some(guard) = any.downcast_ref::<GuardTable>() {
-        Kind::Guard { query: guard.query, decision_hash: Arc::clone(&guard.lowered.decision_hash) }
+        Kind::Guard {
+            query: guard.query,
+            decision_hash: Arc::clone(&guard.lowered.decision_hash),
+        }
     } else if any.is::<DirectoryTable>() || any.is::<CteWorkTable>() {
         Kind::DataFree
     } else {
@@ -160,9 +187,10 @@ pub(crate) fn logical(plan: &LogicalPlan, permit: &Permit) -> Result<(), Refusal
     let walked = plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             let fine = match source_kind(&scan.source) {
-                Kind::Guard { query, decision_hash } => {
-                    query == permit.query() && permit.covers(&decision_hash)
-                }
+                Kind::Guard {
+                    query,
+                    decision_hash,
+                } => query == permit.query() && permit.covers(&decision_hash),
                 Kind::DataFree => true,
                 Kind::Stub | Kind::Foreign => false,
             };
@@ -173,7 +201,9 @@ pub(crate) fn logical(plan: &LogicalPlan, permit: &Permit) -> Result<(), Refusal
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(breach)?;
-    found.map_or(Ok(()), |name| Err(breach(format!("{name} is not a guard of this query"))))
+    found.map_or(Ok(()), |name| {
+        Err(breach(format!("{name} is not a guard of this query")))
+    })
 }
 
 /// The physical half: every operator is known, and every leaf is a guard that this permit covers or
@@ -185,26 +215,31 @@ pub(crate) fn physical(plan: &Arc<dyn ExecutionPlan>, permit: &Permit) -> Result
     let known: BTreeSet<&str> = OPERATORS.iter().copied().collect();
     let mut found = None;
     let walked = plan.apply(|node| {
-        let wrong = if known.contains(node.name()) && !(node.children().is_empty() && !leaf_is_fine(node, permit)) {
-            None
-        } else {
-            Some(node.name().to_owned())
-        };
+        let is_leaf = node.children().is_empty();
+        let fine = known.contains(node.name()) && (!is_leaf || leaf_is_fine(node, permit));
+        let wrong = (!fine).then(|| node.name().to_owned());
         found = found.take().or(wrong);
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(breach)?;
-    found.map_or(Ok(()), |name| Err(breach(format!("operator {name} is not allowed here"))))
+    found.map_or(Ok(()), |name| {
+        Err(breach(format!("operator {name} is not allowed here")))
+    })
 }
 
 fn leaf_is_fine(leaf: &Arc<dyn ExecutionPlan>, permit: &Permit) -> bool {
     if let Some(guard) = leaf.downcast_ref::<GuardExec>() {
-        return guard.made_for(permit.query()).is_some_and(|hash| permit.covers(hash));
+        return guard
+            .made_for(permit.query())
+            .is_some_and(|hash| permit.covers(hash));
     }
     if let Some(source) = leaf.downcast_ref::<DataSourceExec>() {
         let any: &dyn Any = source.data_source().as_ref();
         // VALUES and the directory live in memory; a file never does.
         return any.is::<MemorySourceConfig>();
     }
-    matches!(leaf.name(), "EmptyExec" | "PlaceholderRowExec" | "WorkTableExec")
+    matches!(
+        leaf.name(),
+        "EmptyExec" | "PlaceholderRowExec" | "WorkTableExec"
+    )
 }

@@ -40,7 +40,8 @@ pub struct VisibleTable {
 
 impl World {
     pub(crate) fn decide(&self, ask: &Ask, name: &TableName) -> Decision {
-        self.policy.decide(ask.principal.get(), &ask.context, &ask.settings, name)
+        self.policy
+            .decide(ask.principal.get(), &ask.context, &ask.settings, name)
     }
 
     /// The tables that a principal can see, sorted by name.
@@ -48,7 +49,10 @@ impl World {
         let mut names = self.policy.tables_for(ask.principal.get());
         names.sort();
         names.dedup();
-        names.into_iter().filter_map(|name| self.visible_table(ask, name)).collect()
+        names
+            .into_iter()
+            .filter_map(|name| self.visible_table(ask, name))
+            .collect()
     }
 
     fn visible_table(&self, ask: &Ask, name: &TableName) -> Option<VisibleTable> {

@@ -9,8 +9,10 @@ use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
-use datafusion::execution::cache::DefaultCache;
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
+use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::session_state::SessionStateBuilder;
 use scrim_engine::RawTable;
 
@@ -37,7 +39,10 @@ pub async fn open_local(path: &str, format: &str, base: &Path) -> Result<RawTabl
 }
 
 fn unreadable(path: &str, cause: impl std::fmt::Display) -> SourceError {
-    SourceError::Unreadable { path: path.to_owned(), cause: cause.to_string() }
+    SourceError::Unreadable {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    }
 }
 
 async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
@@ -46,17 +51,32 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
         return Err(SourceError::Missing(shown.to_owned()));
     }
     // The parser takes a path for a folder only if it ends in a slash.
-    let text = if path.is_dir() { format!("{}/", shown.trim_end_matches('/')) } else { shown.to_owned() };
+    let text = if path.is_dir() {
+        format!("{}/", shown.trim_end_matches('/'))
+    } else {
+        shown.to_owned()
+    };
     let url = ListingTableUrl::parse(&text).map_err(|e| unreadable(shown, e))?;
     // Plain strings: string views would be copied once more on their way to the wire.
-    let parquet = ParquetFormat::default().with_force_view_types(false).with_skip_metadata(true);
+    let parquet = ParquetFormat::default()
+        .with_force_view_types(false)
+        .with_skip_metadata(true);
     let options = ListingOptions::new(Arc::new(parquet)).with_file_extension(".parquet");
     let session = SessionStateBuilder::new().build();
-    let schema = options.infer_schema(&session, &url).await.map_err(|e| unreadable(shown, e))?;
+    let schema = options.infer_schema(&session, &url).await.map_err(|e| {
+        // A glob or folder without files is told like a missing file.
+        if e.strip_backtrace().contains("No files found") {
+            SourceError::Missing(shown.to_owned())
+        } else {
+            unreadable(shown, e)
+        }
+    })?;
     if schema.fields().is_empty() {
         return Err(SourceError::Missing(shown.to_owned()));
     }
-    let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
+    let config = ListingTableConfig::new(url)
+        .with_listing_options(options)
+        .with_schema(schema);
     let statistics = DefaultCache::new(STATISTICS_BYTES);
     let table = ListingTable::try_new(config)
         .map_err(|e| unreadable(shown, e))?
@@ -67,16 +87,21 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
 fn csv(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
     let metadata = std::fs::metadata(path).map_err(|_| SourceError::Missing(shown.to_owned()))?;
     if metadata.len() > CSV_BYTES_MAX {
-        return Err(unreadable(shown, "a CSV file is held in memory and may have 256 MiB; convert it to Parquet"));
+        return Err(unreadable(
+            shown,
+            "a CSV file is held in memory and may have 256 MiB; convert it to Parquet",
+        ));
     }
     let text = std::fs::read(path).map_err(|e| unreadable(shown, e))?;
     let format = Format::default().with_header(true);
-    let (schema, _) = format.infer_schema(text.as_slice(), None).map_err(|e| unreadable(shown, e))?;
+    let (schema, _) = format
+        .infer_schema(text.as_slice(), None)
+        .map_err(|e| unreadable(shown, e))?;
     let schema = Arc::new(Schema::new(schema.fields().clone()));
     let batches = ReaderBuilder::new(Arc::clone(&schema))
         .with_format(format)
         .build(text.as_slice())
-        .and_then(|reader| reader.collect::<Result<Vec<RecordBatch>, _>>())
+        .and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>)
         .map_err(|e| unreadable(shown, e))?;
     let table = MemTable::try_new(schema, vec![batches]).map_err(|e| unreadable(shown, e))?;
     Ok(RawTable::new(Arc::new(table), shown))
@@ -89,20 +114,36 @@ mod tests {
     #[tokio::test]
     async fn a_csv_file_is_read_with_its_types() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.csv"), "partner,suppkey\nacme,1\nacme,2\n").unwrap();
+        std::fs::write(
+            folder.path().join("a.csv"),
+            "partner,suppkey\nacme,1\nacme,2\n",
+        )
+        .unwrap();
         let table = open_local("a.csv", "csv", folder.path()).await.unwrap();
-        let types: Vec<_> = table.schema().fields().iter().map(|f| f.data_type().to_string()).collect();
+        let types: Vec<_> = table
+            .schema()
+            .fields()
+            .iter()
+            .map(|f| f.data_type().to_string())
+            .collect();
         assert_eq!(types, ["Utf8", "Int64"]);
     }
 
     #[tokio::test]
     async fn what_is_missing_or_unknown_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        for (path, format) in [("no.parquet", "parquet"), ("no.csv", "csv"), ("*.parquet", "parquet")] {
+        for (path, format) in [
+            ("no.parquet", "parquet"),
+            ("no.csv", "csv"),
+            ("*.parquet", "parquet"),
+        ] {
             let error = open_local(path, format, folder.path()).await.unwrap_err();
             assert!(matches!(error, SourceError::Missing(_)), "{path}: {error}");
         }
         let error = open_local("x", "avro", folder.path()).await.unwrap_err();
-        assert_eq!(error.to_string(), "format avro is not read; use parquet or csv");
+        assert_eq!(
+            error.to_string(),
+            "format avro is not read; use parquet or csv"
+        );
     }
 }

@@ -33,7 +33,11 @@ pub(crate) struct GuardExec {
 }
 
 impl GuardExec {
-    pub(crate) fn new(table: &GuardTable, inner: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Self {
+    pub(crate) fn new(
+        table: &GuardTable,
+        inner: Arc<dyn ExecutionPlan>,
+        schema: SchemaRef,
+    ) -> Self {
         Self {
             query: table.query,
             name: table.name.clone(),
@@ -58,15 +62,26 @@ impl GuardExec {
 
 impl fmt::Debug for GuardExec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardExec").field("table", &self.name).finish_non_exhaustive()
+        f.debug_struct("GuardExec")
+            .field("table", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl DisplayAs for GuardExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let schema = self.schema();
-        let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        write!(f, "GuardExec: table={}, columns=[{}]", self.name, columns.join(", "))
+        let columns: Vec<_> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        write!(
+            f,
+            "GuardExec: table={}, columns=[{}]",
+            self.name,
+            columns.join(", ")
+        )
     }
 }
 
@@ -94,7 +109,11 @@ impl ExecutionPlan for GuardExec {
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("a guard has no children") }
+        if children.is_empty() {
+            Ok(self)
+        } else {
+            internal_err!("a guard has no children")
+        }
     }
 
     /// Recursive queries run a plan several times; filters that the inner plan learned in one run
@@ -115,15 +134,18 @@ impl ExecutionPlan for GuardExec {
         let schema = self.schema();
         let partitions = self.properties.partitioning.partition_count();
         // However many partitions the source has, the plan above sees the same number.
-        let mine: Vec<usize> =
-            (partition..self.inner.output_partitioning().partition_count()).step_by(partitions).collect();
+        let mine: Vec<usize> = (partition..self.inner.output_partitioning().partition_count())
+            .step_by(partitions)
+            .collect();
         let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.inner_context));
         let batches = stream::iter(mine)
             .map(move |index| inner.execute(index, Arc::clone(&context)))
             .try_flatten();
         let (removes, out) = (self.removes, Arc::clone(&schema));
         let shown = batches.map(move |batch| {
-            batch.and_then(|batch| edge(&batch, &out, removes)).map_err(|e| inside_guard(&e))
+            batch
+                .and_then(|batch| edge(&batch, &out, removes))
+                .map_err(|e| inside_guard(&e))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, shown)))
     }
@@ -133,10 +155,18 @@ impl ExecutionPlan for GuardExec {
 /// of the query work on whole dictionary and view buffers, so this comes before any of them.
 fn edge(batch: &RecordBatch, schema: &SchemaRef, removes: bool) -> Result<RecordBatch> {
     let columns = if removes {
-        batch.columns().iter().map(scrim_anonymize::compact).collect::<Result<Vec<_>, _>>()?
+        batch
+            .columns()
+            .iter()
+            .map(scrim_anonymize::compact)
+            .collect::<Result<Vec<_>, _>>()?
     } else {
         batch.columns().to_vec()
     };
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &options,
+    )?)
 }

@@ -18,9 +18,11 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, is_clear: &dyn Fn(&str)
     let column = |e: &Expr| clear_column(e, schema, is_clear);
     let again = |e: &Expr| is_leakproof(e, schema, is_clear);
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
-            again(left) && again(right)
-        }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And | Operator::Or,
+            right,
+        }) => again(left) && again(right),
         Expr::Not(inner) => again(inner),
         Expr::Column(_) => column(expr) == Some(DataType::Boolean),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(*op) => {
@@ -38,16 +40,27 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema, is_clear: &dyn Fn(&str)
         | Expr::IsNotTrue(inner)
         | Expr::IsNotFalse(inner)
         | Expr::IsNotUnknown(inner) => column(inner) == Some(DataType::Boolean),
-        Expr::Between(Between { expr, low, high, negated: _ }) => {
-            column(expr).is_some_and(|t| is_literal(low, &t) && is_literal(high, &t))
-        }
-        Expr::InList(InList { expr, list, negated: _ }) => {
+        Expr::Between(Between {
+            expr,
+            low,
+            high,
+            negated: _,
+        }) => column(expr).is_some_and(|t| is_literal(low, &t) && is_literal(high, &t)),
+        Expr::InList(InList {
+            expr,
+            list,
+            negated: _,
+        }) => {
             list.len() <= LIST_MAX
                 && column(expr).is_some_and(|t| list.iter().all(|item| is_literal(item, &t)))
         }
-        Expr::Like(Like { expr, pattern, negated: _, escape_char: None, case_insensitive: _ }) => {
-            column(expr).is_some_and(|t| is_text(&t) && is_literal(pattern, &t))
-        }
+        Expr::Like(Like {
+            expr,
+            pattern,
+            negated: _,
+            escape_char: None,
+            case_insensitive: _,
+        }) => column(expr).is_some_and(|t| is_text(&t) && is_literal(pattern, &t)),
         _ => false,
     }
 }
@@ -67,7 +80,9 @@ fn is_comparison(op: Operator) -> bool {
 }
 
 fn clear_column(expr: &Expr, schema: &Schema, is_clear: &dyn Fn(&str) -> bool) -> Option<DataType> {
-    let Expr::Column(column) = expr else { return None };
+    let Expr::Column(column) = expr else {
+        return None;
+    };
     let field = schema.field_with_name(&column.name).ok()?;
     is_clear(&column.name).then(|| field.data_type().clone())
 }
@@ -92,11 +107,16 @@ fn is_simple(data_type: &DataType) -> bool {
 }
 
 fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 fn is_literal(expr: &Expr, of: &DataType) -> bool {
-    let Expr::Literal(value, _) = expr else { return false };
+    let Expr::Literal(value, _) = expr else {
+        return false;
+    };
     is_simple(of) && (value.data_type() == *of || matches!(value, ScalarValue::Null))
 }
 
@@ -120,7 +140,9 @@ mod tests {
         assert!(ok(col("id").eq(lit(1_i64))));
         assert!(ok(lit(1_i64).lt(col("id"))));
         assert!(ok(col("id").eq(col("other"))));
-        assert!(ok(col("id").between(lit(1_i64), lit(3_i64)).and(col("name").is_not_null())));
+        assert!(ok(col("id")
+            .between(lit(1_i64), lit(3_i64))
+            .and(col("name").is_not_null())));
         assert!(ok(col("name").like(lit("a%"))));
         assert!(ok(col("id").in_list(vec![lit(1_i64), lit(2_i64)], false)));
         assert!(!ok(col("masked").eq(lit("x"))));

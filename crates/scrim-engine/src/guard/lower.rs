@@ -44,7 +44,11 @@ pub(crate) struct Lowered {
 ///
 /// # Errors
 /// When the world lacks the table, or a mask cannot be bound; nothing is shown then.
-pub(crate) async fn lower(world: &World, decision: &Decision, vault: &SessionState) -> Result<Lowered> {
+pub(crate) async fn lower(
+    world: &World,
+    decision: &Decision,
+    vault: &SessionState,
+) -> Result<Lowered> {
     let missing = || internal_datafusion_err!("the world lacks {}", decision.table);
     let table = world.policy.table(&decision.table).ok_or_else(missing)?;
     let raw = world.tables.get(&decision.table).ok_or_else(missing)?;
@@ -62,7 +66,13 @@ pub(crate) async fn lower(world: &World, decision: &Decision, vault: &SessionSta
     if let Some(filter) = filter {
         plan = plan.filter(filter)?;
     }
-    let shown = Columns { world, table, decision, rules: &rules }.expressions()?;
+    let shown = Columns {
+        world,
+        table,
+        decision,
+        rules: &rules,
+    }
+    .expressions()?;
     let clear: BTreeSet<String> = decision
         .columns
         .iter()
@@ -95,18 +105,18 @@ fn contract_columns(table: &Table) -> Vec<Expr> {
 
 /// (OR of the matching profiles' rows) AND (all guards); `None` if that is every row.
 fn row_filter(rules: &RowRules) -> Option<Expr> {
-    let arms = match rules.arms.iter().cloned().collect::<Option<Vec<Expr>>>() {
-        // No arm shows nothing at all.
-        Some(arms) => Some(disjunction(arms).unwrap_or_else(|| lit(false))),
-        // One arm without a rule shows every row.
-        None => None,
-    };
+    // One arm without a rule shows every row; no arm at all shows none.
+    let every: Option<Vec<Expr>> = rules.arms.iter().cloned().collect();
+    let arms = every.map(|arms| disjunction(arms).unwrap_or_else(|| lit(false)));
     conjunction(rules.guards.iter().cloned().chain(arms))
 }
 
 fn is_clear(treatment: &Treatment) -> bool {
     matches!(treatment.root, Showing::Clear)
-        && treatment.nested.iter().all(|(_, showing)| matches!(showing, Showing::Clear))
+        && treatment
+            .nested
+            .iter()
+            .all(|(_, showing)| matches!(showing, Showing::Clear))
 }
 
 /// Puts the real look-up tables into the rules. Where different rows get different columns, rules
@@ -118,20 +128,37 @@ async fn with_lookups(
     decision: &Decision,
 ) -> Result<RowRules> {
     let uniform = decision.columns.iter().all(|column| {
-        column.treatments.first().is_none_or(|first| column.treatments.iter().all(|t| t == first))
+        column
+            .treatments
+            .first()
+            .is_none_or(|first| column.treatments.iter().all(|t| t == first))
     });
-    for expr in rules.guards.iter_mut().chain(rules.arms.iter_mut().flatten()) {
-        let opened = std::mem::replace(expr, lit(false)).transform_up(|e| open_lookup(e, world))?.data;
-        *expr = if uniform { opened } else { inline(opened, vault).await? };
+    for expr in rules
+        .guards
+        .iter_mut()
+        .chain(rules.arms.iter_mut().flatten())
+    {
+        let opened = std::mem::replace(expr, lit(false))
+            .transform_up(|e| open_lookup(e, world))?
+            .data;
+        *expr = if uniform {
+            opened
+        } else {
+            inline(opened, vault).await?
+        };
     }
     Ok(rules)
 }
 
 fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
-    let Expr::InSubquery(mut membership) = expr else { return Ok(Transformed::no(expr)) };
+    let Expr::InSubquery(mut membership) = expr else {
+        return Ok(Transformed::no(expr));
+    };
     let plan = Arc::unwrap_or_clone(membership.subquery.subquery);
     let opened = plan.transform_up(|node| {
-        let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
+        let LogicalPlan::TableScan(scan) = node else {
+            return Ok(Transformed::no(node));
+        };
         let name = scan.table_name.table();
         let raw = world
             .lookups
@@ -158,24 +185,37 @@ async fn inline(expr: Expr, vault: &SessionState) -> Result<Expr> {
     for membership in found {
         let values = lookup_values(&membership, vault).await?;
         let whole = Expr::InSubquery(membership.clone());
-        let list = membership.expr.in_list(values.into_iter().map(lit).collect(), membership.negated);
+        let list = membership
+            .expr
+            .in_list(values.into_iter().map(lit).collect(), membership.negated);
         expr = expr
             .transform_up(|e| {
-                Ok(if e == whole { Transformed::yes(list.clone()) } else { Transformed::no(e) })
+                Ok(if e == whole {
+                    Transformed::yes(list.clone())
+                } else {
+                    Transformed::no(e)
+                })
             })?
             .data;
     }
     Ok(expr)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a look-up table is read by the guard for itself")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a look-up table is read by the guard for itself"
+)]
 async fn lookup_values(membership: &InSubquery, vault: &SessionState) -> Result<Vec<ScalarValue>> {
-    let plan = vault.create_physical_plan(&membership.subquery.subquery).await?;
+    let plan = vault
+        .create_physical_plan(&membership.subquery.subquery)
+        .await?;
     let batches = collect(plan, vault.task_ctx()).await?;
     let mut values = BTreeSet::new();
     let mut out = Vec::new();
     for batch in &batches {
-        let Some(column) = batch.columns().first() else { continue };
+        let Some(column) = batch.columns().first() else {
+            continue;
+        };
         for row in 0..column.len() {
             let value = ScalarValue::try_from_array(column, row)?;
             // NULL in the list could only turn false into unknown, and both keep the row out.
@@ -183,7 +223,9 @@ async fn lookup_values(membership: &InSubquery, vault: &SessionState) -> Result<
                 out.push(value);
             }
             if out.len() > INLINE_MAX {
-                return Err(internal_datafusion_err!("a look-up has more than {INLINE_MAX} values"));
+                return Err(internal_datafusion_err!(
+                    "a look-up has more than {INLINE_MAX} values"
+                ));
             }
         }
     }
@@ -212,7 +254,9 @@ impl Columns<'_> {
     }
 
     fn column(&self, name: &str, data_type: &DataType, treatments: &[Treatment]) -> Result<Expr> {
-        let Some(first) = treatments.first() else { return typed_null(data_type) };
+        let Some(first) = treatments.first() else {
+            return typed_null(data_type);
+        };
         if treatments.iter().all(|t| t == first) && self.same_keys(treatments) {
             return self.treat(name, data_type, first, 0);
         }
@@ -230,7 +274,9 @@ impl Columns<'_> {
             branches.push((when, self.treat(name, data_type, &treatment, keys)?));
         }
         let mut branches = branches.into_iter();
-        let Some((when, then)) = branches.next() else { return typed_null(data_type) };
+        let Some((when, then)) = branches.next() else {
+            return typed_null(data_type);
+        };
         let mut cases = case(lit(true)).when(when_true(when), then);
         for (when, then) in branches {
             cases = cases.when(when_true(when), then);
@@ -241,15 +287,31 @@ impl Columns<'_> {
     /// Keyed masks of different recipients differ even when they read the same.
     fn same_keys(&self, treatments: &[Treatment]) -> bool {
         let masks = treatments.iter().any(|t| !is_clear(t));
-        let recipients: BTreeSet<_> = self.decision.arms.iter().map(|arm| &arm.recipient).collect();
+        let recipients: BTreeSet<_> = self
+            .decision
+            .arms
+            .iter()
+            .map(|arm| &arm.recipient)
+            .collect();
         !masks || recipients.len() <= 1
     }
 
     fn arm_rows(&self, arm: usize) -> Expr {
-        self.rules.arms.get(arm).cloned().flatten().unwrap_or_else(|| lit(true))
+        self.rules
+            .arms
+            .get(arm)
+            .cloned()
+            .flatten()
+            .unwrap_or_else(|| lit(true))
     }
 
-    fn treat(&self, name: &str, data_type: &DataType, treatment: &Treatment, arm: usize) -> Result<Expr> {
+    fn treat(
+        &self,
+        name: &str,
+        data_type: &DataType,
+        treatment: &Treatment,
+        arm: usize,
+    ) -> Result<Expr> {
         let column = Expr::Column(Column::from_name(name));
         if is_clear(treatment) {
             return Ok(column);
@@ -257,13 +319,30 @@ impl Columns<'_> {
         if matches!(treatment.root, Showing::Hidden) {
             return typed_null(data_type);
         }
-        let bad = |e: &dyn std::fmt::Display| internal_datafusion_err!("{}.{name}: {e}", self.decision.table);
-        let recipient = self.decision.arms.get(arm).map(|a| a.recipient.as_str()).ok_or_else(|| bad(&"no arm"))?;
-        let contract = self.decision.contract.as_ref().ok_or_else(|| bad(&"no contract"))?;
+        let bad = |e: &dyn std::fmt::Display| {
+            internal_datafusion_err!("{}.{name}: {e}", self.decision.table)
+        };
+        let recipient = self
+            .decision
+            .arms
+            .get(arm)
+            .map(|a| a.recipient.as_str())
+            .ok_or_else(|| bad(&"no arm"))?;
+        let contract = self
+            .decision
+            .contract
+            .as_ref()
+            .ok_or_else(|| bad(&"no contract"))?;
         let major = contract.version.split('.').next().unwrap_or_default();
-        let keys = MaskKeys::for_contract(self.world.root_key.expose(), &contract.id, major, recipient);
-        let bound = treatment.bind(name, data_type, &keys).map_err(|e| bad(&e))?;
-        let id = format!("{}.{name}:{}:{arm}", self.decision.table, self.decision.hash);
+        let keys =
+            MaskKeys::for_contract(self.world.root_key.expose(), &contract.id, major, recipient);
+        let bound = treatment
+            .bind(name, data_type, &keys)
+            .map_err(|e| bad(&e))?;
+        let id = format!(
+            "{}.{name}:{}:{arm}",
+            self.decision.table, self.decision.hash
+        );
         Ok(masked(column, id, data_type.clone(), bound))
     }
 }
@@ -294,7 +373,12 @@ fn subsets(arms: &[usize]) -> Result<Vec<Vec<usize>>> {
         ));
     }
     let mut all: Vec<Vec<usize>> = (1_u32..1 << arms.len())
-        .map(|set| arms.iter().copied().filter(|arm| set & (1 << arm) != 0).collect())
+        .map(|set| {
+            arms.iter()
+                .copied()
+                .filter(|arm| set & (1 << arm) != 0)
+                .collect()
+        })
         .collect();
     all.sort_by(|a: &Vec<usize>, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     Ok(all)
@@ -310,8 +394,10 @@ fn openness(showing: &Showing) -> u8 {
 
 /// The most open treatment at every path among a set of arms, and the arm whose keys serve.
 fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
-    let chosen: Vec<(usize, &Treatment)> =
-        arms.iter().filter_map(|arm| treatments.get(*arm).map(|t| (*arm, t))).collect();
+    let chosen: Vec<(usize, &Treatment)> = arms
+        .iter()
+        .filter_map(|arm| treatments.get(*arm).map(|t| (*arm, t)))
+        .collect();
     let most_open = |at: &dyn Fn(&Treatment) -> Showing| {
         chosen
             .iter()
@@ -320,13 +406,18 @@ fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
             .unwrap_or((Showing::Hidden, 0))
     };
     let (root, keys) = most_open(&|t| t.root.clone());
-    let paths: BTreeSet<&String> =
-        chosen.iter().flat_map(|(_, t)| t.nested.iter().map(|(path, _)| path)).collect();
+    let paths: BTreeSet<&String> = chosen
+        .iter()
+        .flat_map(|(_, t)| t.nested.iter().map(|(path, _)| path))
+        .collect();
     let nested = paths
         .into_iter()
         .map(|path| {
             let at = |t: &Treatment| {
-                t.nested.iter().find(|(p, _)| p == path).map_or_else(|| t.root.clone(), |(_, s)| s.clone())
+                t.nested
+                    .iter()
+                    .find(|(p, _)| p == path)
+                    .map_or_else(|| t.root.clone(), |(_, s)| s.clone())
             };
             (path.clone(), most_open(&at).0)
         })

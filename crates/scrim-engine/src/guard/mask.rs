@@ -12,8 +12,18 @@ use scrim_anonymize::BoundTreatment;
 
 /// The expression that shows `column` under a treatment. `id` tells apart treatments that differ in
 /// anything, keys included.
-pub(super) fn masked(column: Expr, id: String, data_type: DataType, treatment: BoundTreatment) -> Expr {
-    let function = MaskFunction { id, data_type, treatment, signature: Signature::any(1, Volatility::Immutable) };
+pub(super) fn masked(
+    column: Expr,
+    id: String,
+    data_type: DataType,
+    treatment: BoundTreatment,
+) -> Expr {
+    let function = MaskFunction {
+        id,
+        data_type,
+        treatment,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
     Arc::new(ScalarUDF::new_from_impl(function)).call(vec![column])
 }
 

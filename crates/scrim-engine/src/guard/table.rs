@@ -7,7 +7,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, Result};
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use scrim_model::{QueryId, TableName};
 
@@ -28,7 +30,9 @@ pub(crate) struct GuardTable {
 
 impl GuardTable {
     fn is_leakproof(&self, filter: &Expr) -> bool {
-        is_leakproof(filter, &self.lowered.schema, &|name| self.lowered.clear.contains(name))
+        is_leakproof(filter, &self.lowered.schema, &|name| {
+            self.lowered.clear.contains(name)
+        })
     }
 
     /// The inner plan: the lowered guard, narrowed by what the query asks of it.
@@ -68,7 +72,10 @@ impl TableProvider for GuardTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
             .map(|filter| {
@@ -89,7 +96,11 @@ impl TableProvider for GuardTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = self.narrow(projection, filters, limit)?;
-        let inner = self.vault.create_physical_plan(&plan).await.map_err(|e| inside_guard(&e))?;
+        let inner = self
+            .vault
+            .create_physical_plan(&plan)
+            .await
+            .map_err(|e| inside_guard(&e))?;
         let schema = match projection {
             Some(projection) => Arc::new(self.lowered.schema.project(projection)?),
             None => Arc::clone(&self.lowered.schema),
