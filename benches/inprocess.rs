@@ -12,13 +12,16 @@ use datafusion::execution::context::SessionContext;
 use datafusion::prelude::{CsvReadOptions, ParquetReadOptions};
 use futures::StreamExt;
 
-const TABLES: [&str; 8] =
-    ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
+const TABLES: [&str; 8] = [
+    "customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier",
+];
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(rows), Some(lookups)) = (arguments.next(), arguments.next()) else {
-        return Err(DataFusionError::Configuration("usage: inprocess ROWS LOOKUPS".to_owned()));
+        return Err(DataFusionError::Configuration(
+            "usage: inprocess ROWS LOOKUPS".to_owned(),
+        ));
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let session = runtime.block_on(open(Path::new(&rows), Path::new(&lookups)))?;
@@ -32,7 +35,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the plain engine is what we compare with")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the plain engine is what we compare with"
+)]
 async fn open(rows: &Path, lookups: &Path) -> Result<SessionContext> {
     let session = SessionContext::new();
     for table in TABLES {
@@ -42,7 +48,13 @@ async fn open(rows: &Path, lookups: &Path) -> Result<SessionContext> {
             .await?;
     }
     let file = lookups.join("entitlements.csv");
-    session.register_csv("entitlements", file.to_string_lossy(), CsvReadOptions::new()).await?;
+    session
+        .register_csv(
+            "entitlements",
+            file.to_string_lossy(),
+            CsvReadOptions::new(),
+        )
+        .await?;
     Ok(session)
 }
 

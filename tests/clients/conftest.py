@@ -1,91 +1,17 @@
-"""A real `scrim serve` over the demo world, and the people who ask it."""
+"""The demo world, a server over it, and worlds of their own for tests that change theirs."""
 
 import os
 import pathlib
-import re
 import shutil
-import signal
 import subprocess
 
-import adbc_driver_flightsql
-import adbc_driver_flightsql.dbapi
 import pytest
-
-import flight_sql
-from people import PASSWORD
-
-DATABASE = adbc_driver_flightsql.DatabaseOptions
+from serving import Server
 
 
-def _settings(persona):
-    return {
-        DATABASE.RPC_CALL_HEADER_PREFIX.value + "x-scrim-purpose": persona.purpose,
-        "username": persona.user,
-        "password": PASSWORD,
-        # What Grafana, tonic and .NET accept: a larger message fails the test.
-        DATABASE.WITH_MAX_MSG_SIZE.value: str(4 * 1024 * 1024),
-    }
-
-
-class Server:
-    """One `scrim serve` and the folder of its world."""
-
-    def __init__(self, binary, folder):
-        self.binary = binary
-        self.folder = folder
-        self.log = open(folder / "server.log", "ab")
-        self.process = subprocess.Popen(
-            [binary, "serve", "--config", folder / "scrim.yaml"],
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        line = self.process.stdout.readline()
-        address = re.search(r"127\.0\.0\.1:(\d+)", line)
-        if address is None:
-            self.process.kill()
-            log = (folder / "server.log").read_text(errors="replace")
-            raise AssertionError(f"scrim serve did not start: {line!r}\n{log}")
-        self.port = int(address.group(1))
-        self.url = f"grpc://127.0.0.1:{self.port}"
-
-    def stop(self):
-        """Asks it to stop, as an init system would, and returns its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(timeout=30)
-        finally:
-            self.process.kill()
-            self.log.close()
-
-    def run(self, *arguments):
-        """Runs another command of the same binary over the same world."""
-        return subprocess.run(
-            [self.binary, *map(str, arguments)],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    @property
-    def ledger(self):
-        """The ledger's file."""
-        return self.folder / "ledger" / "ledger.jsonl"
-
-    def adbc(self, persona, url=None, **settings):
-        """An ADBC connection of a persona."""
-        settings = _settings(persona) | settings
-        return adbc_driver_flightsql.dbapi.connect(
-            url or self.url, db_kwargs=settings, autocommit=True
-        )
-
-    def pyarrow(self, persona):
-        """A pyarrow client of a persona."""
-        return flight_sql.Client(self.url, persona.user, PASSWORD, purpose=persona.purpose)
-
-
-def _binary():
+@pytest.fixture(scope="session")
+def binary():
+    """The command under test."""
     named = os.environ.get("SCRIM_BIN")
     if not named:
         pytest.exit("SCRIM_BIN must name the scrim binary; run `cargo x test`", returncode=2)
@@ -93,31 +19,48 @@ def _binary():
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    """The demo world's folder, written once."""
+def demo(binary, tmp_path_factory):
+    """The demo world's folder, written once, and what the demo printed."""
     folder = tmp_path_factory.mktemp("scrim") / "world"
-    subprocess.run([_binary(), "demo", "--write", folder], check=True, timeout=300)
-    config = folder / "scrim.yaml"
-    text, changed = re.subn(r"127\.0\.0\.1:\d+", "127.0.0.1:0", config.read_text())
-    assert changed == 1, "the demo's scrim.yaml names one address"
-    config.write_text(text)
+    shown = subprocess.run(
+        [binary, "demo", "--once", "--port", "0", "--keep", folder],
+        capture_output=True, text=True, timeout=300,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    # The servers of the tests begin ledgers of their own.
+    shutil.rmtree(folder / "ledger")
+    return folder, shown.stdout
+
+
+@pytest.fixture(scope="session")
+def world(demo):
+    """The demo world's folder."""
+    folder, _ = demo
     return folder
 
 
 @pytest.fixture(scope="session")
-def server(world):
+def server(binary, world):
     """The server that most tests share."""
-    server = Server(_binary(), world)
+    server = Server(binary, world)
     yield server
     server.stop()
 
 
 @pytest.fixture
-def own_server(world, tmp_path):
-    """A server of the test's own, with a ledger of its own."""
+def own_world(world, tmp_path):
+    """A copy of the world for one test, without a ledger. The rows are shared."""
     folder = tmp_path / "world"
-    shutil.copytree(world, folder, ignore=shutil.ignore_patterns("ledger", "server.log"))
-    server = Server(_binary(), folder)
+    skip = shutil.ignore_patterns("ledger", "server.log", "data")
+    shutil.copytree(world, folder, ignore=skip)
+    (folder / "data").symlink_to(world / "data")
+    return folder
+
+
+@pytest.fixture
+def own_server(binary, own_world):
+    """A server of the test's own, with a ledger of its own."""
+    server = Server(binary, own_world)
     yield server
     if server.process.poll() is None:
         server.stop()

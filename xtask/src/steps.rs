@@ -198,7 +198,6 @@ fn common(workspace: &Workspace, report: &mut Report) -> bool {
     });
     if built {
         tests(workspace, report);
-        report.step("policies", || policies(workspace));
         lints(workspace, report);
         report.step("documentation", || {
             let mut cargo =
@@ -276,15 +275,6 @@ fn tests(workspace: &Workspace, report: &mut Report) {
             )
         });
     }
-}
-
-/// The policies' own tests, through the command that their owners use.
-fn policies(workspace: &Workspace) -> Result<Tally, String> {
-    let mut scrim = Command::new(workspace.scrim());
-    scrim
-        .args(["policy", "test", "policies"])
-        .current_dir(workspace.root());
-    run::plain(&mut scrim).map(|()| Tally::default())
 }
 
 fn clients(workspace: &Workspace, environment: &Environment, report: &mut Report) {
