@@ -1,0 +1,98 @@
+//! All documents of a policy set, read but not yet checked against one another.
+
+use scrim_document::{Node, Problem, Problems, SourceFile, nearest};
+
+use crate::agreement::AgreementDocument;
+use crate::odcs::ContractDocument;
+use crate::version::policy_version;
+
+/// The kinds of documents in a policy set.
+const KINDS: [&str; 2] = ["DataContract", "AccessAgreement"];
+
+/// All contracts and agreements of a policy set.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    pub(crate) contracts: Vec<ContractDocument>,
+    pub(crate) agreements: Vec<AgreementDocument>,
+    pub(crate) version: String,
+}
+
+impl Documents {
+    /// Reads all files of a policy folder; what lies under `tests/` is no policy and is left alone.
+    ///
+    /// Give the files with paths relative to that folder: they stand in messages, in decisions and
+    /// in the version.
+    pub fn parse(files: Vec<SourceFile>) -> Result<Self, Problems> {
+        let files: Vec<_> = files.into_iter().filter(|file| !is_test(file.path())).collect();
+        let mut problems = Problems::default();
+        let mut contracts = Vec::new();
+        let mut agreements = Vec::new();
+        for file in &files {
+            let node = match Node::parse(file) {
+                Ok(node) => node,
+                Err(found) => {
+                    problems.extend(found);
+                    continue;
+                }
+            };
+            match kind(&node) {
+                Ok("DataContract") => {
+                    contracts.extend(ContractDocument::read(&node, &mut problems));
+                }
+                Ok(_) => agreements.extend(AgreementDocument::read(&node, &mut problems)),
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        // The order of files in a folder must not show anywhere.
+        contracts.sort_by(|a, b| a.id.cmp(&b.id));
+        agreements.sort_by(|a, b| a.id.cmp(&b.id));
+        let version = policy_version(&files);
+        if problems.has_errors() {
+            problems.sort();
+            return Err(problems);
+        }
+        Ok(Self { contracts, agreements, version })
+    }
+
+    /// The contracts, sorted by id.
+    pub fn contracts(&self) -> impl Iterator<Item = &ContractDocument> {
+        self.contracts.iter()
+    }
+
+    /// The agreements, sorted by id.
+    pub fn agreements(&self) -> impl Iterator<Item = &AgreementDocument> {
+        self.agreements.iter()
+    }
+
+    /// The version of the policy set.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+fn is_test(path: &str) -> bool {
+    let mut parts = path.split(['/', '\\']).rev();
+    let name = parts.next().unwrap_or(path);
+    name.ends_with(".test.yaml") || name.ends_with(".test.yml") || parts.any(|part| part == "tests")
+}
+
+fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {
+    let help = "write `kind: DataContract` or `kind: AccessAgreement`";
+    let Some(found) = node.get("kind") else {
+        let message = if node.as_map().is_some() {
+            "the key `kind` is missing".to_owned()
+        } else {
+            format!("expected a contract or an agreement, found {}", node.kind_name())
+        };
+        return Err(Box::new(node.error(message).with_help(help)));
+    };
+    let text = found.as_str().unwrap_or_default();
+    if let Some(kind) = KINDS.into_iter().find(|kind| *kind == text) {
+        return Ok(kind);
+    }
+    let problem = found.error(format!("documents of the kind `{text}` are not read"));
+    Err(Box::new(match nearest(text, KINDS) {
+        Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+        None => problem.with_help(help),
+    }))
+}

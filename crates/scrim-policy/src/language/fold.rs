@@ -1,0 +1,162 @@
+//! Coercion, constant folding, and binding values into an expression.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchemaRef, Result, ScalarValue};
+use datafusion_expr::expr::InSubquery;
+use datafusion_expr::logical_plan::{LogicalPlan, Subquery};
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, lit};
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use scrim_model::ValueType;
+
+use super::scope::{Scope, is_member_name, member};
+use super::total;
+
+fn simplifier(schema: &DFSchemaRef, options: &Arc<ConfigOptions>) -> ExprSimplifier {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::clone(schema))
+        .with_config_options(Arc::clone(options))
+        .build();
+    ExprSimplifier::new(context)
+}
+
+/// Inserts the conversions that operators need.
+pub(super) fn coerce(expr: Expr, scope: &Scope, options: &Arc<ConfigOptions>) -> Result<Expr> {
+    let coerced = simplifier(&scope.schema, options).coerce(expr, &scope.schema)?;
+    let aligned = coerced.transform_up(|expr| align_clock(expr, scope))?;
+    Ok(aligned.data)
+}
+
+/// Folds constants.
+pub(super) fn simplify(
+    expr: Expr,
+    schema: &DFSchemaRef,
+    options: &Arc<ConfigOptions>,
+) -> Result<Expr> {
+    simplifier(schema, options).simplify(expr)
+}
+
+/// Moves a conversion from a column of timestamps to the time that it is compared with.
+///
+/// `visited > context.time` is coerced to `CAST(visited AS …) > context.time` when the two differ
+/// in unit or zone, and that conversion can fail on some row. The other way round it cannot, and
+/// the time of a request has no digits beyond microseconds that could get lost.
+fn align_clock(expr: Expr, scope: &Scope) -> Result<Transformed<Expr>> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
+        return Ok(Transformed::no(expr));
+    };
+    if op.is_comparison_operator() {
+        for (column, clock, flipped) in [(&left, &right, false), (&right, &left, true)] {
+            let Expr::Cast(Cast { expr: inner, .. }) = column.as_ref() else { continue };
+            let fine = matches!(
+                inner.get_type(&scope.schema)?,
+                DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
+            );
+            let is_time = matches!(clock.get_type(&scope.schema)?, DataType::Timestamp(..));
+            if !fine || !is_time || !total::is_clock(clock) || total::is_clock(inner) {
+                continue;
+            }
+            let to = inner.get_type(&scope.schema)?;
+            let moved = Expr::Cast(Cast::new(clock.clone(), to));
+            let (left, right) =
+                if flipped { (moved, *inner.clone()) } else { (*inner.clone(), moved) };
+            let aligned = BinaryExpr::new(Box::new(left), op, Box::new(right));
+            return Ok(Transformed::yes(Expr::BinaryExpr(aligned)));
+        }
+    }
+    Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+}
+
+/// Rewrites an expression and those inside its look-ups.
+pub(super) fn rewrite(
+    expr: Expr,
+    step: &mut dyn FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Expr> {
+    let rewritten = expr.transform_up(|expr| match expr {
+        Expr::InSubquery(lookup) => Ok(Transformed::yes(rewrite_lookup(lookup, step)?)),
+        other => step(other),
+    })?;
+    Ok(rewritten.data)
+}
+
+fn rewrite_lookup(
+    lookup: InSubquery,
+    step: &mut dyn FnMut(Expr) -> Result<Transformed<Expr>>,
+) -> Result<Expr> {
+    let Subquery { subquery, spans, .. } = lookup.subquery;
+    let plan = Arc::unwrap_or_clone(subquery);
+    let plan: LogicalPlan = plan
+        .transform_up(|node| node.map_expressions(|expr| expr.transform_up(&mut *step)))?
+        .data;
+    let outer_ref_columns = plan.all_out_ref_exprs();
+    let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
+    Ok(Expr::InSubquery(InSubquery::new(lookup.expr, subquery, lookup.negated)))
+}
+
+/// The members that an expression uses, look-ups included.
+pub(super) fn members(expr: &Expr) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut collect = |expr: &Expr| {
+        found.extend(member(expr).map(str::to_owned));
+        Ok(TreeNodeRecursion::Continue)
+    };
+    expr.apply(|expr| {
+        if let Expr::InSubquery(lookup) = expr {
+            lookup.subquery.subquery.apply(|plan| {
+                plan.apply_expressions(|expr| expr.apply(&mut collect))
+            })?;
+        }
+        collect(expr)
+    })?;
+    Ok(found)
+}
+
+/// Puts literals in the place of members; members that are not given stay.
+pub(super) fn substitute(expr: Expr, values: &BTreeMap<String, ScalarValue>) -> Result<Expr> {
+    rewrite(expr, &mut |expr| {
+        let value = member(&expr).and_then(|name| values.get(name)).cloned();
+        Ok(match value {
+            Some(value) => Transformed::yes(Expr::Literal(value, None)),
+            None => Transformed::no(expr),
+        })
+    })
+}
+
+/// Binds all members of a checked expression over a table's columns, and folds.
+///
+/// What does not come out as a condition over columns alone that cannot raise, for whatever reason,
+/// is no.
+pub(crate) fn bind(
+    expr: &Expr,
+    values: &BTreeMap<String, ScalarValue>,
+    schema: &DFSchemaRef,
+    options: &Arc<ConfigOptions>,
+) -> Expr {
+    let bound = substitute(expr.clone(), values)
+        .and_then(|expr| simplify(expr, schema, options))
+        .ok()
+        .filter(|expr| total::check(expr, schema).is_ok() && has_no_member(expr));
+    match bound {
+        Some(Expr::Literal(ScalarValue::Boolean(Some(true)), _)) => lit(true),
+        Some(Expr::Literal(..)) | None => lit(false),
+        Some(expr) => expr,
+    }
+}
+
+fn has_no_member(expr: &Expr) -> bool {
+    members(expr).is_ok_and(|members| members.is_empty())
+}
+
+/// NULLs of the right types for the given members.
+pub(crate) fn unknown(members: &BTreeMap<String, ValueType>) -> BTreeMap<String, ScalarValue> {
+    members
+        .iter()
+        .filter(|(name, _)| is_member_name(name))
+        .map(|(name, kind)| (name.clone(), super::scope::scalar(None, *kind)))
+        .collect()
+}

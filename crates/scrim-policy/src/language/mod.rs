@@ -1,0 +1,143 @@
+//! The policy language: DataFusion SQL boolean expressions over columns and three namespaces.
+//!
+//! An expression passes these steps when a policy set loads, and is refused at the first that it
+//! does not pass:
+//! 1. [`parse`]: SQL text to expression; every name is looked up by us, not by the planner.
+//! 2. [`absence`]: nothing may turn the absence of an attribute into access.
+//! 3. types are coerced by DataFusion, constants folded.
+//! 4. [`total`]: what is left cannot raise on any row.
+//!
+//! [`fold`] binds values into it when a decision is lowered.
+
+mod absence;
+mod calls;
+mod casts;
+pub(crate) mod fold;
+mod functions;
+mod ip_in;
+mod names;
+mod parse;
+pub(crate) mod scope;
+mod total;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion_common::DataFusionError;
+use datafusion_common::config::ConfigOptions;
+use datafusion_expr::{Expr, ExprSchemable};
+use scrim_document::{Problem, Problems};
+
+use crate::access::ExprText;
+use crate::env::LoadEnv;
+pub(crate) use functions::PolicyFunctions;
+use scope::Scope;
+
+/// Why an expression is refused, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The fault as a problem at its expression.
+    pub(crate) fn at(self, text: &ExprText) -> Problem {
+        let problem = text.node.error(self.message);
+        match self.help {
+            Some(help) => problem.with_help(help),
+            None => problem,
+        }
+    }
+}
+
+impl From<DataFusionError> for Fault {
+    fn from(error: DataFusionError) -> Self {
+        Self::new(plain_message(&error))
+    }
+}
+
+/// DataFusion's message without its class, its backtrace and its guesses.
+fn plain_message(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let first = text.lines().next().unwrap_or_default();
+    let mut message = first;
+    while let Some((class, rest)) = message.split_once(": ") {
+        let is_class = ["error", "planning", "plan", "coercion", "simplification", "query"]
+            .iter()
+            .any(|word| class.to_lowercase().ends_with(word) && class.len() < 40)
+            || class.starts_with("This feature is not implemented");
+        if !is_class {
+            break;
+        }
+        message = rest;
+    }
+    let mut chars = message.trim_end_matches('.').chars();
+    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+}
+
+/// What all expressions of a policy set share.
+#[derive(Debug)]
+pub(crate) struct Language<'a> {
+    pub(crate) functions: PolicyFunctions,
+    pub(crate) options: Arc<ConfigOptions>,
+    pub(crate) lookups: &'a BTreeMap<String, SchemaRef>,
+    pub(crate) networks: &'a BTreeSet<String>,
+}
+
+/// An expression that passed all steps; members are still columns in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked {
+    pub(crate) expr: Expr,
+    /// The members that it uses, by full name.
+    pub(crate) members: BTreeSet<String>,
+}
+
+impl<'a> Language<'a> {
+    pub(crate) fn new(env: &'a LoadEnv<'_>) -> Self {
+        Self {
+            functions: PolicyFunctions::new(&env.functions),
+            options: Arc::new(ConfigOptions::default()),
+            lookups: env.lookups,
+            networks: &env.networks,
+        }
+    }
+
+    /// Takes an expression through all steps.
+    pub(crate) fn check(&self, text: &str, scope: &Scope) -> Result<Checked, Vec<Fault>> {
+        let expr = parse::parse(text, scope, self)?;
+        self.check_parsed(expr, scope).map_err(|fault| vec![fault])
+    }
+
+    fn check_parsed(&self, expr: Expr, scope: &Scope) -> Result<Checked, Fault> {
+        absence::check(&expr)?;
+        names::check_subqueries(&expr)?;
+        names::check_networks(&expr, self.networks)?;
+        let members = fold::members(&expr)?;
+        let expr = absence::propagate(expr)?;
+        let expr = fold::coerce(expr, scope, &self.options)?;
+        let expr = fold::simplify(expr, &scope.schema, &self.options)?;
+        let data_type = expr.get_type(&scope.schema)?;
+        if data_type != DataType::Boolean {
+            let message = format!("expected a condition that is true or false, found {data_type}");
+            return Err(Fault::new(message));
+        }
+        total::check(&expr, &scope.schema)?;
+        Ok(Checked { expr, members })
+    }
+}
+
+/// Adds the faults of an expression to the problems of its file.
+pub(crate) fn report(faults: Vec<Fault>, text: &ExprText, problems: &mut Problems) {
+    problems.extend(faults.into_iter().map(|fault| fault.at(text)));
+}

@@ -1,0 +1,418 @@
+//! Contracts: the part of the Open Data Contract Standard v3.1 that we use.
+//!
+//! The standard is closed at its top level, and so are we; inside its own sections we read what we
+//! need and leave the rest alone, so that a contract may say more than we understand. The one
+//! exception is `accessPolicy`, where everything must be understood.
+
+use std::collections::BTreeSet;
+
+use scrim_document::{Location, MapReader, Node, Problem, Problems, SourceFile};
+use scrim_model::TableName;
+
+use crate::access::AccessPolicy;
+use crate::version::Version;
+
+/// Top-level keys of ODCS v3.1 that we do not read.
+const STANDARD_KEYS: &[&str] = &[
+    "name",
+    "tenant",
+    "tags",
+    "dataProduct",
+    "support",
+    "price",
+    "team",
+    "roles",
+    "slaDefaultElement",
+    "slaProperties",
+    "authoritativeDefinitions",
+    "contractCreatedTs",
+];
+
+/// Schemas that the server itself fills.
+const RESERVED_DOMAINS: &[&str] = &["information_schema", "lookup"];
+
+/// The offer for one table, as its owner wrote it.
+#[derive(Debug, Clone)]
+pub struct ContractDocument {
+    /// Its id, unique in the policy set.
+    pub id: String,
+    /// Its semantic version.
+    pub version: String,
+    /// Its status in the standard's words (`draft`, `active`, …); it does not decide access.
+    pub status: String,
+    /// The name under which clients see the table.
+    pub name: TableName,
+    /// The source's own name of the table.
+    pub physical_name: String,
+    /// What the table is.
+    pub description: Option<String>,
+    /// Where the data lies, by environment.
+    pub servers: Vec<Server>,
+    /// The columns, in order.
+    pub properties: Vec<Property>,
+    /// Where the contract stands.
+    pub location: Location,
+    pub(crate) parsed_version: Version,
+    pub(crate) access: Option<AccessPolicy>,
+    pub(crate) node: Node,
+    pub(crate) name_node: Node,
+    unserved: Vec<Unserved>,
+}
+
+/// A column, or a field inside one.
+#[derive(Debug, Clone)]
+pub struct Property {
+    /// The name under which clients see it.
+    pub name: String,
+    /// The source's own name of it.
+    pub physical_name: String,
+    /// The standard's logical type, if given.
+    pub logical_type: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// How sensitive it is, in the owner's words.
+    pub classification: Option<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Whether every row has it.
+    pub required: bool,
+    /// Whether it belongs to the primary key.
+    pub primary_key: bool,
+    /// Fields, of an object.
+    pub properties: Vec<Property>,
+    /// The element, of an array.
+    pub items: Option<Box<Property>>,
+    pub(crate) node: Node,
+}
+
+/// One place where the data lies.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its name in the contract.
+    pub name: String,
+    /// The environment that it serves.
+    pub environment: Option<String>,
+    /// Its kind, with what that kind needs.
+    pub kind: ServerKind,
+    /// The name of its credentials; they never stand in a contract.
+    pub credentials: Option<String>,
+    /// Where it stands in the contract.
+    pub location: Location,
+}
+
+/// The kinds of places that we can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerKind {
+    /// Files of this machine.
+    Local {
+        /// File, folder or pattern, relative to the folder of `scrim.yaml`.
+        path: String,
+        /// `parquet`, `csv`, …
+        format: String,
+    },
+    /// An object store that speaks S3.
+    S3 {
+        /// `s3://bucket/prefix`.
+        location: String,
+        /// The store's address, when it is not AWS.
+        endpoint_url: Option<String>,
+        /// `parquet`, …
+        format: String,
+    },
+    /// A PostgreSQL database.
+    Postgres {
+        /// Its host.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// The database.
+        database: String,
+        /// The schema in it.
+        schema: String,
+    },
+}
+
+/// A server of a kind that the standard knows and we do not; an error only when it is needed.
+#[derive(Debug, Clone)]
+struct Unserved {
+    /// How many servers that we can read stand before it.
+    before: usize,
+    environment: Option<String>,
+    kind: String,
+    node: Node,
+}
+
+impl ContractDocument {
+    /// The place to read from: the one of the environment, or the first when none is configured.
+    pub fn server(&self, environment: Option<&str>) -> Result<&Server, Problem> {
+        let fits = |candidate: &Option<String>| {
+            environment.is_none() || candidate.as_deref() == environment
+        };
+        let served = self.servers.iter().position(|server| fits(&server.environment));
+        // The first counts, even when it is one that we cannot read.
+        let unserved = self.unserved.iter().find(|server| {
+            fits(&server.environment) && served.is_none_or(|index| server.before <= index)
+        });
+        if let Some(server) = unserved {
+            let message = format!("servers of type `{}` are not read", server.kind);
+            return Err(server.node.error(message).with_help("we read local, s3 and postgres"));
+        }
+        let server = served.and_then(|index| self.servers.get(index));
+        server.ok_or_else(|| {
+            let message = match environment {
+                Some(environment) => format!("no server for the environment `{environment}`"),
+                None => "the contract names no server".to_owned(),
+            };
+            self.node.error(message).with_help("add one under `servers`")
+        })
+    }
+
+    /// The file of the contract.
+    pub fn file(&self) -> &SourceFile {
+        self.node.file()
+    }
+
+    pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let mut map = MapReader::new(node, problems)?;
+        map.ignore(STANDARD_KEYS);
+        map.ignore(&["kind"]);
+        if let Some(api) = map.required("apiVersion", problems) {
+            check_api_version(api, problems);
+        }
+        let id = map.string("id", problems);
+        let version = map.required("version", problems).and_then(|node| read_version(node, problems));
+        let status = map.string("status", problems);
+        let domain = match map.optional("domain") {
+            Some(domain) => read_domain(domain, problems),
+            None => Some("public".to_owned()),
+        };
+        let purpose = map.optional("description").and_then(|node| node.get("purpose"));
+        let purpose = purpose.and_then(Node::as_str).map(str::to_owned);
+        let table = map.required("schema", problems).and_then(|node| read_table(node, problems));
+        let (servers, unserved) = match map.optional("servers") {
+            Some(servers) => read_servers(servers, problems),
+            None => (Vec::new(), Vec::new()),
+        };
+        let access = read_access(node, map.optional("customProperties"), problems);
+        map.finish(problems);
+        let (table, name_node) = table?;
+        let version = version?;
+        Some(Self {
+            id: id?,
+            version: version.to_string(),
+            status: status?,
+            name: TableName::new(domain?, table.name),
+            physical_name: table.physical_name,
+            description: table.description.or(purpose),
+            servers,
+            properties: table.properties,
+            location: node.location(),
+            parsed_version: version,
+            access,
+            node: node.clone(),
+            name_node,
+            unserved,
+        })
+    }
+}
+
+fn check_api_version(node: &Node, problems: &mut Problems) {
+    let Some(version) = node.string(problems) else { return };
+    if !version.strip_prefix("v3.1.").is_some_and(|patch| patch.parse::<u32>().is_ok()) {
+        let message = format!("this is ODCS {version}, which is not read");
+        problems.push(node.error(message).with_help("write `apiVersion: v3.1.0`"));
+    }
+}
+
+fn read_version(node: &Node, problems: &mut Problems) -> Option<Version> {
+    let text = node.string(problems)?;
+    let version = Version::parse(&text);
+    if version.is_none() {
+        let message = format!("`{text}` is no semantic version");
+        problems.push(node.error(message).with_help("write three numbers, like 1.0.0"));
+    }
+    version
+}
+
+fn read_domain(node: &Node, problems: &mut Problems) -> Option<String> {
+    let domain = node.non_empty_string(problems)?;
+    if RESERVED_DOMAINS.contains(&domain.to_lowercase().as_str()) {
+        problems.push(node.error(format!("the domain `{domain}` is reserved for the server")));
+        return None;
+    }
+    Some(domain)
+}
+
+/// The one schema object.
+struct TableObject {
+    name: String,
+    physical_name: String,
+    description: Option<String>,
+    properties: Vec<Property>,
+}
+
+fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node)> {
+    let objects = node.list(problems)?;
+    let [object] = objects else {
+        let at = objects.get(1).unwrap_or(node);
+        let message = format!("expected one schema object, found {}", objects.len());
+        problems.push(at.error(message).with_help("write a contract for each table"));
+        return None;
+    };
+    let mut map = MapReader::new(object, problems)?;
+    let name_node = map.required("name", problems)?;
+    let name = name_node.non_empty_string(problems)?;
+    let physical_name = map.optional_string("physicalName", problems);
+    let description = optional_text(map.optional("description"), problems);
+    let properties = map.required("properties", problems)?;
+    let properties = read_properties(properties, problems)?;
+    let physical_name = physical_name.unwrap_or_else(|| name.clone());
+    Some((TableObject { name, physical_name, description, properties }, name_node.clone()))
+}
+
+/// Text that may be missing or null, as the standard's examples have it.
+fn optional_text(node: Option<&Node>, problems: &mut Problems) -> Option<String> {
+    node.filter(|node| !node.is_null())?.string(problems)
+}
+
+fn read_properties(node: &Node, problems: &mut Problems) -> Option<Vec<Property>> {
+    let items = node.list(problems)?;
+    let mut seen = BTreeSet::new();
+    let mut properties = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(property) = read_property(item, None, problems) else { continue };
+        if !seen.insert(property.name.clone()) {
+            let message = format!("the property `{}` stands here twice", property.name);
+            problems.push(property.node.error(message));
+        }
+        properties.push(property);
+    }
+    (properties.len() == items.len()).then_some(properties)
+}
+
+fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Option<Property> {
+    let mut map = MapReader::new(node, problems)?;
+    // The element of an array needs no name.
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => map.string("name", problems)?,
+    };
+    let physical_name = map.optional_string("physicalName", problems);
+    let properties = match map.optional("properties") {
+        Some(node) => read_properties(node, problems)?,
+        None => Vec::new(),
+    };
+    let items = match map.optional("items") {
+        Some(node) => Some(Box::new(read_property(node, Some("[]"), problems)?)),
+        None => None,
+    };
+    Some(Property {
+        physical_name: physical_name.unwrap_or_else(|| name.clone()),
+        name,
+        logical_type: map.optional_string("logicalType", problems),
+        description: optional_text(map.optional("description"), problems),
+        classification: optional_text(map.optional("classification"), problems),
+        tags: map.optional_string_list("tags", problems),
+        required: map.optional_bool("required", problems).unwrap_or(false),
+        primary_key: map.optional_bool("primaryKey", problems).unwrap_or(false),
+        properties,
+        items,
+        node: node.clone(),
+    })
+}
+
+fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>, Vec<Unserved>) {
+    let mut servers = Vec::new();
+    let mut unserved = Vec::new();
+    for item in node.list(problems).unwrap_or_default() {
+        let Some(mut map) = MapReader::new(item, problems) else { continue };
+        let name = map.string("server", problems);
+        let environment = map.optional_string("environment", problems);
+        let Some(kind) = map.string("type", problems) else { continue };
+        let read = match kind.as_str() {
+            "local" => read_local(&mut map, problems),
+            "s3" => read_s3(&mut map, problems),
+            "postgres" | "postgresql" => read_postgres(&mut map, problems),
+            _ => {
+                let (before, node) = (servers.len(), item.clone());
+                unserved.push(Unserved { before, environment, kind, node });
+                continue;
+            }
+        };
+        let credentials = custom_property(map.optional("customProperties"), "credentials", problems);
+        let credentials = credentials.and_then(|(_, value)| value.non_empty_string(problems));
+        if let (Some(name), Some(kind)) = (name, read) {
+            servers.push(Server { name, environment, kind, credentials, location: item.location() });
+        }
+    }
+    (servers, unserved)
+}
+
+fn read_local(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
+    let path = map.string("path", problems);
+    let format = map.string("format", problems);
+    Some(ServerKind::Local { path: path?, format: format? })
+}
+
+fn read_s3(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
+    let location = map.string("location", problems);
+    let endpoint_url = map.optional_string("endpointUrl", problems);
+    let format = map.string("format", problems);
+    Some(ServerKind::S3 { location: location?, endpoint_url, format: format? })
+}
+
+fn read_postgres(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
+    let host = map.string("host", problems);
+    let port = map.required("port", problems).and_then(|node| {
+        let port = u16::try_from(node.i64(problems)?).ok().filter(|port| *port > 0);
+        if port.is_none() {
+            problems.push(node.error("expected a port from 1 to 65535"));
+        }
+        port
+    });
+    let database = map.string("database", problems);
+    let schema = map.string("schema", problems);
+    Some(ServerKind::Postgres { host: host?, port: port?, database: database?, schema: schema? })
+}
+
+/// The value of a custom property, with its entry; a problem when it stands there twice.
+fn custom_property<'a>(
+    node: Option<&'a Node>,
+    name: &str,
+    problems: &mut Problems,
+) -> Option<(&'a Node, &'a Node)> {
+    let entries = node?.list(problems)?;
+    let mut found = None;
+    for entry in entries {
+        if entry.get("property").and_then(Node::as_str) != Some(name) {
+            continue;
+        }
+        if found.is_some() {
+            problems.push(entry.error(format!("the custom property `{name}` stands here twice")));
+            continue;
+        }
+        match entry.get("value") {
+            Some(value) => found = Some((entry, value)),
+            None => problems.push(entry.error("the key `value` is missing")),
+        }
+    }
+    found
+}
+
+fn read_access(
+    contract: &Node,
+    custom: Option<&Node>,
+    problems: &mut Problems,
+) -> Option<AccessPolicy> {
+    let before = problems.len();
+    let Some((_, value)) = custom_property(custom, "accessPolicy", problems) else {
+        if problems.len() == before {
+            let problem = contract
+                .error("the contract has no `accessPolicy`, so nobody gets access")
+                .with_help("add a custom property `accessPolicy` with purposes and profiles");
+            problems.push(problem);
+        }
+        return None;
+    };
+    AccessPolicy::read(value, problems)
+}
