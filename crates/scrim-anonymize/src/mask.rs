@@ -1,0 +1,376 @@
+//! Masks as a policy names them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use arrow::array::timezone::Tz;
+use arrow::datatypes::DataType;
+use serde::{Serialize, Serializer};
+
+use crate::bind::{BoundMask, bind};
+use crate::date::Unit;
+use crate::error::MaskError;
+use crate::exact::Exact;
+use crate::keys::MaskKeys;
+use crate::params::{ParamValue, Reader};
+use crate::text::compile;
+
+/// The names of all masks, sorted.
+pub const MASK_NAMES: [&str; 14] = [
+    "bottom_code",
+    "bucket",
+    "constant",
+    "email",
+    "ip_truncate",
+    "null",
+    "partial",
+    "prefix",
+    "pseudonymize",
+    "regex_replace",
+    "round",
+    "top_code",
+    "truncate_date",
+    "zip3",
+];
+
+/// The most characters that a parameter may keep, and the longest text it may hold.
+const CHARACTERS_MAX: u32 = 65_536;
+
+/// What one column shows instead of its values; parameters are checked, the column is not.
+///
+/// It serialises with every parameter, defaults included, because the ledger and the hash of a
+/// decision must not change their meaning when a default does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Mask(pub(crate) Kind);
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "mask", rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Null,
+    Constant {
+        value: ParamValue,
+    },
+    Partial {
+        keep_first: u32,
+        keep_last: u32,
+        fill: String,
+        min_masked: u32,
+    },
+    Prefix {
+        length: u32,
+    },
+    Email {
+        keep_local: u32,
+        keep_domain: KeepDomain,
+    },
+    RegexReplace {
+        pattern: String,
+        replacement: String,
+        on_no_match: NoMatch,
+    },
+    Pseudonymize {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        domain: Option<String>,
+        scope: Scope,
+        bits: u32,
+    },
+    TruncateDate {
+        unit: Unit,
+        zone: String,
+    },
+    Round {
+        to: Exact,
+    },
+    Bucket {
+        width: Exact,
+        origin: Exact,
+    },
+    TopCode {
+        limit: Exact,
+    },
+    BottomCode {
+        limit: Exact,
+    },
+    Zip3,
+    IpTruncate {
+        v4: u32,
+        v6: u32,
+    },
+}
+
+/// How much of a mail address's domain is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeepDomain {
+    Tld,
+    Full,
+    None,
+}
+
+/// What a value shows in which a pattern found nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoMatch {
+    Redact,
+    Keep,
+}
+
+/// Who can link a pseudonym: one recipient, or all recipients of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Recipient,
+    Group(String),
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recipient => f.write_str("recipient"),
+            Self::Group(id) => write!(f, "group:{id}"),
+        }
+    }
+}
+
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Mask {
+    /// Checks a mask's name and parameters.
+    pub fn parse(name: &str, params: &BTreeMap<String, ParamValue>) -> Result<Self, MaskError> {
+        let kind = match name {
+            "null" => Reader::new("null", params, &[]).map(|_| Kind::Null)?,
+            "constant" => constant(params)?,
+            "partial" => partial(params)?,
+            "prefix" => {
+                let reader = Reader::new("prefix", params, &["length"])?;
+                Kind::Prefix { length: reader.count("length", None, 1, CHARACTERS_MAX)? }
+            }
+            "email" => email(params)?,
+            "regex_replace" => regex_replace(params)?,
+            "pseudonymize" => pseudonymize(params)?,
+            "truncate_date" => truncate_date(params)?,
+            "round" => Kind::Round { to: Reader::new("round", params, &["to"])?.step("to")? },
+            "bucket" => {
+                let reader = Reader::new("bucket", params, &["width", "origin"])?;
+                let origin = reader.number("origin")?.unwrap_or(Exact::from(0));
+                Kind::Bucket { width: reader.step("width")?, origin }
+            }
+            "top_code" => Kind::TopCode { limit: limit("top_code", params)? },
+            "bottom_code" => Kind::BottomCode { limit: limit("bottom_code", params)? },
+            "zip3" => zip3(params)?,
+            "ip_truncate" => {
+                let reader = Reader::new("ip_truncate", params, &["v4", "v6"])?;
+                Kind::IpTruncate {
+                    v4: reader.count("v4", Some(24), 0, 32)?,
+                    v6: reader.count("v6", Some(48), 0, 128)?,
+                }
+            }
+            _ => {
+                let known = MASK_NAMES.join(", ");
+                return Err(MaskError::UnknownMask { name: name.to_owned(), known });
+            }
+        };
+        Ok(Self(kind))
+    }
+
+    /// The mask that shows NULL.
+    pub fn null() -> Self {
+        Self(Kind::Null)
+    }
+
+    /// Refuses a column whose type the mask cannot keep.
+    pub fn check(&self, column: &str, data_type: &DataType) -> Result<(), MaskError> {
+        // A mask fits exactly when it binds; whose keys it would use is beside the point.
+        let keys = MaskKeys::from_contract_key([0; 32], "check");
+        bind(&self.0, column, data_type, &keys).map(|_| ())
+    }
+
+    /// Makes the mask ready for arrays of one column; `column` is its name, or its full path.
+    pub fn bind(
+        &self,
+        column: &str,
+        data_type: &DataType,
+        keys: &MaskKeys,
+    ) -> Result<BoundMask, MaskError> {
+        bind(&self.0, column, data_type, keys)
+    }
+
+    /// The name a policy uses for it.
+    pub fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    /// The group whose recipients may link this mask's pseudonyms, if the scope names one.
+    ///
+    /// The contract must list it; that is for the policy to check.
+    pub fn group(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Pseudonymize { scope: Scope::Group(id), .. } => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Constant { .. } => "constant",
+            Self::Partial { .. } => "partial",
+            Self::Prefix { .. } => "prefix",
+            Self::Email { .. } => "email",
+            Self::RegexReplace { .. } => "regex_replace",
+            Self::Pseudonymize { .. } => "pseudonymize",
+            Self::TruncateDate { .. } => "truncate_date",
+            Self::Round { .. } => "round",
+            Self::Bucket { .. } => "bucket",
+            Self::TopCode { .. } => "top_code",
+            Self::BottomCode { .. } => "bottom_code",
+            Self::Zip3 => "zip3",
+            Self::IpTruncate { .. } => "ip_truncate",
+        }
+    }
+}
+
+impl fmt::Display for Mask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match &self.0 {
+            Kind::Null | Kind::Zip3 => Ok(()),
+            Kind::Constant { value } => write!(f, "(value={value})"),
+            Kind::Partial { keep_first, keep_last, fill, min_masked } => write!(
+                f,
+                "(keep_first={keep_first}, keep_last={keep_last}, fill={fill:?}, \
+                 min_masked={min_masked})"
+            ),
+            Kind::Prefix { length } => write!(f, "(length={length})"),
+            Kind::Email { keep_local, keep_domain } => {
+                let domain = match keep_domain {
+                    KeepDomain::Tld => "tld",
+                    KeepDomain::Full => "full",
+                    KeepDomain::None => "none",
+                };
+                write!(f, "(keep_local={keep_local}, keep_domain={domain})")
+            }
+            Kind::RegexReplace { pattern, replacement, on_no_match } => {
+                write!(f, "(pattern={pattern:?}, replacement={replacement:?}")?;
+                match on_no_match {
+                    NoMatch::Redact => f.write_str(")"),
+                    NoMatch::Keep => f.write_str(", on_no_match=keep)"),
+                }
+            }
+            Kind::Pseudonymize { domain, scope, bits } => {
+                f.write_str("(")?;
+                if let Some(domain) = domain {
+                    write!(f, "domain={domain}, ")?;
+                }
+                write!(f, "scope={scope}, bits={bits})")
+            }
+            Kind::TruncateDate { unit, zone } => write!(f, "(unit={}, zone={zone})", unit.name()),
+            Kind::Round { to } => write!(f, "(to={to})"),
+            Kind::Bucket { width, origin } => write!(f, "(width={width}, origin={origin})"),
+            Kind::TopCode { limit } | Kind::BottomCode { limit } => write!(f, "(limit={limit})"),
+            Kind::IpTruncate { v4, v6 } => write!(f, "(v4={v4}, v6={v6})"),
+        }
+    }
+}
+
+type Params = BTreeMap<String, ParamValue>;
+
+fn constant(params: &Params) -> Result<Kind, MaskError> {
+    let reader = Reader::new("constant", params, &["value"])?;
+    let value = reader.required("value", reader.raw("value"))?.clone();
+    Ok(Kind::Constant { value })
+}
+
+fn partial(params: &Params) -> Result<Kind, MaskError> {
+    let known = ["keep_first", "keep_last", "fill", "min_masked"];
+    let reader = Reader::new("partial", params, &known)?;
+    Ok(Kind::Partial {
+        keep_first: reader.count("keep_first", Some(0), 0, CHARACTERS_MAX)?,
+        keep_last: reader.count("keep_last", Some(0), 0, CHARACTERS_MAX)?,
+        fill: reader.text("fill")?.unwrap_or("****").to_owned(),
+        // Zero would show short values whole.
+        min_masked: reader.count("min_masked", Some(4), 1, CHARACTERS_MAX)?,
+    })
+}
+
+fn email(params: &Params) -> Result<Kind, MaskError> {
+    let reader = Reader::new("email", params, &["keep_local", "keep_domain"])?;
+    let domains =
+        [("tld", KeepDomain::Tld), ("full", KeepDomain::Full), ("none", KeepDomain::None)];
+    Ok(Kind::Email {
+        keep_local: reader.count("keep_local", Some(1), 0, CHARACTERS_MAX)?,
+        keep_domain: reader.one_of("keep_domain", Some(KeepDomain::Tld), &domains)?,
+    })
+}
+
+fn regex_replace(params: &Params) -> Result<Kind, MaskError> {
+    let known = ["pattern", "replacement", "on_no_match"];
+    let reader = Reader::new("regex_replace", params, &known)?;
+    let pattern = reader.required("pattern", reader.text("pattern")?)?.to_owned();
+    compile(&pattern).map_err(|problem| reader.bad("pattern", problem))?;
+    let choices = [("redact", NoMatch::Redact), ("keep", NoMatch::Keep)];
+    Ok(Kind::RegexReplace {
+        pattern,
+        replacement: reader.required("replacement", reader.text("replacement")?)?.to_owned(),
+        on_no_match: reader.one_of("on_no_match", Some(NoMatch::Redact), &choices)?,
+    })
+}
+
+fn pseudonymize(params: &Params) -> Result<Kind, MaskError> {
+    let reader = Reader::new("pseudonymize", params, &["domain", "scope", "bits"])?;
+    let domain = reader.text("domain")?;
+    if domain.is_some_and(str::is_empty) {
+        return Err(reader.bad("domain", "must not be empty"));
+    }
+    let scope = match reader.text("scope")? {
+        None | Some("recipient") => Scope::Recipient,
+        Some(text) => match text.strip_prefix("group:").filter(|id| !id.is_empty()) {
+            Some(id) => Scope::Group(id.to_owned()),
+            None => return Err(reader.bad("scope", "must be `recipient` or `group:` and its id")),
+        },
+    };
+    let bits = reader.count("bits", Some(128), 0, 256)?;
+    if ![64, 96, 128, 256].contains(&bits) {
+        let problem = "must be 64, 96, 128 or 256; shorter tokens would make two people one";
+        return Err(reader.bad("bits", problem));
+    }
+    Ok(Kind::Pseudonymize { domain: domain.map(str::to_owned), scope, bits })
+}
+
+fn truncate_date(params: &Params) -> Result<Kind, MaskError> {
+    let reader = Reader::new("truncate_date", params, &["unit", "zone"])?;
+    let units = Unit::ALL.map(|unit| (unit.name(), unit));
+    let zone = reader.text("zone")?.unwrap_or("UTC");
+    if zone.parse::<Tz>().is_err() {
+        return Err(reader.bad("zone", "must be a time zone such as UTC or Europe/Berlin"));
+    }
+    Ok(Kind::TruncateDate {
+        unit: reader.one_of("unit", None, &units)?,
+        zone: zone.to_owned(),
+    })
+}
+
+fn limit(mask: &'static str, params: &Params) -> Result<Exact, MaskError> {
+    let reader = Reader::new(mask, params, &["limit"])?;
+    reader.required("limit", reader.number("limit")?)
+}
+
+fn zip3(params: &Params) -> Result<Kind, MaskError> {
+    let reader = Reader::new("zip3", params, &["population"])?;
+    match reader.raw("population") {
+        None => Ok(Kind::Zip3),
+        Some(_) => {
+            let problem = "is not supported yet; leave it out to use the built-in list";
+            Err(reader.bad("population", problem))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

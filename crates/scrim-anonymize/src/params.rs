@@ -1,0 +1,185 @@
+//! Parameters as a policy writes them, and the reader that checks them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::MaskError;
+use crate::exact::Exact;
+
+/// A parameter of a mask as it was read from a policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ParamValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A list of the above.
+    List(Vec<ParamValue>),
+}
+
+impl fmt::Display for ParamValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::List(values) => {
+                f.write_str("[")?;
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{value}")?;
+                }
+                f.write_str("]")
+            }
+        }
+    }
+}
+
+impl From<bool> for ParamValue {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for ParamValue {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<f64> for ParamValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<&str> for ParamValue {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+/// Reads the parameters of one mask; unknown ones are refused when it is made.
+pub(crate) struct Reader<'a> {
+    mask: &'static str,
+    params: &'a BTreeMap<String, ParamValue>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(
+        mask: &'static str,
+        params: &'a BTreeMap<String, ParamValue>,
+        known: &[&'static str],
+    ) -> Result<Self, MaskError> {
+        match params.keys().find(|key| !known.contains(&key.as_str())) {
+            None => Ok(Self { mask, params }),
+            Some(unknown) => Err(MaskError::UnknownParameter {
+                mask,
+                parameter: unknown.clone(),
+                known: if known.is_empty() {
+                    "it takes none".to_owned()
+                } else {
+                    format!("it takes {}", known.join(", "))
+                },
+            }),
+        }
+    }
+
+    pub(crate) fn bad(&self, parameter: &'static str, problem: impl Into<String>) -> MaskError {
+        MaskError::BadParameter { mask: self.mask, parameter, problem: problem.into() }
+    }
+
+    pub(crate) fn required<T>(
+        &self,
+        parameter: &'static str,
+        value: Option<T>,
+    ) -> Result<T, MaskError> {
+        value.ok_or(MaskError::MissingParameter { mask: self.mask, parameter })
+    }
+
+    pub(crate) fn raw(&self, parameter: &'static str) -> Option<&'a ParamValue> {
+        self.params.get(parameter)
+    }
+
+    pub(crate) fn text(&self, parameter: &'static str) -> Result<Option<&'a str>, MaskError> {
+        match self.raw(parameter) {
+            None => Ok(None),
+            Some(ParamValue::Text(text)) => Ok(Some(text)),
+            Some(
+                ParamValue::Bool(_)
+                | ParamValue::Int(_)
+                | ParamValue::Float(_)
+                | ParamValue::List(_),
+            ) => Err(self.bad(parameter, "must be text")),
+        }
+    }
+
+    /// A whole number of at least `min` and at most `max`.
+    pub(crate) fn count(
+        &self,
+        parameter: &'static str,
+        default: Option<u32>,
+        min: u32,
+        max: u32,
+    ) -> Result<u32, MaskError> {
+        let problem = || self.bad(parameter, format!("must be a whole number from {min} to {max}"));
+        match self.raw(parameter) {
+            None => self.required(parameter, default),
+            Some(ParamValue::Int(value)) => match u32::try_from(*value) {
+                Ok(value) if (min..=max).contains(&value) => Ok(value),
+                Ok(_) | Err(_) => Err(problem()),
+            },
+            Some(
+                ParamValue::Bool(_)
+                | ParamValue::Float(_)
+                | ParamValue::Text(_)
+                | ParamValue::List(_),
+            ) => Err(problem()),
+        }
+    }
+
+    pub(crate) fn number(&self, parameter: &'static str) -> Result<Option<Exact>, MaskError> {
+        let Some(value) = self.raw(parameter) else { return Ok(None) };
+        let exact = match value {
+            ParamValue::Int(value) => Some(Exact::from(*value)),
+            ParamValue::Float(value) => Exact::parse(&value.to_string()),
+            ParamValue::Text(value) => Exact::parse(value),
+            ParamValue::Bool(_) | ParamValue::List(_) => None,
+        };
+        let problem = "must be a number of at most 38 digits";
+        exact.map(Some).ok_or_else(|| self.bad(parameter, problem))
+    }
+
+    /// A number above zero.
+    pub(crate) fn step(&self, parameter: &'static str) -> Result<Exact, MaskError> {
+        let step = self.required(parameter, self.number(parameter)?)?;
+        if step.is_positive() { Ok(step) } else { Err(self.bad(parameter, "must be above zero")) }
+    }
+
+    pub(crate) fn one_of<T: Copy>(
+        &self,
+        parameter: &'static str,
+        default: Option<T>,
+        choices: &[(&'static str, T)],
+    ) -> Result<T, MaskError> {
+        let Some(value) = self.raw(parameter) else { return self.required(parameter, default) };
+        let chosen = choices
+            .iter()
+            .find(|(name, _)| matches!(value, ParamValue::Text(text) if text == name))
+            .map(|(_, choice)| *choice);
+        chosen.ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            self.bad(parameter, format!("must be one of {}", names.join(", ")))
+        })
+    }
+}
