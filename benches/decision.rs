@@ -1,9 +1,5 @@
 //! What a decision costs in a large policy set, and what loading that set costs.
-#![expect(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a bench stops at what it cannot set up"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench stops at what it cannot set up")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
