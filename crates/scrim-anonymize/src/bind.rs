@@ -104,8 +104,12 @@ fn on_values(array: &ArrayRef, kernel: &Kernel) -> Result<ArrayRef, ArrowError> 
 fn on_runs<R: RunEndIndexType>(array: &ArrayRef, kernel: &Kernel) -> Result<ArrayRef, ArrowError> {
     let compacted = compact(array)?;
     match compacted.as_any().downcast_ref::<RunArray<R>>() {
-        Some(runs) => Ok(Arc::new(runs.with_values(on_values(runs.values(), kernel)?))),
-        None => Err(ArrowError::InvalidArgumentError("an unknown run-end type".to_owned())),
+        Some(runs) => Ok(Arc::new(
+            runs.with_values(on_values(runs.values(), kernel)?),
+        )),
+        None => Err(ArrowError::InvalidArgumentError(
+            "an unknown run-end type".to_owned(),
+        )),
     }
 }
 
@@ -154,7 +158,11 @@ impl Site<'_> {
 
     fn unfit(&self, problem: impl Into<String>) -> MaskError {
         let column = self.column.to_owned();
-        MaskError::Unfit { mask: self.mask, column, problem: problem.into() }
+        MaskError::Unfit {
+            mask: self.mask,
+            column,
+            problem: problem.into(),
+        }
     }
 }
 
@@ -164,23 +172,37 @@ pub(crate) fn bind(
     data_type: &DataType,
     keys: &MaskKeys,
 ) -> Result<BoundMask, MaskError> {
-    let site = Site { mask: kind.name(), column, data_type };
+    let site = Site {
+        mask: kind.name(),
+        column,
+        data_type,
+    };
     let values = plain(data_type);
     let kernel = match kind {
         Kind::Null => Kernel::Null,
         Kind::Constant { value } => Kernel::Constant(constant(&site, value, values)?),
         Kind::Round { to } => number(&site, NumberKernel::Round { to: *to }, values)?,
-        Kind::Bucket { width, origin } => {
-            number(&site, NumberKernel::Bucket { width: *width, origin: *origin }, values)?
-        }
+        Kind::Bucket { width, origin } => number(
+            &site,
+            NumberKernel::Bucket {
+                width: *width,
+                origin: *origin,
+            },
+            values,
+        )?,
         Kind::TopCode { limit } => number(&site, NumberKernel::Top { limit: *limit }, values)?,
         Kind::BottomCode { limit } => {
             number(&site, NumberKernel::Bottom { limit: *limit }, values)?
         }
-        Kind::TruncateDate { unit, zone } => {
-            Kernel::Date(DateKernel { unit: *unit, zone: date_zone(&site, zone, values)? })
-        }
-        Kind::Pseudonymize { domain, scope, bits } => {
+        Kind::TruncateDate { unit, zone } => Kernel::Date(DateKernel {
+            unit: *unit,
+            zone: date_zone(&site, zone, values)?,
+        }),
+        Kind::Pseudonymize {
+            domain,
+            scope,
+            bits,
+        } => {
             PseudonymKernel::check(values, *bits).map_err(|works_on| site.wrong_type(works_on))?;
             let domain = domain.as_deref().unwrap_or(column);
             let key = keys.domain(domain, &key_scope(&site, scope, keys)?);
@@ -193,25 +215,47 @@ pub(crate) fn bind(
         | Kind::Zip3
         | Kind::IpTruncate { .. } => Kernel::Text(text(&site, kind, values)?),
     };
-    Ok(BoundMask(Arc::new(Bound { name: kind.name(), data_type: data_type.clone(), kernel })))
+    Ok(BoundMask(Arc::new(Bound {
+        name: kind.name(),
+        data_type: data_type.clone(),
+        kernel,
+    })))
 }
 
 fn text(site: &Site<'_>, kind: &Kind, values: &DataType) -> Result<TextKernel, MaskError> {
-    if !matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+    if !matches!(
+        values,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    ) {
         return Err(site.wrong_type("it works on text"));
     }
     Ok(match kind {
-        Kind::Partial { keep_first, keep_last, fill, min_masked } => TextKernel::Partial {
+        Kind::Partial {
+            keep_first,
+            keep_last,
+            fill,
+            min_masked,
+        } => TextKernel::Partial {
             keep_first: *keep_first as usize,
             keep_last: *keep_last as usize,
             fill: fill.clone(),
             min_masked: *min_masked as usize,
         },
-        Kind::Prefix { length } => TextKernel::Prefix { length: *length as usize },
-        Kind::Email { keep_local, keep_domain } => {
-            TextKernel::Email { keep_local: *keep_local as usize, keep_domain: *keep_domain }
-        }
-        Kind::RegexReplace { pattern, replacement, on_no_match } => TextKernel::Regex {
+        Kind::Prefix { length } => TextKernel::Prefix {
+            length: *length as usize,
+        },
+        Kind::Email {
+            keep_local,
+            keep_domain,
+        } => TextKernel::Email {
+            keep_local: *keep_local as usize,
+            keep_domain: *keep_domain,
+        },
+        Kind::RegexReplace {
+            pattern,
+            replacement,
+            on_no_match,
+        } => TextKernel::Regex {
             regex: compile(pattern).map_err(|problem| site.unfit(problem))?,
             replacement: replacement.clone(),
             on_no_match: *on_no_match,
@@ -229,15 +273,13 @@ fn text(site: &Site<'_>, kind: &Kind, values: &DataType) -> Result<TextKernel, M
     })
 }
 
-fn number(
-    site: &Site<'_>,
-    kernel: NumberKernel,
-    values: &DataType,
-) -> Result<Kernel, MaskError> {
+fn number(site: &Site<'_>, kernel: NumberKernel, values: &DataType) -> Result<Kernel, MaskError> {
     if !NumberKernel::works_on(values) {
         return Err(site.wrong_type("it works on integers, decimals and floats"));
     }
-    kernel.check(values).map_err(|problem| site.unfit(problem))?;
+    kernel
+        .check(values)
+        .map_err(|problem| site.unfit(problem))?;
     Ok(Kernel::Number(kernel))
 }
 
@@ -250,9 +292,10 @@ fn date_zone(
     match values {
         DataType::Date32 | DataType::Date64 => Ok(None),
         DataType::Timestamp(_, _) if utc => Ok(None),
-        DataType::Timestamp(_, Some(_)) => {
-            zone.parse().map(Some).map_err(|_| site.unfit(format!("`{zone}` is no time zone")))
-        }
+        DataType::Timestamp(_, Some(_)) => zone
+            .parse()
+            .map(Some)
+            .map_err(|_| site.unfit(format!("`{zone}` is no time zone"))),
         DataType::Timestamp(_, None) => Err(site.unfit(
             "`zone` says whose calendar counts, but this timestamp has no zone to start from; \
              leave `zone` out",
@@ -274,11 +317,7 @@ fn key_scope(site: &Site<'_>, scope: &Scope, keys: &MaskKeys) -> Result<String, 
 }
 
 /// The value as an array of one, cast to the column's plain type.
-fn constant(
-    site: &Site<'_>,
-    value: &ParamValue,
-    values: &DataType,
-) -> Result<ArrayRef, MaskError> {
+fn constant(site: &Site<'_>, value: &ParamValue, values: &DataType) -> Result<ArrayRef, MaskError> {
     let unfit = || site.unfit(format!("`value` is {value}, which is no {values}"));
     let array = match (value, values) {
         (ParamValue::List(items), DataType::List(field)) => list::<i32>(site, items, field)?,
@@ -310,7 +349,10 @@ fn constant(
 
 /// Text is what every type can be read from, and reading refuses what it cannot hold.
 fn scalar(text: &str, data_type: &DataType) -> Option<ArrayRef> {
-    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
     let text = StringArray::from(vec![text]);
     let array = match data_type {
         DataType::FixedSizeBinary(_) => {
@@ -327,8 +369,10 @@ fn elements(
     items: &[ParamValue],
     data_type: &DataType,
 ) -> Result<ArrayRef, MaskError> {
-    let items: Vec<ArrayRef> =
-        items.iter().map(|item| constant(site, item, data_type)).collect::<Result<_, _>>()?;
+    let items: Vec<ArrayRef> = items
+        .iter()
+        .map(|item| constant(site, item, data_type))
+        .collect::<Result<_, _>>()?;
     if items.is_empty() {
         return Ok(new_null_array(data_type, 0));
     }

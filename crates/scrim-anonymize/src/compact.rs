@@ -26,8 +26,15 @@ mod nested;
 
 /// Compacts every column; the values stay, and a batch that is compact already is returned as is.
 pub fn compact_batch(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let columns: Vec<ArrayRef> = batch.columns().iter().map(compact).collect::<Result<_, _>>()?;
-    let same = columns.iter().zip(batch.columns()).all(|(new, old)| Arc::ptr_eq(new, old));
+    let columns: Vec<ArrayRef> = batch
+        .columns()
+        .iter()
+        .map(compact)
+        .collect::<Result<_, _>>()?;
+    let same = columns
+        .iter()
+        .zip(batch.columns())
+        .all(|(new, old)| Arc::ptr_eq(new, old));
     if same {
         return Ok(batch.clone());
     }
@@ -86,14 +93,20 @@ fn is_tidy(bits: &BooleanBuffer) -> bool {
     let (bytes, whole, rest) = (bits.inner().as_slice(), bits.len() / 8, bits.len() % 8);
     bits.offset() == 0
         && bytes.len() <= whole + 64
-        && bytes.get(whole).is_none_or(|byte| u32::from(*byte) >> rest == 0)
+        && bytes
+            .get(whole)
+            .is_none_or(|byte| u32::from(*byte) >> rest == 0)
         && bytes.iter().skip(whole + 1).all(|byte| *byte == 0)
 }
 
 fn tidied(bits: &BooleanBuffer) -> BooleanBuffer {
     let sliced = bits.sliced();
-    let mut bytes: Vec<u8> =
-        sliced.as_slice().iter().take(bits.len().div_ceil(8)).copied().collect();
+    let mut bytes: Vec<u8> = sliced
+        .as_slice()
+        .iter()
+        .take(bits.len().div_ceil(8))
+        .copied()
+        .collect();
     let rest = bits.len() % 8;
     if let Some(last) = bytes.last_mut().filter(|_| rest > 0) {
         *last &= (1 << rest) - 1;
@@ -161,9 +174,11 @@ fn scrub(array: &ArrayRef, hidden: Option<&NullBuffer>) -> Result<ArrayRef, Arro
         | D::Decimal32(_, _)
         | D::Decimal64(_, _)
         | D::Decimal128(_, _)
-        | D::Decimal256(_, _) => {
-            fixed::width(array, array.data_type().primitive_width().unwrap_or(0), &visible)
-        }
+        | D::Decimal256(_, _) => fixed::width(
+            array,
+            array.data_type().primitive_width().unwrap_or(0),
+            &visible,
+        ),
     }
 }
 

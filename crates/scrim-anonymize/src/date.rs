@@ -26,8 +26,13 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Year, Self::Quarter, Self::Month, Self::Week, Self::Day];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Year,
+        Self::Quarter,
+        Self::Month,
+        Self::Week,
+        Self::Day,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -68,7 +73,11 @@ fn year_and_month(day: i64) -> (i64, i64) {
         (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * day_of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month)
 }
 
@@ -99,9 +108,7 @@ impl DateKernel {
                     i32::try_from(self.unit.first_day(i64::from(day)).max(min)).unwrap_or(day)
                 })
             }
-            DataType::Date64 => {
-                map::<Date64Type>(array, |value| truncate(self.unit, value, 1_000))
-            }
+            DataType::Date64 => map::<Date64Type>(array, |value| truncate(self.unit, value, 1_000)),
             DataType::Timestamp(TimeUnit::Second, _) => self.instants::<TimestampSecondType>(array),
             DataType::Timestamp(TimeUnit::Millisecond, _) => {
                 self.instants::<TimestampMillisecondType>(array)
@@ -134,10 +141,7 @@ impl DateKernel {
     }
 }
 
-fn map<T: ArrowPrimitiveType>(
-    array: &dyn Array,
-    f: impl Fn(T::Native) -> T::Native,
-) -> ArrayRef {
+fn map<T: ArrowPrimitiveType>(array: &dyn Array, f: impl Fn(T::Native) -> T::Native) -> ArrayRef {
     let masked: PrimitiveArray<T> = array.as_primitive::<T>().unary(f);
     Arc::new(masked.with_data_type(array.data_type().clone()))
 }
@@ -145,13 +149,17 @@ fn map<T: ArrowPrimitiveType>(
 /// Truncates in UTC. What lies before the first value of the type becomes that value.
 fn truncate(unit: Unit, value: i64, per_second: i64) -> i64 {
     let per_day = DAY_SECONDS * per_second;
-    unit.first_day(value.div_euclid(per_day)).checked_mul(per_day).unwrap_or(i64::MIN)
+    unit.first_day(value.div_euclid(per_day))
+        .checked_mul(per_day)
+        .unwrap_or(i64::MIN)
 }
 
 fn truncate_in(unit: Unit, zone: Tz, value: i64, per_second: i64) -> i64 {
     let seconds = value.div_euclid(per_second);
     // Beyond the calendar of the zone data there are no clock changes worth the name.
-    let Some(utc) = naive(seconds) else { return truncate(unit, value, per_second) };
+    let Some(utc) = naive(seconds) else {
+        return truncate(unit, value, per_second);
+    };
     let offset = i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc());
     let midnight = unit.first_day((seconds + offset).div_euclid(DAY_SECONDS)) * DAY_SECONDS;
     let start = instant_of(zone, midnight).unwrap_or(midnight - offset);
@@ -231,10 +239,16 @@ mod tests {
         assert_eq!(first, seconds("2023-12-31T23:00:00Z"));
         // Summer time: the day began under the other offset.
         let noon = seconds("2024-03-31T12:00:00Z");
-        assert_eq!(truncate_in(Unit::Day, berlin, noon, 1), seconds("2024-03-30T23:00:00Z"));
+        assert_eq!(
+            truncate_in(Unit::Day, berlin, noon, 1),
+            seconds("2024-03-30T23:00:00Z")
+        );
         // Clocks in São Paulo jumped from midnight to one.
         let sao_paulo = "America/Sao_Paulo".parse().unwrap();
         let noon = seconds("2018-11-04T12:00:00Z");
-        assert_eq!(truncate_in(Unit::Day, sao_paulo, noon, 1), seconds("2018-11-04T03:00:00Z"));
+        assert_eq!(
+            truncate_in(Unit::Day, sao_paulo, noon, 1),
+            seconds("2018-11-04T03:00:00Z")
+        );
     }
 }

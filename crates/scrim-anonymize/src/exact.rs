@@ -15,7 +15,10 @@ pub(crate) struct Exact {
 
 impl From<i64> for Exact {
     fn from(value: i64) -> Self {
-        Self { digits: i128::from(value), scale: 0 }
+        Self {
+            digits: i128::from(value),
+            scale: 0,
+        }
     }
 }
 
@@ -30,7 +33,10 @@ impl Exact {
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let fraction = fraction.trim_end_matches('0');
         let unsigned = whole.trim_start_matches(['-', '+']);
-        let all_digits = unsigned.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+        let all_digits = unsigned
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|byte| byte.is_ascii_digit());
         if !all_digits || (unsigned.is_empty() && fraction.is_empty()) {
             return None;
         }
@@ -120,7 +126,9 @@ mod tests {
         ] {
             assert_eq!(Exact::parse(text).unwrap().to_string(), shown);
         }
-        for text in ["", "-", ".", "1.2.3", "NaN", "inf", "1e400", "--1", "0x1", "1_0"] {
+        for text in [
+            "", "-", ".", "1.2.3", "NaN", "inf", "1e400", "--1", "0x1", "1_0",
+        ] {
             assert_eq!(Exact::parse(text), None, "{text}");
         }
     }

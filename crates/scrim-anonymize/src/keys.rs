@@ -31,7 +31,10 @@ impl MaskKeys {
 
     /// Takes a contract key as it is.
     pub fn from_contract_key(key: [u8; 32], recipient: &str) -> Self {
-        Self { contract: Arc::new(Zeroizing::new(key)), recipient: Arc::from(recipient) }
+        Self {
+            contract: Arc::new(Zeroizing::new(key)),
+            recipient: Arc::from(recipient),
+        }
     }
 
     /// Who the tokens are for.
@@ -47,7 +50,9 @@ impl MaskKeys {
 
 impl fmt::Debug for MaskKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MaskKeys").field("recipient", &self.recipient).finish_non_exhaustive()
+        f.debug_struct("MaskKeys")
+            .field("recipient", &self.recipient)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,9 +81,15 @@ mod tests {
     #[test]
     fn domain_keys_match_the_golden_vector() {
         let keys = MaskKeys::from_contract_key(std::array::from_fn(|i| i as u8), "uni-a");
-        let hex: String =
-            keys.domain("patient_id", "uni-a").iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "07c88d7fee1779f330a79e61104861ac7aafd31830fe4aa6ef5ec79ff7d4f318");
+        let hex: String = keys
+            .domain("patient_id", "uni-a")
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "07c88d7fee1779f330a79e61104861ac7aafd31830fe4aa6ef5ec79ff7d4f318"
+        );
     }
 
     #[test]

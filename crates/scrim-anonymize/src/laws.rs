@@ -17,8 +17,10 @@ use proptest::test_runner::RngSeed;
 use crate::{Mask, MaskKeys, ParamValue, compact};
 
 fn mask(name: &str, params: &[(&str, ParamValue)]) -> Mask {
-    let params: BTreeMap<_, _> =
-        params.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let params: BTreeMap<_, _> = params
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.clone()))
+        .collect();
     Mask::parse(name, &params).unwrap()
 }
 
@@ -28,10 +30,16 @@ fn masks() -> Vec<Mask> {
     vec![
         mask("null", &[]),
         mask("constant", &[("value", 7.into())]),
-        mask("partial", &[("keep_first", 2.into()), ("keep_last", 1.into())]),
+        mask(
+            "partial",
+            &[("keep_first", 2.into()), ("keep_last", 1.into())],
+        ),
         mask("prefix", &[("length", 2.into())]),
         mask("email", &[]),
-        mask("regex_replace", &[("pattern", r"\d+".into()), ("replacement", "".into())]),
+        mask(
+            "regex_replace",
+            &[("pattern", r"\d+".into()), ("replacement", "".into())],
+        ),
         mask("pseudonymize", &[]),
         mask("pseudonymize", &[("bits", 256.into())]),
         mask("truncate_date", &[("unit", "year".into())]),
@@ -54,14 +62,24 @@ fn encodings(plain: &ArrayRef) -> Vec<ArrayRef> {
     let mut types = vec![
         values.clone(),
         DataType::Dictionary(Box::new(DataType::Int32), Box::new(values.clone())),
-        DataType::RunEndEncoded(Arc::new(runs), Arc::new(Field::new("values", values.clone(), true))),
+        DataType::RunEndEncoded(
+            Arc::new(runs),
+            Arc::new(Field::new("values", values.clone(), true)),
+        ),
     ];
     if values == DataType::Utf8 {
         types.extend([DataType::LargeUtf8, DataType::Utf8View]);
-        types.push(DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8View)));
+        types.push(DataType::Dictionary(
+            Box::new(DataType::UInt16),
+            Box::new(DataType::Utf8View),
+        ));
     }
     let can = |to: &DataType| can_cast_types(&values, to) && can_cast_types(to, &values);
-    types.iter().filter(|to| can(to)).filter_map(|to| cast(plain, to).ok()).collect()
+    types
+        .iter()
+        .filter(|to| can(to))
+        .filter_map(|to| cast(plain, to).ok())
+        .collect()
 }
 
 fn check_laws(plain: &ArrayRef) {
@@ -79,10 +97,18 @@ fn check_laws(plain: &ArrayRef) {
             assert_eq!(masked.data_type(), array.data_type(), "{what}: type");
             assert_eq!(masked.len(), array.len(), "{what}: length");
             check_nulls(plain, &masked, may_be_null, &what);
-            assert_eq!(&bound.apply(&array).unwrap(), &masked, "{what}: deterministic");
+            assert_eq!(
+                &bound.apply(&array).unwrap(),
+                &masked,
+                "{what}: deterministic"
+            );
             check_slices(&array, &masked, |part| bound.apply(part).unwrap(), &what);
             assert_eq!(&compact(&masked).unwrap(), &masked, "{what}: compaction");
-            assert_eq!(&compact(&array).unwrap(), &array, "{what}: compaction of the source");
+            assert_eq!(
+                &compact(&array).unwrap(),
+                &array,
+                "{what}: compaction of the source"
+            );
 
             let shown = cast(&masked, plain.data_type()).unwrap();
             let first = first.get_or_insert_with(|| Arc::clone(&shown));
@@ -104,7 +130,10 @@ fn check_nulls(plain: &ArrayRef, masked: &ArrayRef, may_be_null: bool, what: &st
         let was = before.as_ref().is_some_and(|nulls| nulls.is_null(row));
         let is = after.as_ref().is_some_and(|nulls| nulls.is_null(row));
         assert!(!was || is, "{what}: NULL stays NULL in row {row}");
-        assert!(was || !is || may_be_null || is_nan(row), "{what}: row {row} became NULL");
+        assert!(
+            was || !is || may_be_null || is_nan(row),
+            "{what}: row {row} became NULL"
+        );
     }
 }
 
@@ -114,7 +143,11 @@ fn check_slices(
     apply: impl Fn(&ArrayRef) -> ArrayRef,
     what: &str,
 ) {
-    for (start, length) in [(0, array.len() / 2), (array.len() / 3, array.len() / 2), (1, 1)] {
+    for (start, length) in [
+        (0, array.len() / 2),
+        (array.len() / 3, array.len() / 2),
+        (1, 1),
+    ] {
         if start + length <= array.len() {
             let of_slice = apply(&array.slice(start, length));
             // Runs compare by their physical values, so both are made plain.
@@ -122,7 +155,11 @@ fn check_slices(
                 DataType::RunEndEncoded(_, values) => cast(array, values.data_type()).unwrap(),
                 _ => Arc::clone(array),
             };
-            assert_eq!(&plain(&of_slice), &plain(&masked.slice(start, length)), "{what}: slice");
+            assert_eq!(
+                &plain(&of_slice),
+                &plain(&masked.slice(start, length)),
+                "{what}: slice"
+            );
         }
     }
 }
@@ -131,7 +168,12 @@ fn check_slices(
 fn check_nothing_raw(plain: &ArrayRef, shown: &ArrayRef, what: &str) {
     let texts = plain.as_any().downcast_ref::<StringArray>();
     let tokens = shown.as_any().downcast_ref::<StringArray>();
-    for (value, token) in texts.into_iter().flatten().flatten().zip(tokens.into_iter().flatten().flatten()) {
+    for (value, token) in texts
+        .into_iter()
+        .flatten()
+        .flatten()
+        .zip(tokens.into_iter().flatten().flatten())
+    {
         if value.chars().any(|c| !c.is_ascii_hexdigit()) {
             assert!(!token.contains(value), "{what}");
         }

@@ -147,20 +147,31 @@ impl Mask {
             "partial" => partial(params)?,
             "prefix" => {
                 let reader = Reader::new("prefix", params, &["length"])?;
-                Kind::Prefix { length: reader.count("length", None, 1, CHARACTERS_MAX)? }
+                Kind::Prefix {
+                    length: reader.count("length", None, 1, CHARACTERS_MAX)?,
+                }
             }
             "email" => email(params)?,
             "regex_replace" => regex_replace(params)?,
             "pseudonymize" => pseudonymize(params)?,
             "truncate_date" => truncate_date(params)?,
-            "round" => Kind::Round { to: Reader::new("round", params, &["to"])?.step("to")? },
+            "round" => Kind::Round {
+                to: Reader::new("round", params, &["to"])?.step("to")?,
+            },
             "bucket" => {
                 let reader = Reader::new("bucket", params, &["width", "origin"])?;
                 let origin = reader.number("origin")?.unwrap_or(Exact::from(0));
-                Kind::Bucket { width: reader.step("width")?, origin }
+                Kind::Bucket {
+                    width: reader.step("width")?,
+                    origin,
+                }
             }
-            "top_code" => Kind::TopCode { limit: limit("top_code", params)? },
-            "bottom_code" => Kind::BottomCode { limit: limit("bottom_code", params)? },
+            "top_code" => Kind::TopCode {
+                limit: limit("top_code", params)?,
+            },
+            "bottom_code" => Kind::BottomCode {
+                limit: limit("bottom_code", params)?,
+            },
             "zip3" => zip3(params)?,
             "ip_truncate" => {
                 let reader = Reader::new("ip_truncate", params, &["v4", "v6"])?;
@@ -171,7 +182,10 @@ impl Mask {
             }
             _ => {
                 let known = MASK_NAMES.join(", ");
-                return Err(MaskError::UnknownMask { name: name.to_owned(), known });
+                return Err(MaskError::UnknownMask {
+                    name: name.to_owned(),
+                    known,
+                });
             }
         };
         Ok(Self(kind))
@@ -209,7 +223,10 @@ impl Mask {
     /// The contract must list it; that is for the policy to check.
     pub fn group(&self) -> Option<&str> {
         match &self.0 {
-            Kind::Pseudonymize { scope: Scope::Group(id), .. } => Some(id),
+            Kind::Pseudonymize {
+                scope: Scope::Group(id),
+                ..
+            } => Some(id),
             _ => None,
         }
     }
@@ -242,13 +259,21 @@ impl fmt::Display for Mask {
         match &self.0 {
             Kind::Null | Kind::Zip3 => Ok(()),
             Kind::Constant { value } => write!(f, "(value={value})"),
-            Kind::Partial { keep_first, keep_last, fill, min_masked } => write!(
+            Kind::Partial {
+                keep_first,
+                keep_last,
+                fill,
+                min_masked,
+            } => write!(
                 f,
                 "(keep_first={keep_first}, keep_last={keep_last}, fill={fill:?}, \
                  min_masked={min_masked})"
             ),
             Kind::Prefix { length } => write!(f, "(length={length})"),
-            Kind::Email { keep_local, keep_domain } => {
+            Kind::Email {
+                keep_local,
+                keep_domain,
+            } => {
                 let domain = match keep_domain {
                     KeepDomain::Tld => "tld",
                     KeepDomain::Full => "full",
@@ -256,14 +281,22 @@ impl fmt::Display for Mask {
                 };
                 write!(f, "(keep_local={keep_local}, keep_domain={domain})")
             }
-            Kind::RegexReplace { pattern, replacement, on_no_match } => {
+            Kind::RegexReplace {
+                pattern,
+                replacement,
+                on_no_match,
+            } => {
                 write!(f, "(pattern={pattern:?}, replacement={replacement:?}")?;
                 match on_no_match {
                     NoMatch::Redact => f.write_str(")"),
                     NoMatch::Keep => f.write_str(", on_no_match=keep)"),
                 }
             }
-            Kind::Pseudonymize { domain, scope, bits } => {
+            Kind::Pseudonymize {
+                domain,
+                scope,
+                bits,
+            } => {
                 f.write_str("(")?;
                 if let Some(domain) = domain {
                     write!(f, "domain={domain}, ")?;
@@ -301,8 +334,11 @@ fn partial(params: &Params) -> Result<Kind, MaskError> {
 
 fn email(params: &Params) -> Result<Kind, MaskError> {
     let reader = Reader::new("email", params, &["keep_local", "keep_domain"])?;
-    let domains =
-        [("tld", KeepDomain::Tld), ("full", KeepDomain::Full), ("none", KeepDomain::None)];
+    let domains = [
+        ("tld", KeepDomain::Tld),
+        ("full", KeepDomain::Full),
+        ("none", KeepDomain::None),
+    ];
     Ok(Kind::Email {
         keep_local: reader.count("keep_local", Some(1), 0, CHARACTERS_MAX)?,
         keep_domain: reader.one_of("keep_domain", Some(KeepDomain::Tld), &domains)?,
@@ -312,12 +348,16 @@ fn email(params: &Params) -> Result<Kind, MaskError> {
 fn regex_replace(params: &Params) -> Result<Kind, MaskError> {
     let known = ["pattern", "replacement", "on_no_match"];
     let reader = Reader::new("regex_replace", params, &known)?;
-    let pattern = reader.required("pattern", reader.text("pattern")?)?.to_owned();
+    let pattern = reader
+        .required("pattern", reader.text("pattern")?)?
+        .to_owned();
     compile(&pattern).map_err(|problem| reader.bad("pattern", problem))?;
     let choices = [("redact", NoMatch::Redact), ("keep", NoMatch::Keep)];
     Ok(Kind::RegexReplace {
         pattern,
-        replacement: reader.required("replacement", reader.text("replacement")?)?.to_owned(),
+        replacement: reader
+            .required("replacement", reader.text("replacement")?)?
+            .to_owned(),
         on_no_match: reader.one_of("on_no_match", Some(NoMatch::Redact), &choices)?,
     })
 }
@@ -340,7 +380,11 @@ fn pseudonymize(params: &Params) -> Result<Kind, MaskError> {
         let problem = "must be 64, 96, 128 or 256; shorter tokens would make two people one";
         return Err(reader.bad("bits", problem));
     }
-    Ok(Kind::Pseudonymize { domain: domain.map(str::to_owned), scope, bits })
+    Ok(Kind::Pseudonymize {
+        domain: domain.map(str::to_owned),
+        scope,
+        bits,
+    })
 }
 
 fn truncate_date(params: &Params) -> Result<Kind, MaskError> {

@@ -29,7 +29,9 @@ pub(crate) enum NumberKernel {
 /// The same in the units of a column's type.
 #[derive(Clone, Copy)]
 enum Native<N> {
-    Round { to: N },
+    Round {
+        to: N,
+    },
     /// The origin is at least zero and less than the width.
     Bucket {
         width: N,
@@ -96,18 +98,28 @@ impl NumberKernel {
 
     fn native<N: Whole>(&self, scale: i8) -> Result<Native<N>, (&'static str, Exact)> {
         let fit = |name, value: Exact| {
-            value.at_scale(scale).and_then(N::from_i128).ok_or((name, value))
+            value
+                .at_scale(scale)
+                .and_then(N::from_i128)
+                .ok_or((name, value))
         };
         Ok(match *self {
             Self::Round { to } => Native::Round { to: fit("to", to)? },
-            Self::Top { limit } => Native::Top { limit: fit("limit", limit)? },
-            Self::Bottom { limit } => Native::Bottom { limit: fit("limit", limit)? },
+            Self::Top { limit } => Native::Top {
+                limit: fit("limit", limit)?,
+            },
+            Self::Bottom { limit } => Native::Bottom {
+                limit: fit("limit", limit)?,
+            },
             Self::Bucket { width, origin } => {
                 let narrow = fit("width", width)?;
                 let start = origin.at_scale(scale).zip(width.at_scale(scale));
                 let start = start.map(|(origin, width)| origin.rem_euclid(width));
                 let origin = start.and_then(N::from_i128).ok_or(("origin", origin))?;
-                Native::Bucket { width: narrow, origin }
+                Native::Bucket {
+                    width: narrow,
+                    origin,
+                }
             }
         })
     }
@@ -136,9 +148,9 @@ impl NumberKernel {
                 Ok(self.float::<Float32Type>(array, f64::from, |value| value as f32, max))
             }
             D::Float64 => Ok(self.float::<Float64Type>(array, |v| v, |v| v, f64::MAX)),
-            other => {
-                Err(ArrowError::InvalidArgumentError(format!("a number mask was given {other}")))
-            }
+            other => Err(ArrowError::InvalidArgumentError(format!(
+                "a number mask was given {other}"
+            ))),
         }
     }
 
@@ -201,8 +213,16 @@ impl NumberKernel {
                 let grid = Grid::new(*width, *origin);
                 array.unary_opt(|value| Some(back(grid.below(finite(value)?, held))))
             }
-            Self::Top { limit } => cap(array, held(limit.to_f64()), Ordering::Greater, widen, narrow),
-            Self::Bottom { limit } => cap(array, held(limit.to_f64()), Ordering::Less, widen, narrow),
+            Self::Top { limit } => cap(
+                array,
+                held(limit.to_f64()),
+                Ordering::Greater,
+                widen,
+                narrow,
+            ),
+            Self::Bottom { limit } => {
+                cap(array, held(limit.to_f64()), Ordering::Less, widen, narrow)
+            }
         };
         Arc::new(masked)
     }
@@ -218,14 +238,20 @@ fn cap<T: ArrowPrimitiveType>(
 ) -> PrimitiveArray<T> {
     array.unary_opt(|value| {
         let order = widen(value).partial_cmp(&limit)?;
-        Some(if order == beyond { narrow(limit) } else { value })
+        Some(if order == beyond {
+            narrow(limit)
+        } else {
+            value
+        })
     })
 }
 
 /// The least and the greatest value of an integer type, or of a decimal's precision.
 fn bounds<N: Whole>(precision: Option<u8>) -> (N, N) {
     let widest = (N::MIN_TOTAL_ORDER, N::MAX_TOTAL_ORDER);
-    let Some(digits) = precision else { return widest };
+    let Some(digits) = precision else {
+        return widest;
+    };
     let power = N::from_i128(10).and_then(|ten| ten.pow_checked(u32::from(digits)).ok());
     match power {
         Some(power) => (N::ONE.sub_wrapping(power), power.sub_wrapping(N::ONE)),
@@ -236,7 +262,11 @@ fn bounds<N: Whole>(precision: Option<u8>) -> (N, N) {
 /// What is left of `value` above the next multiple of `step` below it.
 fn remainder<N: Whole>(value: N, step: N) -> N {
     let rest = value.mod_wrapping(step);
-    if rest.is_lt(N::ZERO) { rest.add_wrapping(step) } else { rest }
+    if rest.is_lt(N::ZERO) {
+        rest.add_wrapping(step)
+    } else {
+        rest
+    }
 }
 
 /// The nearest multiple; of two equally near ones the even one.
@@ -271,11 +301,24 @@ fn lower_bound<N: Whole>(value: N, width: N, origin: N, min: N) -> N {
         value.add_wrapping(width.sub_wrapping(origin))
     } else if value.is_lt(origin) {
         // Only the bucket around zero gets here.
-        value.add_checked(width.sub_wrapping(origin)).unwrap_or(value)
+        value
+            .add_checked(width.sub_wrapping(origin))
+            .unwrap_or(value)
     } else {
         value.sub_wrapping(origin)
     };
     value.sub_checked(remainder(distance, width)).unwrap_or(min)
+}
+
+/// `f64::floor`, without the call it costs where the processor's own may not be assumed.
+fn floor(value: f64) -> f64 {
+    // Below this a double may have a fraction, and fits an i64.
+    if value.abs() < 4_503_599_627_370_496.0 {
+        let cut = (value as i64) as f64;
+        if cut > value { cut - 1.0 } else { cut }
+    } else {
+        value
+    }
 }
 
 /// Multiples of a decimal step on doubles: bound number `k` is `(origin + k * step) / power`, one
@@ -291,10 +334,16 @@ impl Grid {
         let scale = step.scale().max(origin.scale());
         let power = 10_f64.powi(i32::from(scale));
         let whole = |value: Exact| {
-            let exact = i8::try_from(scale).ok().and_then(|scale| value.at_scale(scale));
+            let exact = i8::try_from(scale)
+                .ok()
+                .and_then(|scale| value.at_scale(scale));
             exact.map_or(value.to_f64() * power, |whole| whole as f64)
         };
-        Self { step: whole(step), origin: whole(origin), power }
+        Self {
+            step: whole(step),
+            origin: whole(origin),
+            power,
+        }
     }
 
     fn bound(&self, index: f64) -> f64 {
@@ -302,7 +351,7 @@ impl Grid {
     }
 
     fn index_below(&self, value: f64, held: impl Fn(f64) -> f64) -> Option<f64> {
-        let index = ((value * self.power - self.origin) / self.step).floor();
+        let index = floor((value * self.power - self.origin) / self.step);
         if !index.is_finite() {
             return None;
         }
@@ -319,12 +368,16 @@ impl Grid {
     /// The greatest bound that is not above the value; a value too large for the arithmetic is
     /// coarser than any step that fits it, and stays.
     fn below(&self, value: f64, held: impl Fn(f64) -> f64) -> f64 {
-        self.index_below(value, held).map_or(value, |index| self.bound(index))
+        self.index_below(value, held)
+            .map_or(value, |index| self.bound(index))
     }
 
     fn nearest(&self, value: f64, held: impl Fn(f64) -> f64 + Copy) -> f64 {
-        let Some(index) = self.index_below(value, held) else { return value };
-        let middle = held((2.0 * self.origin + (2.0 * index + 1.0) * self.step) / (2.0 * self.power));
+        let Some(index) = self.index_below(value, held) else {
+            return value;
+        };
+        let middle =
+            held((2.0 * self.origin + (2.0 * index + 1.0) * self.step) / (2.0 * self.power));
         let up = match value.partial_cmp(&middle) {
             Some(Ordering::Greater) => true,
             Some(Ordering::Equal) => index % 2.0 != 0.0,

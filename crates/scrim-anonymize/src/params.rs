@@ -96,7 +96,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn bad(&self, parameter: &'static str, problem: impl Into<String>) -> MaskError {
-        MaskError::BadParameter { mask: self.mask, parameter, problem: problem.into() }
+        MaskError::BadParameter {
+            mask: self.mask,
+            parameter,
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn required<T>(
@@ -104,7 +108,10 @@ impl<'a> Reader<'a> {
         parameter: &'static str,
         value: Option<T>,
     ) -> Result<T, MaskError> {
-        value.ok_or(MaskError::MissingParameter { mask: self.mask, parameter })
+        value.ok_or(MaskError::MissingParameter {
+            mask: self.mask,
+            parameter,
+        })
     }
 
     pub(crate) fn raw(&self, parameter: &'static str) -> Option<&'a ParamValue> {
@@ -132,7 +139,12 @@ impl<'a> Reader<'a> {
         min: u32,
         max: u32,
     ) -> Result<u32, MaskError> {
-        let problem = || self.bad(parameter, format!("must be a whole number from {min} to {max}"));
+        let problem = || {
+            self.bad(
+                parameter,
+                format!("must be a whole number from {min} to {max}"),
+            )
+        };
         match self.raw(parameter) {
             None => self.required(parameter, default),
             Some(ParamValue::Int(value)) => match u32::try_from(*value) {
@@ -149,7 +161,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn number(&self, parameter: &'static str) -> Result<Option<Exact>, MaskError> {
-        let Some(value) = self.raw(parameter) else { return Ok(None) };
+        let Some(value) = self.raw(parameter) else {
+            return Ok(None);
+        };
         let exact = match value {
             ParamValue::Int(value) => Some(Exact::from(*value)),
             ParamValue::Float(value) => Exact::parse(&value.to_string()),
@@ -163,7 +177,11 @@ impl<'a> Reader<'a> {
     /// A number above zero.
     pub(crate) fn step(&self, parameter: &'static str) -> Result<Exact, MaskError> {
         let step = self.required(parameter, self.number(parameter)?)?;
-        if step.is_positive() { Ok(step) } else { Err(self.bad(parameter, "must be above zero")) }
+        if step.is_positive() {
+            Ok(step)
+        } else {
+            Err(self.bad(parameter, "must be above zero"))
+        }
     }
 
     pub(crate) fn one_of<T: Copy>(
@@ -172,7 +190,9 @@ impl<'a> Reader<'a> {
         default: Option<T>,
         choices: &[(&'static str, T)],
     ) -> Result<T, MaskError> {
-        let Some(value) = self.raw(parameter) else { return self.required(parameter, default) };
+        let Some(value) = self.raw(parameter) else {
+            return self.required(parameter, default);
+        };
         let chosen = choices
             .iter()
             .find(|(name, _)| matches!(value, ParamValue::Text(text) if text == name))

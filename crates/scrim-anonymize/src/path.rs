@@ -28,7 +28,10 @@ pub fn parse_steps(path: &str) -> Result<Vec<PathStep>, MaskError> {
     for (index, part) in path.split('.').enumerate() {
         let name = part.trim_end_matches("[]");
         if name.contains(['[', ']']) {
-            return Err(bad(path, "may use brackets only as `[]`, for the elements of a list"));
+            return Err(bad(
+                path,
+                "may use brackets only as `[]`, for the elements of a list",
+            ));
         }
         let brackets = (part.len() - name.len()) / 2;
         if name.is_empty() && (index > 0 || brackets == 0) {
@@ -48,12 +51,15 @@ pub fn type_at<'a>(
     data_type: &'a DataType,
     steps: &[PathStep],
 ) -> Result<&'a DataType, MaskError> {
-    let Some((step, rest)) = steps.split_first() else { return Ok(data_type) };
+    let Some((step, rest)) = steps.split_first() else {
+        return Ok(data_type);
+    };
     let inner = format_path(column, std::slice::from_ref(step));
     let child = match (step, data_type) {
         (PathStep::Field(name), DataType::Struct(fields)) => {
             let field = fields.iter().find(|field| field.name() == name);
-            field.ok_or_else(|| bad(&inner, &format!("does not exist; {}", fields_of(data_type))))?
+            field
+                .ok_or_else(|| bad(&inner, &format!("does not exist; {}", fields_of(data_type))))?
         }
         (
             PathStep::Element,
@@ -97,7 +103,10 @@ fn fields_of(data_type: &DataType) -> String {
 }
 
 pub(crate) fn bad(path: &str, problem: &str) -> MaskError {
-    MaskError::BadPath { path: path.to_owned(), problem: problem.to_owned() }
+    MaskError::BadPath {
+        path: path.to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -106,7 +115,13 @@ mod tests {
 
     #[test]
     fn paths_are_read_and_written_back() {
-        for path in ["a", "contact.phone", "tags[]", "visits[].code", "m[][].x.y[]"] {
+        for path in [
+            "a",
+            "contact.phone",
+            "tags[]",
+            "visits[].code",
+            "m[][].x.y[]",
+        ] {
             let (column, steps) = parse_path(path).unwrap();
             assert_eq!(format_path(&column, &steps), path);
         }
@@ -114,12 +129,17 @@ mod tests {
             parse_steps("[].code").unwrap(),
             [PathStep::Element, PathStep::Field("code".to_owned())]
         );
-        assert_eq!(parse_steps("phone").unwrap(), [PathStep::Field("phone".to_owned())]);
+        assert_eq!(
+            parse_steps("phone").unwrap(),
+            [PathStep::Field("phone".to_owned())]
+        );
     }
 
     #[test]
     fn odd_paths_are_refused() {
-        for path in ["", ".", "a.", ".a", "a..b", "a[0]", "a[", "a]", "a[]b", "[]", "a.[]"] {
+        for path in [
+            "", ".", "a.", ".a", "a..b", "a[0]", "a[", "a]", "a[]b", "[]", "a.[]",
+        ] {
             assert!(parse_path(path).is_err(), "{path}");
         }
         assert!(parse_steps("").is_err());

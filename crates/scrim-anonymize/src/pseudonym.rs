@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, GenericBinaryArray, GenericStringArray,
-    OffsetSizeTrait, PrimitiveArray, StringViewBuilder, BinaryViewBuilder,
+    Array, ArrayRef, AsArray, BinaryViewBuilder, FixedSizeBinaryArray, GenericBinaryArray,
+    GenericStringArray, OffsetSizeTrait, PrimitiveArray, StringViewBuilder,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int64Type, UInt64Type};
@@ -19,7 +19,13 @@ use crate::text::nfc;
 
 /// The first eight words of SHA-256, before any block.
 const SHA256_START: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab,
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
     0x5be0_cd19,
 ];
 
@@ -55,7 +61,10 @@ impl KeyedHmac {
             block.zeroize();
             state
         };
-        Self { inner: absorb(0x36), outer: absorb(0x5c) }
+        Self {
+            inner: absorb(0x36),
+            outer: absorb(0x5c),
+        }
     }
 
     fn mac(&self, tag: Tag, body: &[u8]) -> [u8; 32] {
@@ -122,7 +131,9 @@ fn bytes(state: [u32; 8]) -> [u8; 32] {
 
 /// The first 63 bits as a number that is never negative.
 fn number(token: &[u8; 32]) -> u64 {
-    token.first_chunk().map_or(0, |head| u64::from_be_bytes(*head) >> 1)
+    token
+        .first_chunk()
+        .map_or(0, |head| u64::from_be_bytes(*head) >> 1)
 }
 
 /// Makes tokens of one identifier space.
@@ -134,7 +145,10 @@ pub(crate) struct PseudonymKernel {
 
 impl PseudonymKernel {
     pub(crate) fn new(key: &[u8; 32], bits: u32) -> Self {
-        Self { mac: KeyedHmac::new(key), length: (bits / 8) as usize }
+        Self {
+            mac: KeyedHmac::new(key),
+            length: (bits / 8) as usize,
+        }
     }
 
     /// Why a type cannot hold the token, if it cannot.
@@ -171,7 +185,9 @@ impl PseudonymKernel {
             DataType::Utf8View => self.text_view(array),
             DataType::Int64 => {
                 let token = |value: i64| self.mac.mac(Tag::Signed, &value.to_be_bytes());
-                Ok(number_column::<Int64Type>(array, token, |token| number(token).cast_signed()))
+                Ok(number_column::<Int64Type>(array, token, |token| {
+                    number(token).cast_signed()
+                }))
             }
             DataType::UInt64 => {
                 let token = |value: u64| self.mac.mac(Tag::Unsigned, &value.to_be_bytes());
@@ -181,9 +197,9 @@ impl PseudonymKernel {
             DataType::LargeBinary => self.binary::<i64>(array),
             DataType::BinaryView => self.binary_view(array),
             DataType::FixedSizeBinary(_) => self.fixed(array),
-            other => {
-                Err(ArrowError::InvalidArgumentError(format!("pseudonymize was given {other}")))
-            }
+            other => Err(ArrowError::InvalidArgumentError(format!(
+                "pseudonymize was given {other}"
+            ))),
         }
     }
 
@@ -201,9 +217,19 @@ impl PseudonymKernel {
         nulls: Option<&NullBuffer>,
     ) -> Result<ArrayRef, ArrowError> {
         let value = |row| array.value(row);
-        let tokens = distinct(array.len(), nulls, value, |v| hash(v.as_bytes()), |v| self.text_token(v));
+        let tokens = distinct(
+            array.len(),
+            nulls,
+            value,
+            |v| hash(v.as_bytes()),
+            |v| self.text_token(v),
+        );
         let (offsets, values) = tokens.column::<O>(&self.hex(&tokens), self.length * 2)?;
-        Ok(Arc::new(GenericStringArray::try_new(offsets, values, nulls.cloned())?))
+        Ok(Arc::new(GenericStringArray::try_new(
+            offsets,
+            values,
+            nulls.cloned(),
+        )?))
     }
 
     fn binary<O: OffsetSizeTrait>(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
@@ -211,13 +237,23 @@ impl PseudonymKernel {
         let value = |row| array.value(row);
         let tokens = distinct(array.len(), nulls, value, hash, |v| self.binary_token(v));
         let (offsets, values) = tokens.column::<O>(&self.cut(&tokens), self.length)?;
-        Ok(Arc::new(GenericBinaryArray::try_new(offsets, values, nulls.cloned())?))
+        Ok(Arc::new(GenericBinaryArray::try_new(
+            offsets,
+            values,
+            nulls.cloned(),
+        )?))
     }
 
     fn text_view(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
         let (array, nulls) = (array.as_string_view(), array.nulls());
         let value = |row| array.value(row);
-        let tokens = distinct(array.len(), nulls, value, |v| hash(v.as_bytes()), |v| self.text_token(v));
+        let tokens = distinct(
+            array.len(),
+            nulls,
+            value,
+            |v| hash(v.as_bytes()),
+            |v| self.text_token(v),
+        );
         let hex = self.hex(&tokens);
         if u32::try_from(hex.len()).is_err() {
             return Err(ArrowError::OffsetOverflowError(hex.len()));
@@ -273,17 +309,31 @@ impl PseudonymKernel {
 
     /// All distinct tokens one after the other, cut to length.
     fn cut(&self, tokens: &Tokens) -> Vec<u8> {
-        tokens.tokens.iter().flat_map(|token| token.iter().take(self.length)).copied().collect()
+        tokens
+            .tokens
+            .iter()
+            .flat_map(|token| token.iter().take(self.length))
+            .copied()
+            .collect()
     }
 
     /// The same in lower-case hexadecimal.
     fn hex(&self, tokens: &Tokens) -> Vec<u8> {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
+        let digit = |nibble: u8| {
+            if nibble < 10 {
+                b'0' + nibble
+            } else {
+                b'a' + (nibble - 10)
+            }
+        };
         let mut out = Vec::with_capacity(tokens.tokens.len() * self.length * 2);
         for token in &tokens.tokens {
-            for byte in token.iter().take(self.length) {
-                out.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+            let mut digits = [0; 64];
+            let (pairs, _) = digits.as_chunks_mut();
+            for (pair, byte) in pairs.iter_mut().zip(token) {
+                *pair = [digit(byte >> 4), digit(byte & 15)];
             }
+            out.extend_from_slice(digits.get(..self.length * 2).unwrap_or_default());
         }
         out
     }
@@ -335,7 +385,10 @@ fn distinct<V: Copy + PartialEq>(
     hash: impl Fn(V) -> u64,
     token: impl Fn(V) -> [u8; 32],
 ) -> Tokens {
-    let mut tokens = Tokens { ids: Vec::with_capacity(len), tokens: Vec::new() };
+    let mut tokens = Tokens {
+        ids: Vec::with_capacity(len),
+        tokens: Vec::new(),
+    };
     let mut firsts: Vec<V> = Vec::new();
     let mut memo = [NO_TOKEN; MEMO];
     let mut previous: Option<(V, u32)> = None;
@@ -379,10 +432,22 @@ where
 {
     let array = array.as_primitive::<T>();
     let spread = |value: T::Native| mix(value.into() as u64);
-    let tokens = distinct(array.len(), array.nulls(), |row| array.value(row), spread, token);
+    let tokens = distinct(
+        array.len(),
+        array.nulls(),
+        |row| array.value(row),
+        spread,
+        token,
+    );
     let distinct: Vec<T::Native> = tokens.tokens.iter().map(number).collect();
-    let values = tokens.ids.iter().map(|id| distinct.get(*id as usize).copied().unwrap_or_default());
-    Arc::new(PrimitiveArray::<T>::new(values.collect(), array.nulls().cloned()))
+    let values = tokens
+        .ids
+        .iter()
+        .map(|id| distinct.get(*id as usize).copied().unwrap_or_default());
+    Arc::new(PrimitiveArray::<T>::new(
+        values.collect(),
+        array.nulls().cloned(),
+    ))
 }
 
 /// Spreads a number over the upper bits. It only places values in the memo; a bad spread costs
@@ -401,7 +466,9 @@ fn hash(value: &[u8]) -> u64 {
             (u64::from_le_bytes(short), 0)
         }
     };
-    mix(first.wrapping_add(last.rotate_left(23)).wrapping_add(value.len() as u64))
+    mix(first
+        .wrapping_add(last.rotate_left(23))
+        .wrapping_add(value.len() as u64))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use arrow::array::{
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
-use regex::{Regex, RegexBuilder};
+use regex::{Match, Regex, RegexBuilder};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::mask::{KeepDomain, NoMatch};
@@ -53,26 +53,60 @@ pub(crate) fn nfc(value: &str) -> Cow<'_, str> {
 
 #[derive(Debug)]
 pub(crate) enum TextKernel {
-    Partial { keep_first: usize, keep_last: usize, fill: String, min_masked: usize },
-    Prefix { length: usize },
-    Email { keep_local: usize, keep_domain: KeepDomain },
-    Regex { regex: Regex, replacement: String, on_no_match: NoMatch },
+    Partial {
+        keep_first: usize,
+        keep_last: usize,
+        fill: String,
+        min_masked: usize,
+    },
+    Prefix {
+        length: usize,
+    },
+    Email {
+        keep_local: usize,
+        keep_domain: KeepDomain,
+    },
+    Regex {
+        regex: Regex,
+        replacement: String,
+        on_no_match: NoMatch,
+    },
     Zip3,
-    IpTruncate { v4: u32, v6: u32 },
+    IpTruncate {
+        v4: u32,
+        v6: u32,
+    },
 }
 
 impl TextKernel {
     /// Appends the masked value; `false` makes it NULL.
     fn write(&self, value: &str, out: &mut String) -> bool {
         match self {
-            Self::Partial { keep_first, keep_last, fill, min_masked } => {
-                partial(&nfc(value), (*keep_first, *keep_last, *min_masked), fill, out);
+            Self::Partial {
+                keep_first,
+                keep_last,
+                fill,
+                min_masked,
+            } => {
+                partial(
+                    &nfc(value),
+                    (*keep_first, *keep_last, *min_masked),
+                    fill,
+                    out,
+                );
             }
             Self::Prefix { length } => out.push_str(head(&nfc(value), *length)),
-            Self::Email { keep_local, keep_domain } => {
+            Self::Email {
+                keep_local,
+                keep_domain,
+            } => {
                 email(&nfc(value), *keep_local, *keep_domain, out);
             }
-            Self::Regex { regex, replacement, on_no_match } => {
+            Self::Regex {
+                regex,
+                replacement,
+                on_no_match,
+            } => {
                 replace(regex, replacement, *on_no_match, &nfc(value), out);
             }
             Self::Zip3 => out.push_str(zip3(value)),
@@ -90,7 +124,9 @@ impl TextKernel {
             DataType::Utf8 => self.plain::<i32>(array.as_string()),
             DataType::LargeUtf8 => self.plain::<i64>(array.as_string()),
             DataType::Utf8View => self.view(array),
-            other => Err(ArrowError::InvalidArgumentError(format!("a text mask was given {other}"))),
+            other => Err(ArrowError::InvalidArgumentError(format!(
+                "a text mask was given {other}"
+            ))),
         }
     }
 
@@ -114,7 +150,11 @@ impl TextKernel {
         }
         let values = Buffer::from_vec(out.into_bytes());
         let offsets = OffsetBuffer::new(offsets.into());
-        Ok(Arc::new(GenericStringArray::try_new(offsets, values, nulls.finish())?))
+        Ok(Arc::new(GenericStringArray::try_new(
+            offsets,
+            values,
+            nulls.finish(),
+        )?))
     }
 
     fn view(&self, array: &dyn Array) -> Result<ArrayRef, ArrowError> {
@@ -133,7 +173,11 @@ impl TextKernel {
 }
 
 fn count(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().count() }
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    }
 }
 
 /// The first `length` characters.
@@ -146,7 +190,10 @@ fn head(text: &str, length: usize) -> &str {
 
 /// The last `length` characters.
 fn tail(text: &str, length: usize) -> &str {
-    match length.checked_sub(1).map(|last| text.char_indices().nth_back(last)) {
+    match length
+        .checked_sub(1)
+        .map(|last| text.char_indices().nth_back(last))
+    {
         None => "",
         Some(None) => text,
         Some(Some((start, _))) => text.get(start..).unwrap_or_default(),
@@ -175,9 +222,13 @@ fn email(text: &str, keep_local: usize, keep_domain: KeepDomain, out: &mut Strin
     let parts = text.split_once('@').filter(|(local, domain)| {
         !local.is_empty()
             && !domain.is_empty()
-            && domain.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
+            && domain
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-'))
     });
-    let Some((local, domain)) = parts else { return out.push_str(REDACTED) };
+    let Some((local, domain)) = parts else {
+        return out.push_str(REDACTED);
+    };
     // A local part that would be kept whole is not kept at all.
     if count(local) > keep_local {
         out.push_str(head(local, keep_local));
@@ -203,12 +254,24 @@ fn replace(regex: &Regex, by: &str, on_no_match: NoMatch, text: &str, out: &mut 
     let start = out.len();
     let mut end = 0;
     let mut matched = false;
-    for found in regex.captures_iter(text) {
-        let Some(whole) = found.get(0) else { continue };
-        matched |= !whole.is_empty() || text.is_empty();
-        out.push_str(text.get(end..whole.start()).unwrap_or_default());
-        found.expand(by, out);
-        end = whole.end();
+    let mut skip_to = |found: Match<'_>, out: &mut String| {
+        matched |= !found.is_empty() || text.is_empty();
+        out.push_str(text.get(end..found.start()).unwrap_or_default());
+        end = found.end();
+    };
+    if by.contains('$') {
+        for found in regex.captures_iter(text) {
+            if let Some(whole) = found.get(0) {
+                skip_to(whole, out);
+                found.expand(by, out);
+            }
+        }
+    } else {
+        // Finding where a match lies is much cheaper than finding the groups in it.
+        for found in regex.find_iter(text) {
+            skip_to(found, out);
+            out.push_str(by);
+        }
     }
     if matched {
         return out.push_str(text.get(end..).unwrap_or_default());
@@ -222,9 +285,8 @@ fn replace(regex: &Regex, by: &str, on_no_match: NoMatch, text: &str, out: &mut 
 
 /// The area of a five-digit or ZIP+4 code, or `000`.
 fn zip3(value: &str) -> &str {
-    let digits = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
+    let digits =
+        |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
     let value = value.trim();
     let (five, four) = value.split_once('-').unwrap_or((value, "0000"));
     match five.get(..3) {

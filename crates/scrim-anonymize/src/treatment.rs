@@ -58,14 +58,25 @@ impl BoundTreatment {
     ) -> Result<Self, MaskError> {
         for (index, (path, _)) in nested.iter().enumerate() {
             type_at(column, data_type, path)?;
-            if path.is_empty() || nested.iter().take(index).any(|(earlier, _)| earlier == path) {
+            if path.is_empty()
+                || nested
+                    .iter()
+                    .take(index)
+                    .any(|(earlier, _)| earlier == path)
+            {
                 return Err(bad(&format_path(column, path), "is treated twice"));
             }
         }
-        let overrides: Vec<Override<'_>> =
-            nested.iter().map(|(path, show)| (path.as_slice(), *show)).collect();
+        let overrides: Vec<Override<'_>> = nested
+            .iter()
+            .map(|(path, show)| (path.as_slice(), *show))
+            .collect();
         let (node, shown) = build(column, data_type, root, &overrides, keys)?;
-        Ok(Self { node: Arc::new(node), source_type: data_type.clone(), data_type: shown })
+        Ok(Self {
+            node: Arc::new(node),
+            source_type: data_type.clone(),
+            data_type: shown,
+        })
     }
 
     /// The type of what [`Self::apply`] gives: the source's, in which nested fields that are not
@@ -107,8 +118,11 @@ fn build(
 ) -> Result<(Node, DataType), MaskError> {
     let own = overrides.iter().find(|(steps, _)| steps.is_empty());
     let show = own.map_or(inherited, |(_, show)| *show);
-    let deeper: Vec<Override<'_>> =
-        overrides.iter().filter(|(steps, _)| !steps.is_empty()).copied().collect();
+    let deeper: Vec<Override<'_>> = overrides
+        .iter()
+        .filter(|(steps, _)| !steps.is_empty())
+        .copied()
+        .collect();
     if deeper.is_empty() {
         let node = match show {
             Show::Clear => Node::Clear,
@@ -118,7 +132,10 @@ fn build(
         return Ok((node, data_type.clone()));
     }
     if matches!(show, Show::Masked(_)) {
-        return Err(bad(path, "is masked as a whole and in parts; do one of the two"));
+        return Err(bad(
+            path,
+            "is masked as a whole and in parts; do one of the two",
+        ));
     }
     match data_type {
         DataType::Struct(fields) => {
@@ -205,9 +222,9 @@ impl Node {
                     FixedSizeListArray::try_new_with_length(field, *size, values, nulls, length)?;
                 Ok(Arc::new(shown))
             }
-            (Self::Struct(_) | Self::List(_), other) => {
-                Err(ArrowError::InvalidArgumentError(format!("a nested treatment met {other}")))
-            }
+            (Self::Struct(_) | Self::List(_), other) => Err(ArrowError::InvalidArgumentError(
+                format!("a nested treatment met {other}"),
+            )),
         }
     }
 }
@@ -219,17 +236,33 @@ fn list<O: OffsetSizeTrait>(
     field: &FieldRef,
 ) -> Result<ArrayRef, ArrowError> {
     let source: &GenericListArray<O> = array.as_list();
-    let bounds = (source.offsets().first().copied(), source.offsets().last().copied());
+    let bounds = (
+        source.offsets().first().copied(),
+        source.offsets().last().copied(),
+    );
     let (start, end) = (bounds.0.unwrap_or_default(), bounds.1.unwrap_or_default());
-    let values = source.values().slice(start.as_usize(), (end - start).as_usize());
+    let values = source
+        .values()
+        .slice(start.as_usize(), (end - start).as_usize());
     let values = node.apply(&values, field.data_type())?;
     let offsets = if start == O::zero() {
         source.offsets().clone()
     } else {
-        OffsetBuffer::new(source.offsets().iter().map(|offset| *offset - start).collect())
+        OffsetBuffer::new(
+            source
+                .offsets()
+                .iter()
+                .map(|offset| *offset - start)
+                .collect(),
+        )
     };
     let nulls = source.nulls().cloned();
-    Ok(Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, nulls)?))
+    Ok(Arc::new(GenericListArray::try_new(
+        Arc::clone(field),
+        offsets,
+        values,
+        nulls,
+    )?))
 }
 
 #[cfg(test)]

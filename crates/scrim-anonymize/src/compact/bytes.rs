@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::array::builder::GenericByteViewBuilder;
 use arrow::array::{
-    Array, ArrayRef, AsArray, ByteView, GenericByteArray, GenericByteViewArray, MAX_INLINE_VIEW_LEN,
-    OffsetSizeTrait,
+    Array, ArrayRef, AsArray, ByteView, GenericByteArray, GenericByteViewArray,
+    MAX_INLINE_VIEW_LEN, OffsetSizeTrait,
 };
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{ArrowNativeType, ByteArrayType, ByteViewType};
@@ -34,7 +34,10 @@ pub(super) fn plain<T: ByteArrayType>(
             let offsets = shown_lengths(source.offsets(), visible);
             let mut values = Vec::with_capacity(ends(&offsets).1);
             for (start, end) in nulls.valid_slices() {
-                let range = (source.value_offsets().get(start), source.value_offsets().get(end));
+                let range = (
+                    source.value_offsets().get(start),
+                    source.value_offsets().get(end),
+                );
                 if let (Some(start), Some(end)) = range {
                     let bytes = source.values().get(start.as_usize()..end.as_usize());
                     values.extend_from_slice(bytes.unwrap_or_default());
@@ -43,7 +46,11 @@ pub(super) fn plain<T: ByteArrayType>(
             (offsets, Buffer::from_vec(values))
         }
     };
-    Ok(Arc::new(GenericByteArray::<T>::try_new(offsets, values, visible.nulls.clone())?))
+    Ok(Arc::new(GenericByteArray::<T>::try_new(
+        offsets,
+        values,
+        visible.nulls.clone(),
+    )?))
 }
 
 /// The first and the last offset.
@@ -85,7 +92,13 @@ pub(super) fn view<T: ByteViewType>(
     if !visible.changed && is_compact(source, visible) {
         return Ok(Arc::clone(array));
     }
-    let rows = || source.views().iter().enumerate().filter(|(row, _)| visible.is_valid(*row));
+    let rows = || {
+        source
+            .views()
+            .iter()
+            .enumerate()
+            .filter(|(row, _)| visible.is_valid(*row))
+    };
     let long: usize = rows()
         .map(|(_, view)| *view as u32)
         .filter(|length| *length > MAX_INLINE_VIEW_LEN)
@@ -131,5 +144,8 @@ fn is_compact<T: ByteViewType>(array: &GenericByteViewArray<T>, visible: &Visibl
             Some(_) | None => return false,
         }
     }
-    covered.iter().zip(array.data_buffers()).all(|(end, buffer)| *end == buffer.len())
+    covered
+        .iter()
+        .zip(array.data_buffers())
+        .all(|(end, buffer)| *end == buffer.len())
 }

@@ -63,7 +63,9 @@ pub(super) fn runs<R: RunEndIndexType>(
     hidden: Option<&NullBuffer>,
 ) -> Result<ArrayRef, ArrowError> {
     let Some(source) = array.as_any().downcast_ref::<RunArray<R>>() else {
-        return Err(ArrowError::InvalidArgumentError("an unknown run-end type".to_owned()));
+        return Err(ArrowError::InvalidArgumentError(
+            "an unknown run-end type".to_owned(),
+        ));
     };
     if let Some(hidden) = hidden.filter(|hidden| hidden.null_count() > 0) {
         return hidden_runs(array, source, hidden);
@@ -71,7 +73,10 @@ pub(super) fn runs<R: RunEndIndexType>(
     let ends = source.run_ends();
     let whole = ends.offset() == 0
         && ends.values().len() == source.values().len()
-        && ends.values().last().is_none_or(|end| end.as_usize() == source.len());
+        && ends
+            .values()
+            .last()
+            .is_none_or(|end| end.as_usize() == source.len());
     if whole {
         let values = scrub(source.values(), None)?;
         if Arc::ptr_eq(&values, source.values()) {
@@ -93,7 +98,11 @@ fn hidden_runs<R: RunEndIndexType>(
     let mut runs: Vec<Option<u64>> = Vec::new();
     let first = source.get_start_physical_index();
     let mut run = 0;
-    let mut run_ends = source.run_ends().sliced_values().map(ArrowNativeType::as_usize).peekable();
+    let mut run_ends = source
+        .run_ends()
+        .sliced_values()
+        .map(ArrowNativeType::as_usize)
+        .peekable();
     for row in 0..source.len() {
         while run_ends.next_if(|end| *end <= row).is_some() {
             run += 1;

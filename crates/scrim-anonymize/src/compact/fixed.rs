@@ -29,7 +29,11 @@ pub(super) fn width(
 ) -> Result<ArrayRef, ArrowError> {
     let Some(nulls) = visible.mask() else {
         // Without NULL an array of fixed width ends where its values end.
-        return if visible.changed { rebuilt(array, width, visible, &[]) } else { Ok(Arc::clone(array)) };
+        return if visible.changed {
+            rebuilt(array, width, visible, &[])
+        } else {
+            Ok(Arc::clone(array))
+        };
     };
     let data = array.to_data();
     let bytes = values(&data, width);
@@ -38,7 +42,9 @@ pub(super) fn width(
         .set_slices()
         .map(|(start, end)| (start * width, end * width))
         .filter(|(start, end)| {
-            bytes.get(*start..*end).is_some_and(|slot| slot.iter().any(|byte| *byte != 0))
+            bytes
+                .get(*start..*end)
+                .is_some_and(|slot| slot.iter().any(|byte| *byte != 0))
         })
         .collect();
     if dirty.is_empty() && !visible.changed {
@@ -49,8 +55,14 @@ pub(super) fn width(
 
 fn values(data: &ArrayData, width: usize) -> &[u8] {
     let start = data.offset() * width;
-    let bytes = data.buffers().first().map(|buffer| buffer.as_slice()).unwrap_or_default();
-    bytes.get(start..start + data.len() * width).unwrap_or_default()
+    let bytes = data
+        .buffers()
+        .first()
+        .map(|buffer| buffer.as_slice())
+        .unwrap_or_default();
+    bytes
+        .get(start..start + data.len() * width)
+        .unwrap_or_default()
 }
 
 /// The array with its tidy bitmap and zeros in the given byte ranges.

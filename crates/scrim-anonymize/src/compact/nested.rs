@@ -23,12 +23,20 @@ pub(super) fn structure(array: &ArrayRef, visible: &Visible) -> Result<ArrayRef,
         .iter()
         .map(|column| scrub(column, visible.mask()))
         .collect::<Result<_, _>>()?;
-    let same = columns.iter().zip(source.columns()).all(|(new, old)| Arc::ptr_eq(new, old));
+    let same = columns
+        .iter()
+        .zip(source.columns())
+        .all(|(new, old)| Arc::ptr_eq(new, old));
     if same && !visible.changed {
         return Ok(Arc::clone(array));
     }
     let (fields, nulls) = (source.fields().clone(), visible.nulls.clone());
-    Ok(Arc::new(StructArray::try_new_with_length(fields, columns, nulls, source.len())?))
+    Ok(Arc::new(StructArray::try_new_with_length(
+        fields,
+        columns,
+        nulls,
+        source.len(),
+    )?))
 }
 
 /// Drops the elements of NULL lists and those beside the slice.
@@ -41,10 +49,17 @@ pub(super) fn list<O: OffsetSizeTrait>(
         return Ok(Arc::clone(array));
     };
     let (DataType::List(field) | DataType::LargeList(field)) = array.data_type() else {
-        return Err(ArrowError::InvalidArgumentError("a list of no list type".to_owned()));
+        return Err(ArrowError::InvalidArgumentError(
+            "a list of no list type".to_owned(),
+        ));
     };
     let nulls = visible.nulls.clone();
-    Ok(Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, nulls)?))
+    Ok(Arc::new(GenericListArray::try_new(
+        Arc::clone(field),
+        offsets,
+        values,
+        nulls,
+    )?))
 }
 
 /// A map is a list of its entries.
@@ -93,13 +108,12 @@ fn elements<O: OffsetSizeTrait>(
 }
 
 /// The elements of a NULL list stay in their places, and are hidden there.
-pub(super) fn fixed_size_list(
-    array: &ArrayRef,
-    visible: &Visible,
-) -> Result<ArrayRef, ArrowError> {
+pub(super) fn fixed_size_list(array: &ArrayRef, visible: &Visible) -> Result<ArrayRef, ArrowError> {
     let source = array.as_fixed_size_list();
     let DataType::FixedSizeList(field, size) = array.data_type() else {
-        return Err(ArrowError::InvalidArgumentError("a list of no list type".to_owned()));
+        return Err(ArrowError::InvalidArgumentError(
+            "a list of no list type".to_owned(),
+        ));
     };
     let width = usize::try_from(*size).unwrap_or(0);
     let hidden = visible.mask().map(|nulls| nulls.expand(width));
@@ -125,7 +139,9 @@ pub(super) fn list_view<O: OffsetSizeTrait>(
 ) -> Result<ArrayRef, ArrowError> {
     let source: &GenericListViewArray<O> = array.as_list_view();
     let (DataType::ListView(field) | DataType::LargeListView(field)) = array.data_type() else {
-        return Err(ArrowError::InvalidArgumentError("a list of no list type".to_owned()));
+        return Err(ArrowError::InvalidArgumentError(
+            "a list of no list type".to_owned(),
+        ));
     };
     let rows = || source.offsets().iter().zip(source.sizes()).enumerate();
     let mut end = 0;
@@ -148,13 +164,23 @@ pub(super) fn list_view<O: OffsetSizeTrait>(
     for (row, (offset, size)) in rows() {
         let start = O::from_usize(picked.len());
         offsets.push(start.ok_or(ArrowError::OffsetOverflowError(picked.len()))?);
-        let size = if visible.is_valid(row) { *size } else { O::zero() };
+        let size = if visible.is_valid(row) {
+            *size
+        } else {
+            O::zero()
+        };
         sizes.push(size);
         let offset = offset.as_usize() as u64;
         picked.extend(offset..offset + size.as_usize() as u64);
     }
     let values = take(source.values(), &UInt64Array::from(picked), None)?;
-    view_of(field, offsets.into(), sizes.into(), scrub(&values, None)?, visible)
+    view_of(
+        field,
+        offsets.into(),
+        sizes.into(),
+        scrub(&values, None)?,
+        visible,
+    )
 }
 
 fn view_of<O: OffsetSizeTrait>(
@@ -165,14 +191,13 @@ fn view_of<O: OffsetSizeTrait>(
     visible: &Visible,
 ) -> Result<ArrayRef, ArrowError> {
     let (field, nulls) = (Arc::clone(field), visible.nulls.clone());
-    Ok(Arc::new(GenericListViewArray::try_new(field, offsets, sizes, values, nulls)?))
+    Ok(Arc::new(GenericListViewArray::try_new(
+        field, offsets, sizes, values, nulls,
+    )?))
 }
 
 /// A union has no bitmap of its own: a hidden row becomes a NULL of the first member.
-pub(super) fn union(
-    array: &ArrayRef,
-    hidden: Option<&NullBuffer>,
-) -> Result<ArrayRef, ArrowError> {
+pub(super) fn union(array: &ArrayRef, hidden: Option<&NullBuffer>) -> Result<ArrayRef, ArrowError> {
     let source = array.as_union();
     let hidden = hidden.filter(|hidden| hidden.null_count() > 0);
     let first = source.fields().iter().next().map_or(0, |(id, _)| id);
@@ -181,7 +206,8 @@ pub(super) fn union(
         None => source.type_ids().clone(),
         Some(_) => {
             let ids = source.type_ids().iter().enumerate();
-            ids.map(|(row, id)| if shown(row) { *id } else { first }).collect()
+            ids.map(|(row, id)| if shown(row) { *id } else { first })
+                .collect()
         }
     };
     let (children, offsets) = match source.offsets() {
@@ -191,14 +217,18 @@ pub(super) fn union(
             (children, Some(offsets))
         }
     };
-    let same = source.fields().iter().zip(&children).all(|((id, _), child)| {
-        Arc::ptr_eq(source.child(id), child)
-    });
+    let same = source
+        .fields()
+        .iter()
+        .zip(&children)
+        .all(|((id, _), child)| Arc::ptr_eq(source.child(id), child));
     if same && ids == *source.type_ids() && offsets.as_ref() == source.offsets() {
         return Ok(Arc::clone(array));
     }
     let fields = source.fields().clone();
-    Ok(Arc::new(UnionArray::try_new(fields, ids, offsets, children)?))
+    Ok(Arc::new(UnionArray::try_new(
+        fields, ids, offsets, children,
+    )?))
 }
 
 /// Every member has a slot for every row; those that a row does not use are hidden.
@@ -237,7 +267,10 @@ fn dense(
         }
         let child = source.child(id);
         let in_order = picked.len() == child.len()
-            && picked.iter().zip(0..).all(|(picked, place)| *picked == Some(place));
+            && picked
+                .iter()
+                .zip(0..)
+                .all(|(picked, place)| *picked == Some(place));
         children.push(if in_order {
             scrub(child, None)?
         } else {

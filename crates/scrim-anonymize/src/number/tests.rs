@@ -18,15 +18,22 @@ fn round(to: &str) -> NumberKernel {
 }
 
 fn bucket(width: &str, origin: &str) -> NumberKernel {
-    NumberKernel::Bucket { width: exact(width), origin: exact(origin) }
+    NumberKernel::Bucket {
+        width: exact(width),
+        origin: exact(origin),
+    }
 }
 
 fn top(limit: &str) -> NumberKernel {
-    NumberKernel::Top { limit: exact(limit) }
+    NumberKernel::Top {
+        limit: exact(limit),
+    }
 }
 
 fn bottom(limit: &str) -> NumberKernel {
-    NumberKernel::Bottom { limit: exact(limit) }
+    NumberKernel::Bottom {
+        limit: exact(limit),
+    }
 }
 
 fn check(kernel: NumberKernel, values: &dyn Array, expected: &dyn Array) {
@@ -39,8 +46,30 @@ fn check(kernel: NumberKernel, values: &dyn Array, expected: &dyn Array) {
 fn integers_round_half_to_even() {
     check(
         round("100"),
-        &Int64Array::from(vec![1234, -50, 50, 150, -150, 250, -250, 0, i64::MAX, i64::MIN]),
-        &Int64Array::from(vec![1200, 0, 0, 200, -200, 200, -200, 0, i64::MAX - 7, i64::MIN + 8]),
+        &Int64Array::from(vec![
+            1234,
+            -50,
+            50,
+            150,
+            -150,
+            250,
+            -250,
+            0,
+            i64::MAX,
+            i64::MIN,
+        ]),
+        &Int64Array::from(vec![
+            1200,
+            0,
+            0,
+            200,
+            -200,
+            200,
+            -200,
+            0,
+            i64::MAX - 7,
+            i64::MIN + 8,
+        ]),
     );
     check(
         round("7"),
@@ -49,8 +78,22 @@ fn integers_round_half_to_even() {
     );
     check(
         round("10"),
-        &Int8Array::from(vec![Some(127), Some(-128), None, Some(5), Some(-5), Some(15)]),
-        &Int8Array::from(vec![Some(127), Some(-128), None, Some(0), Some(0), Some(20)]),
+        &Int8Array::from(vec![
+            Some(127),
+            Some(-128),
+            None,
+            Some(5),
+            Some(-5),
+            Some(15),
+        ]),
+        &Int8Array::from(vec![
+            Some(127),
+            Some(-128),
+            None,
+            Some(0),
+            Some(0),
+            Some(20),
+        ]),
     );
     check(
         round("100"),
@@ -62,7 +105,9 @@ fn integers_round_half_to_even() {
 #[test]
 fn decimals_round_on_the_decimal_value() {
     let decimal = |values: Vec<i128>| {
-        Decimal128Array::from(values).with_precision_and_scale(6, 2).unwrap()
+        Decimal128Array::from(values)
+            .with_precision_and_scale(6, 2)
+            .unwrap()
     };
     check(
         round("0.05"),
@@ -70,7 +115,9 @@ fn decimals_round_on_the_decimal_value() {
         &decimal(vec![110, 115, 0, 0, -5, 999_999]),
     );
     let wide = |values: Vec<i256>| {
-        Decimal256Array::from(values).with_precision_and_scale(76, 0).unwrap()
+        Decimal256Array::from(values)
+            .with_precision_and_scale(76, 0)
+            .unwrap()
     };
     check(
         bucket("1000", "0"),
@@ -86,8 +133,15 @@ fn floats_round_on_the_decimal_value() {
         &Float64Array::from(vec![0.575, 0.145, 0.155, -0.004, 1e300, -1e300]),
         &Float64Array::from(vec![0.58, 0.14, 0.16, 0.0, 1e300, -1e300]),
     );
-    let masked = round("100").apply(&Float64Array::from(vec![-50.0])).unwrap();
-    assert!(masked.as_primitive::<Float64Type>().value(0).is_sign_positive());
+    let masked = round("100")
+        .apply(&Float64Array::from(vec![-50.0]))
+        .unwrap();
+    assert!(
+        masked
+            .as_primitive::<Float64Type>()
+            .value(0)
+            .is_sign_positive()
+    );
     check(
         round("100"),
         &Float64Array::from(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1234.5]),
@@ -122,14 +176,27 @@ fn buckets_are_half_open() {
         &Float64Array::from(vec![0.3, 0.7, 1.1, 0.29, -0.05]),
         &Float64Array::from(vec![0.3, 0.7, 1.1, 0.2, -0.1]),
     );
-    let masked = bucket("0.1", "0").apply(&Float32Array::from(vec![0.7, 0.75])).unwrap();
-    assert_eq!(masked.as_primitive::<Float32Type>().values().to_vec(), vec![0.7, 0.7]);
+    let masked = bucket("0.1", "0")
+        .apply(&Float32Array::from(vec![0.7, 0.75]))
+        .unwrap();
+    assert_eq!(
+        masked.as_primitive::<Float32Type>().values().to_vec(),
+        vec![0.7, 0.7]
+    );
 }
 
 #[test]
 fn codes_cap() {
-    check(top("90"), &Int8Array::from(vec![89, 90, 104]), &Int8Array::from(vec![89, 90, 90]));
-    check(bottom("18"), &Int8Array::from(vec![3, 18, 40]), &Int8Array::from(vec![18, 18, 40]));
+    check(
+        top("90"),
+        &Int8Array::from(vec![89, 90, 104]),
+        &Int8Array::from(vec![89, 90, 90]),
+    );
+    check(
+        bottom("18"),
+        &Int8Array::from(vec![3, 18, 40]),
+        &Int8Array::from(vec![18, 18, 40]),
+    );
     check(
         top("1.5"),
         &Float64Array::from(vec![1.4, 2.0, f64::INFINITY, f64::NAN]),

@@ -13,7 +13,12 @@ fn check(kernel: &TextKernel, cases: &[(&str, Option<&str>)]) {
 }
 
 fn partial(keep_first: usize, keep_last: usize, fill: &str) -> TextKernel {
-    TextKernel::Partial { keep_first, keep_last, fill: fill.to_owned(), min_masked: 4 }
+    TextKernel::Partial {
+        keep_first,
+        keep_last,
+        fill: fill.to_owned(),
+        min_masked: 4,
+    }
 }
 
 #[test]
@@ -21,20 +26,41 @@ fn partial_keeps_the_ends_of_long_values() {
     // The first is the vector of PostgreSQL Anonymizer's documentation.
     check(
         &partial(1, 3, "xxxx"),
-        &[("abcdefgh", Some("axxxxfgh")), ("abcdefg", Some("xxxx")), ("", Some(""))],
+        &[
+            ("abcdefgh", Some("axxxxfgh")),
+            ("abcdefg", Some("xxxx")),
+            ("", Some("")),
+        ],
     );
-    check(&partial(0, 0, "****"), &[("abcd", Some("****")), ("abc", Some("****"))]);
-    check(&partial(0, 4, "****"), &[("4111111111111111", Some("****1111"))]);
+    check(
+        &partial(0, 0, "****"),
+        &[("abcd", Some("****")), ("abc", Some("****"))],
+    );
+    check(
+        &partial(0, 4, "****"),
+        &[("4111111111111111", Some("****1111"))],
+    );
     check(
         &partial(2, 1, "-"),
-        &[("Zoë Müller", Some("Zo-r")), ("Zoe\u{308}abcd", Some("Zo-d")), ("日本語日本語日", Some("日本-日"))],
+        &[
+            ("Zoë Müller", Some("Zo-r")),
+            ("Zoe\u{308}abcd", Some("Zo-d")),
+            ("日本語日本語日", Some("日本-日")),
+        ],
     );
 }
 
 #[test]
 fn composed_and_decomposed_letters_count_the_same() {
     let kernel = TextKernel::Prefix { length: 3 };
-    check(&kernel, &[("Zoë!", Some("Zoë")), ("Zoe\u{308}!", Some("Zoë")), ("ab", Some("ab"))]);
+    check(
+        &kernel,
+        &[
+            ("Zoë!", Some("Zoë")),
+            ("Zoe\u{308}!", Some("Zoë")),
+            ("ab", Some("ab")),
+        ],
+    );
 }
 
 #[test]
@@ -46,7 +72,10 @@ fn heads_and_tails_are_cut_between_characters() {
 
 #[test]
 fn email_shows_what_it_is_told() {
-    let email = |keep_local, keep_domain| TextKernel::Email { keep_local, keep_domain };
+    let email = |keep_local, keep_domain| TextKernel::Email {
+        keep_local,
+        keep_domain,
+    };
     check(
         &email(1, KeepDomain::Tld),
         &[
@@ -62,8 +91,14 @@ fn email_shows_what_it_is_told() {
             ("", Some("****")),
         ],
     );
-    check(&email(2, KeepDomain::Full), &[("daamien@Gmail.com", Some("da****@gmail.com"))]);
-    check(&email(0, KeepDomain::None), &[("daamien@gmail.com", Some("****@****"))]);
+    check(
+        &email(2, KeepDomain::Full),
+        &[("daamien@Gmail.com", Some("da****@gmail.com"))],
+    );
+    check(
+        &email(0, KeepDomain::None),
+        &[("daamien@gmail.com", Some("****@****"))],
+    );
 }
 
 #[test]
@@ -74,14 +109,23 @@ fn a_pattern_that_finds_nothing_redacts() {
         on_no_match,
     };
     let kernel = regex(r"\d{4}", "####", NoMatch::Redact);
-    check(&kernel, &[("1234-x-5678", Some("####-x-####")), ("none", Some("****"))]);
+    check(
+        &kernel,
+        &[("1234-x-5678", Some("####-x-####")), ("none", Some("****"))],
+    );
     let kernel = regex(r"^(\w)\w*", "$1.", NoMatch::Redact);
-    check(&kernel, &[("Alice Liddell", Some("A. Liddell")), ("?", Some("****"))]);
+    check(
+        &kernel,
+        &[("Alice Liddell", Some("A. Liddell")), ("?", Some("****"))],
+    );
     let kernel = regex(r"\d{4}", "####", NoMatch::Keep);
     check(&kernel, &[("1234", Some("####")), ("none", Some("none"))]);
     // It matches nothing, everywhere: nothing was taken away.
     let kernel = regex(r"\d*", "", NoMatch::Redact);
-    check(&kernel, &[("abc", Some("****")), ("a1c", Some("ac")), ("", Some(""))]);
+    check(
+        &kernel,
+        &[("abc", Some("****")), ("a1c", Some("ac")), ("", Some(""))],
+    );
 }
 
 #[test]
@@ -133,6 +177,9 @@ fn ip_truncate_zeroes_the_host() {
     );
     check(
         &TextKernel::IpTruncate { v4: 0, v6: 128 },
-        &[("203.0.113.77", Some("0.0.0.0")), ("2001:db8::1", Some("2001:db8::1"))],
+        &[
+            ("203.0.113.77", Some("0.0.0.0")),
+            ("2001:db8::1", Some("2001:db8::1")),
+        ],
     );
 }

@@ -18,7 +18,11 @@ fn keys() -> MaskKeys {
 }
 
 fn prefix(length: i64) -> Mask {
-    Mask::parse("prefix", &BTreeMap::from([("length".to_owned(), length.into())])).unwrap()
+    Mask::parse(
+        "prefix",
+        &BTreeMap::from([("length".to_owned(), length.into())]),
+    )
+    .unwrap()
 }
 
 fn texts(values: &[&str]) -> ArrayRef {
@@ -32,7 +36,10 @@ fn contact() -> ArrayRef {
         Field::new("mail", DataType::Utf8, false),
     ]
     .into();
-    let columns = vec![texts(&["0123", "4567", "8901"]), texts(&["a@x", "b@x", "c@x"])];
+    let columns = vec![
+        texts(&["0123", "4567", "8901"]),
+        texts(&["a@x", "b@x", "c@x"]),
+    ];
     let nulls = NullBuffer::from(vec![true, false, true]);
     Arc::new(StructArray::try_new(fields, columns, Some(nulls)).unwrap())
 }
@@ -44,8 +51,10 @@ fn list_of(values: ArrayRef, lengths: &[usize]) -> ArrayRef {
 }
 
 fn treat(array: &ArrayRef, column: &str, root: Show<'_>, nested: &[(&str, Show<'_>)]) -> ArrayRef {
-    let nested: Vec<_> =
-        nested.iter().map(|(path, show)| (parse_steps(path).unwrap(), *show)).collect();
+    let nested: Vec<_> = nested
+        .iter()
+        .map(|(path, show)| (parse_steps(path).unwrap(), *show))
+        .collect();
     let bound = BoundTreatment::bind(column, array.data_type(), root, &nested, &keys()).unwrap();
     let shown = bound.apply(array).unwrap();
     assert_eq!(shown.data_type(), bound.data_type());
@@ -57,21 +66,50 @@ fn treat(array: &ArrayRef, column: &str, root: Show<'_>, nested: &[(&str, Show<'
 }
 
 fn check(shown: &ArrayRef, expected: &[&str]) {
-    let table = pretty_format_columns("c", &[Arc::clone(shown)]).unwrap().to_string();
-    let rows: Vec<_> =
-        table.lines().skip(3).filter_map(|line| Some(line.strip_prefix("| ")?.split('|').next()?.trim())).collect();
+    let table = pretty_format_columns("c", &[Arc::clone(shown)])
+        .unwrap()
+        .to_string();
+    let rows: Vec<_> = table
+        .lines()
+        .skip(3)
+        .filter_map(|line| Some(line.strip_prefix("| ")?.split('|').next()?.trim()))
+        .collect();
     assert_eq!(rows, expected);
 }
 
 #[test]
 fn a_field_of_a_struct_is_masked_in_its_place() {
     let mask = prefix(2);
-    let shown = treat(&contact(), "contact", Show::Clear, &[("phone", Show::Masked(&mask))]);
-    check(&shown, &["{phone: 01, mail: a@x}", "", "{phone: 89, mail: c@x}"]);
-    let shown = treat(&contact(), "contact", Show::Clear, &[("phone", Show::Hidden)]);
-    check(&shown, &["{phone: , mail: a@x}", "", "{phone: , mail: c@x}"]);
-    let shown = treat(&contact(), "contact", Show::Hidden, &[("mail", Show::Clear)]);
-    check(&shown, &["{phone: , mail: a@x}", "", "{phone: , mail: c@x}"]);
+    let shown = treat(
+        &contact(),
+        "contact",
+        Show::Clear,
+        &[("phone", Show::Masked(&mask))],
+    );
+    check(
+        &shown,
+        &["{phone: 01, mail: a@x}", "", "{phone: 89, mail: c@x}"],
+    );
+    let shown = treat(
+        &contact(),
+        "contact",
+        Show::Clear,
+        &[("phone", Show::Hidden)],
+    );
+    check(
+        &shown,
+        &["{phone: , mail: a@x}", "", "{phone: , mail: c@x}"],
+    );
+    let shown = treat(
+        &contact(),
+        "contact",
+        Show::Hidden,
+        &[("mail", Show::Clear)],
+    );
+    check(
+        &shown,
+        &["{phone: , mail: a@x}", "", "{phone: , mail: c@x}"],
+    );
     let shown = treat(&contact(), "contact", Show::Hidden, &[]);
     check(&shown, &["", "", ""]);
 }
@@ -84,8 +122,16 @@ fn elements_of_lists_are_masked() {
     check(&shown, &["[a]", "[]", "[c, e]", "[g]"]);
 
     let visits = list_of(contact(), &[1, 1, 1]);
-    let shown = treat(&visits, "visits", Show::Clear, &[("[].phone", Show::Masked(&mask))]);
-    check(&shown, &["[{phone: 0, mail: a@x}]", "[]", "[{phone: 8, mail: c@x}]"]);
+    let shown = treat(
+        &visits,
+        "visits",
+        Show::Clear,
+        &[("[].phone", Show::Masked(&mask))],
+    );
+    check(
+        &shown,
+        &["[{phone: 0, mail: a@x}]", "[]", "[{phone: 8, mail: c@x}]"],
+    );
 
     let field = Arc::new(Field::new("item", DataType::Utf8, true));
     let pairs = texts(&["ab", "cd", "ef", "gh", "ij", "kl"]);
@@ -97,9 +143,16 @@ fn elements_of_lists_are_masked() {
 #[test]
 fn the_domain_of_a_nested_pseudonym_is_its_path() {
     let mask = Mask::parse("pseudonymize", &BTreeMap::new()).unwrap();
-    let shown = treat(&contact(), "contact", Show::Clear, &[("phone", Show::Masked(&mask))]);
+    let shown = treat(
+        &contact(),
+        "contact",
+        Show::Clear,
+        &[("phone", Show::Masked(&mask))],
+    );
     let phones = shown.as_struct().column(0).as_string::<i32>();
-    let alone = mask.bind("contact.phone", &DataType::Utf8, &keys()).unwrap();
+    let alone = mask
+        .bind("contact.phone", &DataType::Utf8, &keys())
+        .unwrap();
     let alone = alone.apply(&texts(&["0123"])).unwrap();
     assert_eq!(phones.value(0), alone.as_string::<i32>().value(0));
 }
@@ -115,8 +168,11 @@ fn a_clear_treatment_is_the_array_itself() {
 #[test]
 fn inv_16_hidden_fields_leave_no_bytes() {
     let secret = "canary-of-a-hidden-field";
-    let fields: Fields =
-        vec![Field::new("a", DataType::Utf8, true), Field::new("b", DataType::Utf8, true)].into();
+    let fields: Fields = vec![
+        Field::new("a", DataType::Utf8, true),
+        Field::new("b", DataType::Utf8, true),
+    ]
+    .into();
     let columns = vec![texts(&["x", "y", "z"]), texts(&[secret, secret, secret])];
     let array: ArrayRef = Arc::new(StructArray::try_new(fields, columns, None).unwrap());
     let shown = treat(&array, "c", Show::Clear, &[("b", Show::Hidden)]);
@@ -124,7 +180,11 @@ fn inv_16_hidden_fields_leave_no_bytes() {
     let data = compact(&shown).unwrap().to_data();
     for child in data.child_data() {
         for buffer in child.buffers() {
-            assert!(!buffer.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+            assert!(
+                !buffer
+                    .windows(secret.len())
+                    .any(|bytes| bytes == secret.as_bytes())
+            );
         }
     }
 }
@@ -133,10 +193,11 @@ fn inv_16_hidden_fields_leave_no_bytes() {
 fn paths_that_lead_nowhere_are_refused() {
     let mask = prefix(1);
     let refuse = |root, nested: &[(&str, Show<'_>)]| {
-        let nested: Vec<_> =
-            nested.iter().map(|(path, show)| (parse_steps(path).unwrap(), *show)).collect();
-        let bound =
-            BoundTreatment::bind("contact", contact().data_type(), root, &nested, &keys());
+        let nested: Vec<_> = nested
+            .iter()
+            .map(|(path, show)| (parse_steps(path).unwrap(), *show))
+            .collect();
+        let bound = BoundTreatment::bind("contact", contact().data_type(), root, &nested, &keys());
         bound.unwrap_err().to_string()
     };
     assert_eq!(
@@ -148,18 +209,23 @@ fn paths_that_lead_nowhere_are_refused() {
         "path `contact.phone[]` leads nowhere: `contact.phone` is Utf8, not a list"
     );
     assert_eq!(
-        refuse(Show::Clear, &[("phone", Show::Hidden), ("phone", Show::Clear)]),
+        refuse(
+            Show::Clear,
+            &[("phone", Show::Hidden), ("phone", Show::Clear)]
+        ),
         "path `contact.phone` is treated twice"
     );
     assert_eq!(
-        refuse(Show::Masked(&Mask::null()), &[("phone", Show::Masked(&mask))]),
+        refuse(
+            Show::Masked(&Mask::null()),
+            &[("phone", Show::Masked(&mask))]
+        ),
         "path `contact` is masked as a whole and in parts; do one of the two"
     );
     let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let (column, steps) = parse_path("n.x").unwrap();
     let nested = [(steps, Show::Hidden)];
-    let bound =
-        BoundTreatment::bind(&column, numbers.data_type(), Show::Clear, &nested, &keys());
+    let bound = BoundTreatment::bind(&column, numbers.data_type(), Show::Clear, &nested, &keys());
     assert_eq!(
         bound.unwrap_err().to_string(),
         "path `n.x` leads nowhere: `n` is Int64, not a struct"
