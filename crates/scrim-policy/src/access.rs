@@ -14,6 +14,8 @@ use crate::Showing;
 pub(crate) struct AccessPolicy {
     pub(crate) node: Node,
     pub(crate) purposes: Vec<String>,
+    /// Groups of recipients that may share pseudonyms (`scope: group:ID` of a mask).
+    pub(crate) groups: Vec<String>,
     pub(crate) guards: Vec<Guard>,
     pub(crate) profiles: Vec<Profile>,
 }
@@ -66,7 +68,10 @@ impl ExprText {
             Yaml::Bool(value) => value.to_string().into(),
             _ => node.non_empty_string(problems)?.trim().into(),
         };
-        Some(Self { text, node: node.clone() })
+        Some(Self {
+            text,
+            node: node.clone(),
+        })
     }
 
     pub(crate) fn location(&self) -> Location {
@@ -78,7 +83,10 @@ impl ExprText {
 /// show more than its author meant.
 fn not_enforced(node: &Node, what: &str, problems: &mut Problems) {
     let message = format!("{what} is not enforced by this version, so the policy set is refused");
-    problems.push(node.error(message).with_help("remove it, or use a version that enforces it"));
+    problems.push(
+        node.error(message)
+            .with_help("remove it, or use a version that enforces it"),
+    );
 }
 
 impl AccessPolicy {
@@ -86,6 +94,10 @@ impl AccessPolicy {
         let mut map = MapReader::new(node, problems)?;
         let purposes = map.required("purposes", problems);
         let purposes = purposes.and_then(|node| read_purposes(node, problems));
+        let groups = match map.optional("groups") {
+            Some(node) => node.string_list(problems),
+            None => Some(Vec::new()),
+        };
         let guards = match map.optional("guards") {
             Some(node) => read_guards(node, problems),
             None => Some(Vec::new()),
@@ -98,7 +110,13 @@ impl AccessPolicy {
             not_enforced(key, "`exceptions` (break-glass)", problems);
         }
         map.finish(problems);
-        Some(Self { node: node.clone(), purposes: purposes?, guards: guards?, profiles: profiles? })
+        Some(Self {
+            node: node.clone(),
+            purposes: purposes?,
+            groups: groups?,
+            guards: guards?,
+            profiles: profiles?,
+        })
     }
 }
 
@@ -124,7 +142,9 @@ fn read_guards(node: &Node, problems: &mut Problems) -> Option<Vec<Guard>> {
     let mut seen = BTreeSet::new();
     let mut guards = Vec::with_capacity(items.len());
     for item in items {
-        let Some(guard) = read_guard(item, problems) else { continue };
+        let Some(guard) = read_guard(item, problems) else {
+            continue;
+        };
         if !seen.insert(guard.id.clone()) {
             problems.push(item.error(format!("the guard `{}` stands here twice", guard.id)));
         }
@@ -164,7 +184,12 @@ fn read_guard(node: &Node, problems: &mut Problems) -> Option<Guard> {
         Some(rows) => Some(rows?),
         None => None,
     };
-    Some(Guard { id: id?, node: node.clone(), when, rows })
+    Some(Guard {
+        id: id?,
+        node: node.clone(),
+        when,
+        rows,
+    })
 }
 
 fn read_profiles(node: &Node, problems: &mut Problems) -> Option<Vec<Profile>> {
@@ -179,7 +204,9 @@ fn read_profiles(node: &Node, problems: &mut Problems) -> Option<Vec<Profile>> {
 fn read_profile(entry: &Entry, problems: &mut Problems) -> Option<Profile> {
     let node = &entry.value;
     let mut map = MapReader::new(node, problems)?;
-    let rows = map.optional("rows").map(|node| ExprText::read(node, problems));
+    let rows = map
+        .optional("rows")
+        .map(|node| ExprText::read(node, problems));
     let columns = match map.optional("columns") {
         Some(node) => read_treatments(node, problems),
         None => Some(Vec::new()),
@@ -244,7 +271,12 @@ fn read_treatments(node: &Node, problems: &mut Problems) -> Option<Vec<NamedTrea
     for entry in entries {
         if let Some(showing) = read_showing(&entry.value, problems) {
             let (key, node) = (entry.key.clone(), entry.value.clone());
-            treatments.push(NamedTreatment { name: entry.name.to_string(), key, showing, node });
+            treatments.push(NamedTreatment {
+                name: entry.name.to_string(),
+                key,
+                showing,
+                node,
+            });
         }
     }
     (treatments.len() == entries.len()).then_some(treatments)
@@ -277,11 +309,18 @@ fn read_showing(node: &Node, problems: &mut Problems) -> Option<Showing> {
 
 fn read_mask(node: &Node, entries: &[Entry], problems: &mut Problems) -> Option<Mask> {
     let Some(name) = node.get("mask") else {
-        problems.push(node.error("the key `mask` is missing").with_help("write `{mask: NAME}`"));
+        problems.push(
+            node.error("the key `mask` is missing")
+                .with_help("write `{mask: NAME}`"),
+        );
         return None;
     };
     // The mask `null` is a word of ours, not YAML's nothing.
-    let name_text = if name.is_null() { Some("null".to_owned()) } else { name.string(problems) };
+    let name_text = if name.is_null() {
+        Some("null".to_owned())
+    } else {
+        name.string(problems)
+    };
     let mut parameters = BTreeMap::new();
     let before = problems.len();
     for entry in entries.iter().filter(|entry| &*entry.name != "mask") {
@@ -309,8 +348,10 @@ fn read_parameter(node: &Node, problems: &mut Problems) -> Option<ParamValue> {
         Yaml::Float(value, _) => ParamValue::Float(*value),
         Yaml::Text(value) => ParamValue::Text(value.to_string()),
         Yaml::List(items) => {
-            let values: Option<Vec<_>> =
-                items.iter().map(|item| read_parameter(item, problems)).collect();
+            let values: Option<Vec<_>> = items
+                .iter()
+                .map(|item| read_parameter(item, problems))
+                .collect();
             ParamValue::List(values?)
         }
         Yaml::Null | Yaml::Map(_) => {
@@ -326,7 +367,9 @@ fn read_limits(node: &Node, problems: &mut Problems) -> Option<Limits> {
     let before = problems.len();
     let mut limit = |key: &'static str, problems: &mut Problems| {
         let node = map.optional(key)?;
-        let value = u64::try_from(node.i64(problems)?).ok().filter(|value| *value > 0);
+        let value = u64::try_from(node.i64(problems)?)
+            .ok()
+            .filter(|value| *value > 0);
         if value.is_none() {
             problems.push(node.error("expected a whole number from 1"));
         }

@@ -28,8 +28,13 @@ pub enum AgreementStatus {
 }
 
 impl AgreementStatus {
-    const ALL: [Self; 5] =
-        [Self::Requested, Self::Approved, Self::Active, Self::Suspended, Self::Ended];
+    const ALL: [Self; 5] = [
+        Self::Requested,
+        Self::Approved,
+        Self::Active,
+        Self::Suspended,
+        Self::Ended,
+    ];
 
     /// The word for it in an agreement.
     pub fn as_str(self) -> &'static str {
@@ -87,6 +92,19 @@ pub(crate) struct AgreementNodes {
 }
 
 impl AgreementDocument {
+    /// The members of `agreement.*`, by full name.
+    pub(crate) fn members(&self) -> BTreeMap<String, Value> {
+        let parameters = self.parameters.iter();
+        let parameters =
+            parameters.map(|(name, value)| (format!("agreement.{name}"), value.clone()));
+        let own = [
+            ("agreement.id", &self.id),
+            ("agreement.organisation", &self.organisation),
+        ];
+        let own = own.map(|(name, text)| (name.to_owned(), Value::Text(text.clone())));
+        parameters.chain(own).collect()
+    }
+
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut map = MapReader::new(node, problems)?;
         map.ignore(&["kind"]);
@@ -94,9 +112,9 @@ impl AgreementDocument {
             check_api_version(api, problems);
         }
         let id = required_text(&mut map, "id", problems);
-        let status = map.required("status", problems).and_then(|node| {
-            read_status(node, problems).map(|status| (status, node.clone()))
-        });
+        let status = map
+            .required("status", problems)
+            .and_then(|node| read_status(node, problems).map(|status| (status, node.clone())));
         let contract = map.required("contract", problems);
         let contract = contract.and_then(|node| read_contract(node, problems));
         let profile = required_text(&mut map, "profile", problems);
@@ -105,7 +123,9 @@ impl AgreementDocument {
         let purpose = required_text(&mut map, "purpose", problems);
         let start = read_date(map.optional("start"), problems);
         let end = read_date(map.optional("end"), problems);
-        let when = map.optional("when").map(|node| ExprText::read(node, problems));
+        let when = map
+            .optional("when")
+            .map(|node| ExprText::read(node, problems));
         let parameters = match map.optional("parameters") {
             Some(node) => read_parameters(node, problems),
             None => Some(BTreeMap::new()),
@@ -163,7 +183,9 @@ fn required_text(
 }
 
 fn check_api_version(node: &Node, problems: &mut Problems) {
-    let Some(version) = node.string(problems) else { return };
+    let Some(version) = node.string(problems) else {
+        return;
+    };
     if !version.starts_with("v0.9.") {
         let message = format!("this is an agreement of version {version}, which is not read");
         problems.push(node.error(message).with_help("write `apiVersion: v0.9.0`"));
@@ -172,14 +194,19 @@ fn check_api_version(node: &Node, problems: &mut Problems) {
 
 fn read_status(node: &Node, problems: &mut Problems) -> Option<AgreementStatus> {
     let text = node.string(problems)?;
-    let status = AgreementStatus::ALL.into_iter().find(|status| status.as_str() == text);
+    let status = AgreementStatus::ALL
+        .into_iter()
+        .find(|status| status.as_str() == text);
     if status.is_none() {
         let words = AgreementStatus::ALL.map(AgreementStatus::as_str);
         let help = match nearest(&text, words) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("a status is one of {}", words.join(", ")),
         };
-        problems.push(node.error(format!("unknown status `{text}`")).with_help(help));
+        problems.push(
+            node.error(format!("unknown status `{text}`"))
+                .with_help(help),
+        );
     }
     status
 }
@@ -205,7 +232,13 @@ fn read_contract(node: &Node, problems: &mut Problems) -> Option<ContractPart> {
         problems.push(version_node.error(message).with_help(help));
         return None;
     };
-    Some(ContractPart { id, id_node, requirement, requirement_text, version_node })
+    Some(ContractPart {
+        id,
+        id_node,
+        requirement,
+        requirement_text,
+        version_node,
+    })
 }
 
 fn read_consumer(node: &Node, problems: &mut Problems) -> Option<(String, ExprText)> {
@@ -224,13 +257,19 @@ fn read_consumer(node: &Node, problems: &mut Problems) -> Option<(String, ExprTe
 }
 
 /// `Some(None)` when there is no date, `None` when there is a problem.
-#[expect(clippy::option_option, reason = "absent and wrong are different things here")]
+#[expect(
+    clippy::option_option,
+    reason = "absent and wrong are different things here"
+)]
 fn read_date(node: Option<&Node>, problems: &mut Problems) -> Option<Option<(NaiveDate, Node)>> {
     let Some(node) = node else { return Some(None) };
     let text = node.string(problems)?;
     let Ok(date) = NaiveDate::parse_from_str(&text, "%Y-%m-%d") else {
         let message = format!("`{text}` is no date");
-        problems.push(node.error(message).with_help("write year, month and day, like 2026-12-31"));
+        problems.push(
+            node.error(message)
+                .with_help("write year, month and day, like 2026-12-31"),
+        );
         return None;
     };
     Some(Some((date, node.clone())))
@@ -244,7 +283,11 @@ fn read_parameters(node: &Node, problems: &mut Problems) -> Option<BTreeMap<Stri
         let first = |c: char| c.is_ascii_lowercase() || c == '_';
         let rest = |c: char| first(c) || c.is_ascii_digit();
         if RESERVED_PARAMETERS.contains(&name.as_str()) {
-            problems.push(entry.key.error(format!("`agreement.{name}` is already something else")));
+            problems.push(
+                entry
+                    .key
+                    .error(format!("`agreement.{name}` is already something else")),
+            );
         } else if !(name.starts_with(first) && name.chars().all(rest)) {
             let message = format!("`{name}` cannot be written as `agreement.{name}`");
             let help = "use lower-case letters, digits and underscores";

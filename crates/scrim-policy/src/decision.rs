@@ -140,19 +140,28 @@ pub struct Treatment {
 impl Treatment {
     /// A treatment of the whole column.
     pub fn whole(root: Showing) -> Self {
-        Self { root, nested: Vec::new() }
+        Self {
+            root,
+            nested: Vec::new(),
+        }
     }
 
     /// Whether nothing of the column is shown.
     pub fn hides_all(&self) -> bool {
         self.root == Showing::Hidden
-            && self.nested.iter().all(|(_, showing)| *showing == Showing::Hidden)
+            && self
+                .nested
+                .iter()
+                .all(|(_, showing)| *showing == Showing::Hidden)
     }
 
     /// Whether the whole column is shown as it is.
     pub fn is_clear(&self) -> bool {
         self.root == Showing::Clear
-            && self.nested.iter().all(|(_, showing)| *showing == Showing::Clear)
+            && self
+                .nested
+                .iter()
+                .all(|(_, showing)| *showing == Showing::Clear)
     }
 }
 

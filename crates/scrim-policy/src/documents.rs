@@ -23,7 +23,10 @@ impl Documents {
     /// Give the files with paths relative to that folder: they stand in messages, in decisions and
     /// in the version.
     pub fn parse(files: Vec<SourceFile>) -> Result<Self, Problems> {
-        let files: Vec<_> = files.into_iter().filter(|file| !is_test(file.path())).collect();
+        let files: Vec<_> = files
+            .into_iter()
+            .filter(|file| !is_test(file.path()))
+            .collect();
         let mut problems = Problems::default();
         let mut contracts = Vec::new();
         let mut agreements = Vec::new();
@@ -51,7 +54,11 @@ impl Documents {
             problems.sort();
             return Err(problems);
         }
-        Ok(Self { contracts, agreements, version })
+        Ok(Self {
+            contracts,
+            agreements,
+            version,
+        })
     }
 
     /// The contracts, sorted by id.
@@ -82,7 +89,10 @@ fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {
         let message = if node.as_map().is_some() {
             "the key `kind` is missing".to_owned()
         } else {
-            format!("expected a contract or an agreement, found {}", node.kind_name())
+            format!(
+                "expected a contract or an agreement, found {}",
+                node.kind_name()
+            )
         };
         return Err(Box::new(node.error(message).with_help(help)));
     };

@@ -51,7 +51,10 @@ pub struct LookupTableSource {
 
 impl LookupTableSource {
     pub(crate) fn new(name: impl Into<String>, schema: SchemaRef) -> Self {
-        Self { name: name.into(), schema }
+        Self {
+            name: name.into(),
+            schema,
+        }
     }
 
     /// The look-up table's name in the configuration.

@@ -148,14 +148,20 @@ impl ContractDocument {
         let fits = |candidate: &Option<String>| {
             environment.is_none() || candidate.as_deref() == environment
         };
-        let served = self.servers.iter().position(|server| fits(&server.environment));
+        let served = self
+            .servers
+            .iter()
+            .position(|server| fits(&server.environment));
         // The first counts, even when it is one that we cannot read.
         let unserved = self.unserved.iter().find(|server| {
             fits(&server.environment) && served.is_none_or(|index| server.before <= index)
         });
         if let Some(server) = unserved {
             let message = format!("servers of type `{}` are not read", server.kind);
-            return Err(server.node.error(message).with_help("we read local, s3 and postgres"));
+            return Err(server
+                .node
+                .error(message)
+                .with_help("we read local, s3 and postgres"));
         }
         let server = served.and_then(|index| self.servers.get(index));
         server.ok_or_else(|| {
@@ -163,7 +169,9 @@ impl ContractDocument {
                 Some(environment) => format!("no server for the environment `{environment}`"),
                 None => "the contract names no server".to_owned(),
             };
-            self.node.error(message).with_help("add one under `servers`")
+            self.node
+                .error(message)
+                .with_help("add one under `servers`")
         })
     }
 
@@ -180,15 +188,21 @@ impl ContractDocument {
             check_api_version(api, problems);
         }
         let id = map.string("id", problems);
-        let version = map.required("version", problems).and_then(|node| read_version(node, problems));
+        let version = map
+            .required("version", problems)
+            .and_then(|node| read_version(node, problems));
         let status = map.string("status", problems);
         let domain = match map.optional("domain") {
             Some(domain) => read_domain(domain, problems),
             None => Some("public".to_owned()),
         };
-        let purpose = map.optional("description").and_then(|node| node.get("purpose"));
+        let purpose = map
+            .optional("description")
+            .and_then(|node| node.get("purpose"));
         let purpose = purpose.and_then(Node::as_str).map(str::to_owned);
-        let table = map.required("schema", problems).and_then(|node| read_table(node, problems));
+        let table = map
+            .required("schema", problems)
+            .and_then(|node| read_table(node, problems));
         let (servers, unserved) = match map.optional("servers") {
             Some(servers) => read_servers(servers, problems),
             None => (Vec::new(), Vec::new()),
@@ -217,8 +231,13 @@ impl ContractDocument {
 }
 
 fn check_api_version(node: &Node, problems: &mut Problems) {
-    let Some(version) = node.string(problems) else { return };
-    if !version.strip_prefix("v3.1.").is_some_and(|patch| patch.parse::<u32>().is_ok()) {
+    let Some(version) = node.string(problems) else {
+        return;
+    };
+    if !version
+        .strip_prefix("v3.1.")
+        .is_some_and(|patch| patch.parse::<u32>().is_ok())
+    {
         let message = format!("this is ODCS {version}, which is not read");
         problems.push(node.error(message).with_help("write `apiVersion: v3.1.0`"));
     }
@@ -229,7 +248,10 @@ fn read_version(node: &Node, problems: &mut Problems) -> Option<Version> {
     let version = Version::parse(&text);
     if version.is_none() {
         let message = format!("`{text}` is no semantic version");
-        problems.push(node.error(message).with_help("write three numbers, like 1.0.0"));
+        problems.push(
+            node.error(message)
+                .with_help("write three numbers, like 1.0.0"),
+        );
     }
     version
 }
@@ -256,7 +278,10 @@ fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node
     let [object] = objects else {
         let at = objects.get(1).unwrap_or(node);
         let message = format!("expected one schema object, found {}", objects.len());
-        problems.push(at.error(message).with_help("write a contract for each table"));
+        problems.push(
+            at.error(message)
+                .with_help("write a contract for each table"),
+        );
         return None;
     };
     let mut map = MapReader::new(object, problems)?;
@@ -267,7 +292,15 @@ fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node
     let properties = map.required("properties", problems)?;
     let properties = read_properties(properties, problems)?;
     let physical_name = physical_name.unwrap_or_else(|| name.clone());
-    Some((TableObject { name, physical_name, description, properties }, name_node.clone()))
+    Some((
+        TableObject {
+            name,
+            physical_name,
+            description,
+            properties,
+        },
+        name_node.clone(),
+    ))
 }
 
 /// Text that may be missing or null, as the standard's examples have it.
@@ -280,7 +313,9 @@ fn read_properties(node: &Node, problems: &mut Problems) -> Option<Vec<Property>
     let mut seen = BTreeSet::new();
     let mut properties = Vec::with_capacity(items.len());
     for item in items {
-        let Some(property) = read_property(item, None, problems) else { continue };
+        let Some(property) = read_property(item, None, problems) else {
+            continue;
+        };
         if !seen.insert(property.name.clone()) {
             let message = format!("the property `{}` stands here twice", property.name);
             problems.push(property.node.error(message));
@@ -325,24 +360,40 @@ fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>, Vec<Unser
     let mut servers = Vec::new();
     let mut unserved = Vec::new();
     for item in node.list(problems).unwrap_or_default() {
-        let Some(mut map) = MapReader::new(item, problems) else { continue };
+        let Some(mut map) = MapReader::new(item, problems) else {
+            continue;
+        };
         let name = map.string("server", problems);
         let environment = map.optional_string("environment", problems);
-        let Some(kind) = map.string("type", problems) else { continue };
+        let Some(kind) = map.string("type", problems) else {
+            continue;
+        };
         let read = match kind.as_str() {
             "local" => read_local(&mut map, problems),
             "s3" => read_s3(&mut map, problems),
             "postgres" | "postgresql" => read_postgres(&mut map, problems),
             _ => {
                 let (before, node) = (servers.len(), item.clone());
-                unserved.push(Unserved { before, environment, kind, node });
+                unserved.push(Unserved {
+                    before,
+                    environment,
+                    kind,
+                    node,
+                });
                 continue;
             }
         };
-        let credentials = custom_property(map.optional("customProperties"), "credentials", problems);
+        let credentials =
+            custom_property(map.optional("customProperties"), "credentials", problems);
         let credentials = credentials.and_then(|(_, value)| value.non_empty_string(problems));
         if let (Some(name), Some(kind)) = (name, read) {
-            servers.push(Server { name, environment, kind, credentials, location: item.location() });
+            servers.push(Server {
+                name,
+                environment,
+                kind,
+                credentials,
+                location: item.location(),
+            });
         }
     }
     (servers, unserved)
@@ -351,20 +402,29 @@ fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>, Vec<Unser
 fn read_local(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
     let path = map.string("path", problems);
     let format = map.string("format", problems);
-    Some(ServerKind::Local { path: path?, format: format? })
+    Some(ServerKind::Local {
+        path: path?,
+        format: format?,
+    })
 }
 
 fn read_s3(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
     let location = map.string("location", problems);
     let endpoint_url = map.optional_string("endpointUrl", problems);
     let format = map.string("format", problems);
-    Some(ServerKind::S3 { location: location?, endpoint_url, format: format? })
+    Some(ServerKind::S3 {
+        location: location?,
+        endpoint_url,
+        format: format?,
+    })
 }
 
 fn read_postgres(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
     let host = map.string("host", problems);
     let port = map.required("port", problems).and_then(|node| {
-        let port = u16::try_from(node.i64(problems)?).ok().filter(|port| *port > 0);
+        let port = u16::try_from(node.i64(problems)?)
+            .ok()
+            .filter(|port| *port > 0);
         if port.is_none() {
             problems.push(node.error("expected a port from 1 to 65535"));
         }
@@ -372,7 +432,12 @@ fn read_postgres(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<Ser
     });
     let database = map.string("database", problems);
     let schema = map.string("schema", problems);
-    Some(ServerKind::Postgres { host: host?, port: port?, database: database?, schema: schema? })
+    Some(ServerKind::Postgres {
+        host: host?,
+        port: port?,
+        database: database?,
+        schema: schema?,
+    })
 }
 
 /// The value of a custom property, with its entry; a problem when it stands there twice.

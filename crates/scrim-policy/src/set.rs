@@ -1,20 +1,43 @@
 //! A policy set that is in force.
 
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use chrono::NaiveDate;
+use datafusion_common::DFSchemaRef;
+use datafusion_common::config::ConfigOptions;
 use datafusion_expr::Expr;
-use scrim_document::Problems;
-use scrim_model::{Context, Limits, Principal, SessionSettings, TableName};
-use thiserror::Error;
+use scrim_document::{Location, Problems};
+use scrim_model::{Context, Limits, Principal, SessionSettings, TableName, Value, ValueType};
 
-use crate::{ContractRef, Decision, Documents, LoadEnv, Verdict};
+use crate::agreement::AgreementDocument;
+use crate::condition::Condition;
+use crate::facts::Facts;
+use crate::rules::{RowRules, RuleError};
+use crate::{AgreementStatus, ContractRef, Decision, Documents, LoadEnv, Treatment};
+use crate::{compile, decide, digest, rules};
 
 /// A policy set, checked and compiled; nothing in it changes any more.
-#[derive(Debug)]
 pub struct PolicySet {
-    version: Arc<str>,
-    tables: Vec<Table>,
+    pub(crate) version: Arc<str>,
+    /// Sorted by the name of the table.
+    pub(crate) governed: Vec<Governed>,
+    by_name: HashMap<TableName, usize>,
+    by_organisation: HashMap<String, Vec<usize>>,
+    pub(crate) options: Arc<ConfigOptions>,
+}
+
+impl fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "PolicySet({}, {} tables)",
+            self.version,
+            self.governed.len()
+        )
+    }
 }
 
 /// A governed table.
@@ -47,32 +70,160 @@ pub struct Column {
     pub tags: Vec<String>,
 }
 
-/// The row filters of a decision, as expressions over the bare columns of its table.
-#[derive(Debug, Clone)]
-pub struct RowRules {
-    /// All of these hold for every row that is shown.
-    pub guards: Vec<Expr>,
-    /// Which rows each arm admits, in the order of the decision's arms; `None` is all.
-    pub arms: Vec<Option<Expr>>,
+/// A table with everything that decides about it.
+pub(crate) struct Governed {
+    pub(crate) table: Table,
+    /// The columns, as lowered row rules see them.
+    pub(crate) schema: DFSchemaRef,
+    /// What stands in the hash for names and types of all columns.
+    pub(crate) schema_digest: String,
+    pub(crate) guards: Vec<CompiledGuard>,
+    pub(crate) profiles: Vec<Profile>,
+    /// Sorted by id.
+    pub(crate) agreements: Vec<Agreement>,
+    pub(crate) by_organisation: HashMap<String, Vec<usize>>,
 }
 
-/// Why a decision could not be lowered.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum RuleError {
-    /// The decision was made by another policy set.
-    #[error("the decision was made by policy set {decision}, not by {set}")]
-    OtherPolicySet {
-        /// The decision's.
-        decision: String,
-        /// This one's.
-        set: String,
-    },
-    /// The decision does not show its table.
-    #[error("the decision does not show {0}")]
-    NotShown(TableName),
-    /// The decision names something that the policy set does not hold.
-    #[error("the policy set holds no {0}")]
-    Unknown(String),
+/// A guard, compiled.
+pub(crate) struct CompiledGuard {
+    pub(crate) id: String,
+    pub(crate) location: Location,
+    pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) rows: Option<Arc<RowRule>>,
+}
+
+/// A profile, compiled; its rows are the agreements', since their types are.
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    pub(crate) location: Location,
+    /// For every column of the table, in its order.
+    pub(crate) columns: Vec<ProfileColumn>,
+    pub(crate) limits: Limits,
+}
+
+/// How a profile shows a column.
+pub(crate) struct ProfileColumn {
+    pub(crate) treatment: Treatment,
+    pub(crate) location: Location,
+    /// Whether anything of the column is shown.
+    pub(crate) visible: bool,
+    /// What stands for the treatment in the hash of a decision.
+    pub(crate) digest: [u8; 32],
+}
+
+impl ProfileColumn {
+    pub(crate) fn new(treatment: Treatment, location: Location) -> Self {
+        let digest = digest::of_treatment(&treatment);
+        Self {
+            visible: !treatment.hides_all(),
+            treatment,
+            location,
+            digest,
+        }
+    }
+}
+
+/// A row rule, typed and checked, in which members are still columns.
+pub(crate) struct RowRule {
+    pub(crate) id: String,
+    pub(crate) text: Arc<str>,
+    pub(crate) location: Location,
+    pub(crate) members: Vec<(String, ValueType)>,
+    pub(crate) expr: Expr,
+}
+
+/// An agreement, compiled.
+pub(crate) struct Agreement {
+    pub(crate) id: String,
+    pub(crate) status: AgreementStatus,
+    pub(crate) organisation: String,
+    pub(crate) purpose: String,
+    pub(crate) start: Option<NaiveDate>,
+    pub(crate) end: Option<NaiveDate>,
+    pub(crate) version_fits: bool,
+    pub(crate) requirement: String,
+    /// Index of its profile.
+    pub(crate) profile: usize,
+    pub(crate) who: Arc<Condition>,
+    pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) rows: Option<Arc<RowRule>>,
+    /// The members of `agreement.*`, by full name.
+    pub(crate) members: BTreeMap<String, Value>,
+    pub(crate) places: Places,
+}
+
+/// Where each part of an agreement stands, for reasons.
+pub(crate) struct Places {
+    pub(crate) agreement: Location,
+    pub(crate) status: Location,
+    pub(crate) version: Location,
+    pub(crate) purpose: Location,
+    pub(crate) start: Location,
+    pub(crate) end: Location,
+    pub(crate) who: Location,
+    pub(crate) when: Location,
+}
+
+impl Places {
+    pub(crate) fn of(agreement: &AgreementDocument) -> Self {
+        let nodes = &agreement.nodes;
+        let or_whole =
+            |location: Option<Location>| location.unwrap_or_else(|| agreement.location.clone());
+        Self {
+            agreement: agreement.location.clone(),
+            status: nodes.status.location(),
+            version: nodes.version.location(),
+            purpose: nodes.purpose.location(),
+            start: or_whole(nodes.start.as_ref().map(scrim_document::Node::location)),
+            end: or_whole(nodes.end.as_ref().map(scrim_document::Node::location)),
+            who: agreement.who.location(),
+            when: or_whole(
+                agreement
+                    .when
+                    .as_ref()
+                    .map(crate::access::ExprText::location),
+            ),
+        }
+    }
+}
+
+impl Governed {
+    pub(crate) fn new(
+        table: Table,
+        schema: DFSchemaRef,
+        guards: Vec<CompiledGuard>,
+        profiles: Vec<Profile>,
+        agreements: Vec<Agreement>,
+    ) -> Self {
+        let mut by_organisation: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, agreement) in agreements.iter().enumerate() {
+            by_organisation
+                .entry(agreement.organisation.clone())
+                .or_default()
+                .push(index);
+        }
+        let schema_digest = digest::of_schema(&table.schema);
+        Self {
+            table,
+            schema,
+            schema_digest,
+            guards,
+            profiles,
+            agreements,
+            by_organisation,
+        }
+    }
+
+    /// The agreements of an organisation, sorted by id.
+    pub(crate) fn agreements_of(&self, organisation: &str) -> impl Iterator<Item = &Agreement> {
+        let indices = self
+            .by_organisation
+            .get(organisation)
+            .map_or(&[][..], Vec::as_slice);
+        indices
+            .iter()
+            .filter_map(|index| self.agreements.get(*index))
+    }
 }
 
 impl PolicySet {
@@ -80,11 +231,41 @@ impl PolicySet {
     ///
     /// All or nothing: with any error there is no policy set. The problems beside a policy set are
     /// warnings.
-    pub fn compile(
-        documents: Documents,
-        _env: &LoadEnv<'_>,
-    ) -> Result<(Self, Problems), Problems> {
-        Ok((Self { version: documents.version.into(), tables: Vec::new() }, Problems::default()))
+    pub fn compile(documents: Documents, env: &LoadEnv<'_>) -> Result<(Self, Problems), Problems> {
+        let compiled = compile::compile(&documents, env);
+        // Taken by value because what was compiled is the only form in which it is used further.
+        drop(documents);
+        compiled
+    }
+
+    pub(crate) fn assemble(
+        version: &str,
+        governed: Vec<Governed>,
+        options: Arc<ConfigOptions>,
+    ) -> Self {
+        let names = governed.iter().map(|one| one.table.name.clone());
+        let by_name = names
+            .enumerate()
+            .map(|(index, name)| (name, index))
+            .collect();
+        let mut by_organisation: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, one) in governed.iter().enumerate() {
+            for agreement in &one.agreements {
+                let tables = by_organisation
+                    .entry(agreement.organisation.clone())
+                    .or_default();
+                if tables.last() != Some(&index) {
+                    tables.push(index);
+                }
+            }
+        }
+        Self {
+            version: version.into(),
+            governed,
+            by_name,
+            by_organisation,
+            options,
+        }
     }
 
     /// The version: SHA-256, lower-case hex, over the normalised files.
@@ -94,45 +275,53 @@ impl PolicySet {
 
     /// All governed tables, sorted by name.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
-        self.tables.iter()
+        self.governed.iter().map(|one| &one.table)
     }
 
     /// A governed table.
     pub fn table(&self, name: &TableName) -> Option<&Table> {
-        self.tables.iter().find(|table| table.name == *name)
+        self.governed(name).map(|one| &one.table)
+    }
+
+    pub(crate) fn governed(&self, name: &TableName) -> Option<&Governed> {
+        self.governed.get(*self.by_name.get(name)?)
     }
 
     /// The tables for which the principal's organisation has any agreement, sorted: the only ones
     /// worth deciding.
-    pub fn tables_for(&self, _principal: &Principal) -> Vec<&TableName> {
-        Vec::new()
+    pub fn tables_for(&self, principal: &Principal) -> Vec<&TableName> {
+        let indices = self
+            .by_organisation
+            .get(&principal.org)
+            .map_or(&[][..], Vec::as_slice);
+        let governed = indices.iter().filter_map(|index| self.governed.get(*index));
+        governed.map(|one| &one.table.name).collect()
     }
 
-    /// Decides what a principal may see of a table: pure and total, and no without a reason for yes.
+    /// Decides what a principal may see of a table: pure and total, and no unless something says yes.
     pub fn decide(
         &self,
-        _principal: &Principal,
-        _context: &Context,
-        _settings: &SessionSettings,
+        principal: &Principal,
+        context: &Context,
+        settings: &SessionSettings,
         table: &TableName,
     ) -> Decision {
-        Decision {
-            table: table.clone(),
-            policy_version: Arc::clone(&self.version),
-            contract: None,
-            verdict: Verdict::NoAgreement,
-            purpose: None,
-            arms: Vec::new(),
-            guards: Vec::new(),
-            columns: Vec::new(),
-            unmatched: Vec::new(),
-            limits: Limits::default(),
-            hash: String::new(),
-        }
+        decide::decide(
+            self,
+            &Facts {
+                principal,
+                context,
+                settings,
+            },
+            table,
+        )
     }
 
-    /// Lowers the clauses of a decision to typed expressions, with its values bound into them.
-    pub fn rules(&self, _decision: &Decision) -> Result<RowRules, RuleError> {
-        Ok(RowRules { guards: Vec::new(), arms: Vec::new() })
+    /// Lowers the clauses of a decision to typed expressions over the columns of its table, with
+    /// the decision's values bound into them and constants folded.
+    ///
+    /// A clause that cannot be made a condition over columns admits no row.
+    pub fn rules(&self, decision: &Decision) -> Result<RowRules, RuleError> {
+        rules::lower(self, decision)
     }
 }

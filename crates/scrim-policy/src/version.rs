@@ -22,7 +22,10 @@ impl Version {
             None => (text, None),
         };
         match parts(numbers)?.as_slice() {
-            [major, minor, patch] => Some(Self { numbers: [*major, *minor, *patch], pre_release }),
+            [major, minor, patch] => Some(Self {
+                numbers: [*major, *minor, *patch],
+                pre_release,
+            }),
             _ => None,
         }
     }
@@ -43,7 +46,9 @@ impl fmt::Display for Version {
 fn parts(text: &str) -> Option<Vec<u64>> {
     let number = |part: &str| {
         let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        (digits && (part == "0" || !part.starts_with('0'))).then(|| part.parse().ok()).flatten()
+        (digits && (part == "0" || !part.starts_with('0')))
+            .then(|| part.parse().ok())
+            .flatten()
     };
     let numbers: Option<Vec<u64>> = text.split('.').map(number).collect();
     numbers.filter(|numbers| numbers.len() <= 3)
@@ -121,10 +126,14 @@ pub(crate) fn policy_version(files: &[SourceFile]) -> String {
 
 /// Lower-case hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 #[cfg(test)]
@@ -147,7 +156,11 @@ mod tests {
             ("~1.2", ["1.2.0", "1.2.9"], ["1.1.9", "1.3.0"]),
             ("~1", ["1.0.0", "1.9.9"], ["0.9.9", "2.0.0"]),
             ("1.2.3", ["1.2.3", "1.2.3+build"], ["1.2.4", "1.2.3-rc1"]),
-            ("=1.2.3-rc1", ["1.2.3-rc1", "1.2.3-rc1"], ["1.2.3", "1.2.3-rc2"]),
+            (
+                "=1.2.3-rc1",
+                ["1.2.3-rc1", "1.2.3-rc1"],
+                ["1.2.3", "1.2.3-rc2"],
+            ),
             ("*", ["0.0.0", "9.9.9-x"], ["", ""]),
         ] {
             for version in yes {
@@ -157,7 +170,18 @@ mod tests {
                 assert!(!accepts(requirement, version), "{requirement} {version}");
             }
         }
-        for bad in ["", "1", "1.2", "^", "^x", "^1.2.3.4", "01.2.3", "1.2.3-", ">=1", "^1.2.3-rc1"] {
+        for bad in [
+            "",
+            "1",
+            "1.2",
+            "^",
+            "^x",
+            "^1.2.3.4",
+            "01.2.3",
+            "1.2.3-",
+            ">=1",
+            "^1.2.3-rc1",
+        ] {
             assert_eq!(Requirement::parse(bad), None, "{bad}");
         }
     }
@@ -166,7 +190,10 @@ mod tests {
     fn inv_02_the_version_is_that_of_the_text_and_not_of_its_line_ends_or_order() {
         let file = |path: &str, text: &str| SourceFile::new(path, text);
         let one = policy_version(&[file("a", "x\ny\n"), file("b", "z")]);
-        assert_eq!(one, policy_version(&[file("b", "z"), file("a", "x\r\ny\r\n")]));
+        assert_eq!(
+            one,
+            policy_version(&[file("b", "z"), file("a", "x\r\ny\r\n")])
+        );
         assert_ne!(one, policy_version(&[file("a", "x\ny\nz"), file("b", "")]));
         assert_eq!(one.len(), 64);
     }

@@ -4,8 +4,8 @@
 //! false. That holds as long as nothing turns NULL back into a value: null tests, `CASE` and
 //! functions such as `COALESCE` do, so they may not be applied to what may be unknown.
 
-use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::Result;
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_expr::expr::Case;
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 
@@ -84,7 +84,9 @@ fn attribute(expr: &Expr) -> Result<Option<String>> {
 /// Functions that are NULL for NULL by themselves are left as they are.
 pub(super) fn propagate(expr: Expr) -> Result<Expr> {
     fold::rewrite(expr, &mut |expr| {
-        let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
+        let Expr::ScalarFunction(call) = &expr else {
+            return Ok(Transformed::no(expr));
+        };
         if functions::listed(call.func.name()).is_some_and(|listed| listed.strict) {
             return Ok(Transformed::no(expr));
         }
@@ -97,7 +99,9 @@ pub(super) fn propagate(expr: Expr) -> Result<Expr> {
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
-        let known = unknown.into_iter().map(|member| Expr::IsNotNull(Box::new(member)));
+        let known = unknown
+            .into_iter()
+            .map(|member| Expr::IsNotNull(Box::new(member)));
         Ok(match known.reduce(Expr::and) {
             None => Transformed::no(expr),
             Some(known) => {

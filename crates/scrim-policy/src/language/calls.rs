@@ -21,16 +21,27 @@ const DATE_PARTS: [&str; 11] = [
 pub(super) fn check(call: &ScalarFunction, schema: &DFSchema) -> Result<(), Fault> {
     let name = call.func.name();
     let Some(listed) = functions::listed(name) else {
-        return Err(Fault::new(format!("the function `{name}` cannot be used in a policy")));
+        return Err(Fault::new(format!(
+            "the function `{name}` cannot be used in a policy"
+        )));
     };
-    let types: Result<Vec<DataType>, _> =
-        call.args.iter().map(|argument| argument.get_type(schema)).collect();
+    let types: Result<Vec<DataType>, _> = call
+        .args
+        .iter()
+        .map(|argument| argument.get_type(schema))
+        .collect();
     let types = types?;
     let refused = |what: &str| Err(Fault::new(format!("`{name}` {what}")));
     match listed.rule {
         Rule::Scalars if types.iter().all(is_scalar) => Ok(()),
         Rule::Scalars => refused("is only offered for plain values, not for lists or structs"),
-        Rule::Lists if types.iter().all(|kind| is_scalar(kind) || is_scalar_list(kind)) => Ok(()),
+        Rule::Lists
+            if types
+                .iter()
+                .all(|kind| is_scalar(kind) || is_scalar_list(kind)) =>
+        {
+            Ok(())
+        }
         Rule::Lists => refused("is only offered for lists of plain values"),
         Rule::Float if types.first().is_some_and(is_float) && literals(call, 1) => Ok(()),
         Rule::Float => Err(Fault::new(format!("`{name}` can overflow on this type"))
@@ -47,7 +58,10 @@ pub(super) fn check(call: &ScalarFunction, schema: &DFSchema) -> Result<(), Faul
 }
 
 fn literals(call: &ScalarFunction, from: usize) -> bool {
-    call.args.iter().skip(from).all(|argument| matches!(argument, Expr::Literal(..)))
+    call.args
+        .iter()
+        .skip(from)
+        .all(|argument| matches!(argument, Expr::Literal(..)))
 }
 
 fn text(expr: &Expr) -> Option<&str> {
@@ -66,8 +80,14 @@ fn check_slice(call: &ScalarFunction) -> Result<(), Fault> {
         return Ok(());
     }
     let name = call.func.name();
-    Err(Fault::new(format!("`{name}` can fail when positions and lengths are no fixed numbers"))
-        .help(format!("write numbers from {} to {}", SLICE.start(), SLICE.end())))
+    Err(Fault::new(format!(
+        "`{name}` can fail when positions and lengths are no fixed numbers"
+    ))
+    .help(format!(
+        "write numbers from {} to {}",
+        SLICE.start(),
+        SLICE.end()
+    )))
 }
 
 /// Checks a regular expression; `plain` when there are no flags beside it.
@@ -81,18 +101,25 @@ pub(super) fn check_pattern(pattern: Option<&str>, plain: bool) -> Result<(), Fa
     }
     let test = arrow::array::StringArray::from(vec![""]);
     let compiled = arrow::compute::kernels::regexp::regexp_is_match_scalar(&test, pattern, None);
-    compiled.map(drop).map_err(|_| Fault::new(format!("`{pattern}` is no regular expression")))
+    compiled
+        .map(drop)
+        .map_err(|_| Fault::new(format!("`{pattern}` is no regular expression")))
 }
 
 fn check_date_part(call: &ScalarFunction, types: &[DataType]) -> Result<(), Fault> {
     let part = call.args.first().and_then(text).map(str::to_lowercase);
-    if !part.as_deref().is_some_and(|part| DATE_PARTS.contains(&part)) {
+    if !part
+        .as_deref()
+        .is_some_and(|part| DATE_PARTS.contains(&part))
+    {
         return Err(Fault::new("this part of a date is not offered")
             .help(format!("the parts are {}", DATE_PARTS.join(", "))));
     }
     match types.get(1) {
         Some(DataType::Date32 | DataType::Date64 | DataType::Timestamp(..)) => Ok(()),
-        _ => Err(Fault::new("`date_part` is only offered for dates and timestamps")),
+        _ => Err(Fault::new(
+            "`date_part` is only offered for dates and timestamps",
+        )),
     }
 }
 

@@ -10,11 +10,10 @@ use datafusion_common::{DFSchemaRef, Result, ScalarValue};
 use datafusion_expr::expr::InSubquery;
 use datafusion_expr::logical_plan::{LogicalPlan, Subquery};
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, lit};
+use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, lit};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
-use scrim_model::ValueType;
 
-use super::scope::{Scope, is_member_name, member};
+use super::scope::{Scope, member};
 use super::total;
 
 fn simplifier(schema: &DFSchemaRef, options: &Arc<ConfigOptions>) -> ExprSimplifier {
@@ -33,7 +32,7 @@ pub(super) fn coerce(expr: Expr, scope: &Scope, options: &Arc<ConfigOptions>) ->
 }
 
 /// Folds constants.
-pub(super) fn simplify(
+pub(crate) fn simplify(
     expr: Expr,
     schema: &DFSchemaRef,
     options: &Arc<ConfigOptions>,
@@ -50,9 +49,11 @@ fn align_clock(expr: Expr, scope: &Scope) -> Result<Transformed<Expr>> {
     let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else {
         return Ok(Transformed::no(expr));
     };
-    if op.is_comparison_operator() {
+    if is_comparison(op) {
         for (column, clock, flipped) in [(&left, &right, false), (&right, &left, true)] {
-            let Expr::Cast(Cast { expr: inner, .. }) = column.as_ref() else { continue };
+            let Expr::Cast(Cast { expr: inner, .. }) = column.as_ref() else {
+                continue;
+            };
             let fine = matches!(
                 inner.get_type(&scope.schema)?,
                 DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
@@ -63,13 +64,32 @@ fn align_clock(expr: Expr, scope: &Scope) -> Result<Transformed<Expr>> {
             }
             let to = inner.get_type(&scope.schema)?;
             let moved = Expr::Cast(Cast::new(clock.clone(), to));
-            let (left, right) =
-                if flipped { (moved, *inner.clone()) } else { (*inner.clone(), moved) };
+            let (left, right) = if flipped {
+                (moved, *inner.clone())
+            } else {
+                (*inner.clone(), moved)
+            };
             let aligned = BinaryExpr::new(Box::new(left), op, Box::new(right));
             return Ok(Transformed::yes(Expr::BinaryExpr(aligned)));
         }
     }
-    Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+    Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr {
+        left,
+        op,
+        right,
+    })))
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+    )
 }
 
 /// Rewrites an expression and those inside its look-ups.
@@ -88,18 +108,28 @@ fn rewrite_lookup(
     lookup: InSubquery,
     step: &mut dyn FnMut(Expr) -> Result<Transformed<Expr>>,
 ) -> Result<Expr> {
-    let Subquery { subquery, spans, .. } = lookup.subquery;
+    let Subquery {
+        subquery, spans, ..
+    } = lookup.subquery;
     let plan = Arc::unwrap_or_clone(subquery);
     let plan: LogicalPlan = plan
         .transform_up(|node| node.map_expressions(|expr| expr.transform_up(&mut *step)))?
         .data;
     let outer_ref_columns = plan.all_out_ref_exprs();
-    let subquery = Subquery { subquery: Arc::new(plan), outer_ref_columns, spans };
-    Ok(Expr::InSubquery(InSubquery::new(lookup.expr, subquery, lookup.negated)))
+    let subquery = Subquery {
+        subquery: Arc::new(plan),
+        outer_ref_columns,
+        spans,
+    };
+    Ok(Expr::InSubquery(InSubquery::new(
+        lookup.expr,
+        subquery,
+        lookup.negated,
+    )))
 }
 
 /// The members that an expression uses, look-ups included.
-pub(super) fn members(expr: &Expr) -> Result<BTreeSet<String>> {
+pub(crate) fn members(expr: &Expr) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     let mut collect = |expr: &Expr| {
         found.extend(member(expr).map(str::to_owned));
@@ -107,9 +137,10 @@ pub(super) fn members(expr: &Expr) -> Result<BTreeSet<String>> {
     };
     expr.apply(|expr| {
         if let Expr::InSubquery(lookup) = expr {
-            lookup.subquery.subquery.apply(|plan| {
-                plan.apply_expressions(|expr| expr.apply(&mut collect))
-            })?;
+            lookup
+                .subquery
+                .subquery
+                .apply(|plan| plan.apply_expressions(|expr| expr.apply(&mut collect)))?;
         }
         collect(expr)
     })?;
@@ -117,7 +148,7 @@ pub(super) fn members(expr: &Expr) -> Result<BTreeSet<String>> {
 }
 
 /// Puts literals in the place of members; members that are not given stay.
-pub(super) fn substitute(expr: Expr, values: &BTreeMap<String, ScalarValue>) -> Result<Expr> {
+pub(crate) fn substitute(expr: Expr, values: &BTreeMap<String, ScalarValue>) -> Result<Expr> {
     rewrite(expr, &mut |expr| {
         let value = member(&expr).and_then(|name| values.get(name)).cloned();
         Ok(match value {
@@ -150,13 +181,4 @@ pub(crate) fn bind(
 
 fn has_no_member(expr: &Expr) -> bool {
     members(expr).is_ok_and(|members| members.is_empty())
-}
-
-/// NULLs of the right types for the given members.
-pub(crate) fn unknown(members: &BTreeMap<String, ValueType>) -> BTreeMap<String, ScalarValue> {
-    members
-        .iter()
-        .filter(|(name, _)| is_member_name(name))
-        .map(|(name, kind)| (name.clone(), super::scope::scalar(None, *kind)))
-        .collect()
 }

@@ -49,15 +49,30 @@ pub(crate) struct Listed {
 }
 
 const fn strict(name: &'static str, rule: Rule) -> Listed {
-    Listed { name, rule, strict: true, fills: false }
+    Listed {
+        name,
+        rule,
+        strict: true,
+        fills: false,
+    }
 }
 
 const fn lax(name: &'static str, rule: Rule) -> Listed {
-    Listed { name, rule, strict: false, fills: false }
+    Listed {
+        name,
+        rule,
+        strict: false,
+        fills: false,
+    }
 }
 
 const fn filling(name: &'static str, rule: Rule) -> Listed {
-    Listed { name, rule, strict: false, fills: true }
+    Listed {
+        name,
+        rule,
+        strict: false,
+        fills: true,
+    }
 }
 
 /// The list, by the functions' own names.
@@ -144,11 +159,19 @@ impl PolicyFunctions {
             if listed(function.name()).is_none() || !immutable || !ours {
                 continue;
             }
-            for name in function.aliases().iter().map(String::as_str).chain([function.name()]) {
+            for name in function
+                .aliases()
+                .iter()
+                .map(String::as_str)
+                .chain([function.name()])
+            {
                 by_name.insert(name.to_owned(), Arc::clone(function));
             }
         }
-        Self { by_name, planners: given.planners.clone() }
+        Self {
+            by_name,
+            planners: given.planners.clone(),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<ScalarUDF>> {

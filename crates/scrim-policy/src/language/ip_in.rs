@@ -7,9 +7,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err};
-use datafusion_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use ipnet::IpNet;
 
 /// The function; text that is no address gives NULL, so it neither admits nor, negated, admits.
@@ -20,18 +18,24 @@ pub(super) struct IpIn {
 
 impl IpIn {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+        Self {
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
     }
 }
 
 /// Reads a network; a bare address is the network of itself.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn address(text: &str) -> Option<IpAddr> {
     // An IPv4 address that arrived over an IPv6 socket is that IPv4 address.
-    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    text.parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 impl ScalarUDFImpl for IpIn {

@@ -27,7 +27,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion_common::DataFusionError;
 use datafusion_common::config::ConfigOptions;
 use datafusion_expr::{Expr, ExprSchemable};
-use scrim_document::{Problem, Problems};
+use scrim_document::Problem;
 
 use crate::access::ExprText;
 use crate::env::LoadEnv;
@@ -39,11 +39,17 @@ use scope::Scope;
 pub(crate) struct Fault {
     pub(crate) message: String,
     pub(crate) help: Option<String>,
+    /// The parameter of the agreement whose lack is the fault.
+    pub(crate) parameter: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self {
+            message: message.into(),
+            help: None,
+            parameter: None,
+        }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -73,9 +79,16 @@ fn plain_message(error: &DataFusionError) -> String {
     let first = text.lines().next().unwrap_or_default();
     let mut message = first;
     while let Some((class, rest)) = message.split_once(": ") {
-        let is_class = ["error", "planning", "plan", "coercion", "simplification", "query"]
-            .iter()
-            .any(|word| class.to_lowercase().ends_with(word) && class.len() < 40)
+        let is_class = [
+            "error",
+            "planning",
+            "plan",
+            "coercion",
+            "simplification",
+            "query",
+        ]
+        .iter()
+        .any(|word| class.to_lowercase().ends_with(word) && class.len() < 40)
             || class.starts_with("This feature is not implemented");
         if !is_class {
             break;
@@ -83,7 +96,9 @@ fn plain_message(error: &DataFusionError) -> String {
         message = rest;
     }
     let mut chars = message.trim_end_matches('.').chars();
-    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 /// What all expressions of a policy set share.
@@ -135,9 +150,4 @@ impl<'a> Language<'a> {
         total::check(&expr, &scope.schema)?;
         Ok(Checked { expr, members })
     }
-}
-
-/// Adds the faults of an expression to the problems of its file.
-pub(crate) fn report(faults: Vec<Fault>, text: &ExprText, problems: &mut Problems) {
-    problems.extend(faults.into_iter().map(|fault| fault.at(text)));
 }

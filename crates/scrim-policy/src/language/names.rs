@@ -36,7 +36,12 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new(scope: &'a Scope, language: &'a Language<'a>) -> Self {
-        Self { scope, language, lookup: None, faults: Vec::new() }
+        Self {
+            scope,
+            language,
+            lookup: None,
+            faults: Vec::new(),
+        }
     }
 
     fn fault(&mut self, fault: Fault) -> ControlFlow<()> {
@@ -75,7 +80,10 @@ impl<'a> Names<'a> {
             return Fault::new(format!("`{full}` is not known here"))
                 .help("a guard holds for all agreements; put the condition into a profile");
         }
-        let fault = Fault::new(format!("there is no `{full}`"));
+        let mut fault = Fault::new(format!("there is no `{full}`"));
+        if namespace == "agreement" {
+            fault.parameter = Some(full.to_owned());
+        }
         let member = full.split_once('.').map_or("", |(_, member)| member);
         if let Some(near) = nearest(member, self.scope.members_of(namespace)) {
             return fault.help(format!("did you mean `{namespace}.{near}`?"));
@@ -94,7 +102,8 @@ impl<'a> Names<'a> {
         let name = normal(ident);
         if NAMESPACES.contains(&name.as_str()) {
             let message = format!("`{name}` is a namespace, not a value");
-            self.faults.push(Fault::new(message).help(format!("write `{name}.member`")));
+            self.faults
+                .push(Fault::new(message).help(format!("write `{name}.member`")));
             return;
         }
         if is_member_name(&name) && self.scope.members.contains_key(&name) {
@@ -110,18 +119,26 @@ impl<'a> Names<'a> {
     fn unknown_column(&self, name: &str) -> Fault {
         let fault = Fault::new(format!("there is no column `{name}`"));
         if self.lookup.is_some() && self.scope.columns.field_with_name(name).is_ok() {
-            return Fault::new(format!("`{name}` is not a column of the look-up table"))
-                .help("a look-up cannot depend on the row: compare the column before `IN` instead");
+            return Fault::new(format!("`{name}` is not a column of the look-up table")).help(
+                "a look-up cannot depend on the row: compare the column before `IN` instead",
+            );
         }
         let fields = self.columns().fields();
-        if let Some(field) = fields.iter().find(|field| field.name().eq_ignore_ascii_case(name)) {
+        if let Some(field) = fields
+            .iter()
+            .find(|field| field.name().eq_ignore_ascii_case(name))
+        {
             return fault.help(format!(
                 "names without quotes are lower case: write \"{}\" in double quotes",
                 field.name()
             ));
         }
         for namespace in NAMESPACES {
-            if self.scope.members_of(namespace).any(|member| member == name) {
+            if self
+                .scope
+                .members_of(namespace)
+                .any(|member| member == name)
+            {
                 return fault.help(format!("did you mean `{namespace}.{name}`?"));
             }
         }
@@ -155,15 +172,18 @@ impl<'a> Names<'a> {
             || !function.within_group.is_empty()
             || !matches!(function.parameters, FunctionArguments::None)
         {
-            return self.fault(Fault::new(format!("`{name}` takes arguments and nothing else")));
+            return self.fault(Fault::new(format!(
+                "`{name}` takes arguments and nothing else"
+            )));
         }
         ControlFlow::Continue(())
     }
 
     fn subquery(&mut self, query: &Query) -> Result<SchemaRef, Fault> {
         let Some((name, select)) = plain_lookup(query) else {
-            return Err(Fault::new("this subquery is not one that a policy can ask")
-                .help(SUBQUERY_HELP));
+            return Err(
+                Fault::new("this subquery is not one that a policy can ask").help(SUBQUERY_HELP)
+            );
         };
         if self.lookup.is_some() {
             return Err(Fault::new("a look-up cannot ask another one"));
@@ -176,7 +196,11 @@ impl<'a> Names<'a> {
                 None => fault.help("look-up tables are declared under `lookup` in scrim.yaml"),
             });
         };
-        if let Some(field) = schema.fields().iter().find(|field| is_member_name(field.name())) {
+        if let Some(field) = schema
+            .fields()
+            .iter()
+            .find(|field| is_member_name(field.name()))
+        {
             return Err(Fault::new(format!(
                 "the look-up table `{name}` has a column `{}`, which looks like a member",
                 field.name()
@@ -184,8 +208,9 @@ impl<'a> Names<'a> {
         }
         match select {
             SelectItem::UnnamedExpr(SqlExpr::Identifier(_)) => Ok(SchemaRef::clone(schema)),
-            _ => Err(Fault::new("a look-up selects one column by its bare name")
-                .help(SUBQUERY_HELP)),
+            _ => {
+                Err(Fault::new("a look-up selects one column by its bare name").help(SUBQUERY_HELP))
+            }
         }
     }
 }
@@ -201,13 +226,27 @@ fn normal(ident: &Ident) -> String {
 /// The look-up table and the one selected item of a query that is nothing but
 /// `SELECT item FROM lookup.table [WHERE condition]`.
 fn plain_lookup(query: &Query) -> Option<(String, &SelectItem)> {
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
-    let [item] = select.projection.as_slice() else { return None };
-    let [from] = select.from.as_slice() else { return None };
-    let TableFactor::Table { name, .. } = &from.relation else { return None };
-    let parts: Option<Vec<_>> = name.0.iter().map(|part| part.as_ident().map(normal)).collect();
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    let [item] = select.projection.as_slice() else {
+        return None;
+    };
+    let [from] = select.from.as_slice() else {
+        return None;
+    };
+    let TableFactor::Table { name, .. } = &from.relation else {
+        return None;
+    };
+    let parts: Option<Vec<_>> = name
+        .0
+        .iter()
+        .map(|part| part.as_ident().map(normal))
+        .collect();
     let parts = parts?;
-    let [schema, table] = parts.as_slice() else { return None };
+    let [schema, table] = parts.as_slice() else {
+        return None;
+    };
     // Whatever else a query can say shows when it is written back.
     let mut plain = format!("SELECT {item} FROM {name}");
     if let Some(condition) = &select.selection {
@@ -263,13 +302,12 @@ impl VisitorMut for Names<'_> {
                 Fault::new("`NOT IN` over a look-up table cannot be used")
                     .help("list what is allowed in the look-up table, and use `IN`"),
             ),
-            SqlExpr::Exists { .. } | SqlExpr::Subquery(_) => {
-                self.fault(Fault::new("this subquery is not one that a policy can ask")
-                    .help(SUBQUERY_HELP))
-            }
-            SqlExpr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
-                self.fault(Fault::new(format!("`{value}` is a parameter, which a policy has not")))
-            }
+            SqlExpr::Exists { .. } | SqlExpr::Subquery(_) => self.fault(
+                Fault::new("this subquery is not one that a policy can ask").help(SUBQUERY_HELP),
+            ),
+            SqlExpr::Value(value) if matches!(value.value, Value::Placeholder(_)) => self.fault(
+                Fault::new(format!("`{value}` is a parameter, which a policy has not")),
+            ),
             _ => ControlFlow::Continue(()),
         }
     }
@@ -279,7 +317,11 @@ impl VisitorMut for Names<'_> {
 /// could become a yes.
 pub(super) fn check_subqueries(expr: &Expr) -> Result<(), Fault> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And | Operator::Or,
+            right,
+        }) => {
             check_subqueries(left)?;
             check_subqueries(right)
         }
@@ -310,7 +352,10 @@ pub(super) fn check_networks(expr: &Expr, networks: &BTreeSet<String>) -> Result
     let mut unknown = None;
     expr.apply(|expr| {
         if let Expr::ScalarFunction(call) = expr
-            && call.args.iter().any(|argument| member(argument) == Some("context.network"))
+            && call
+                .args
+                .iter()
+                .any(|argument| member(argument) == Some("context.network"))
         {
             for argument in &call.args {
                 argument.apply(|inner| {

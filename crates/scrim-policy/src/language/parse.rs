@@ -43,7 +43,10 @@ pub(super) fn parse(
 
 fn parse_sql(text: &str) -> Result<SqlExpr, Fault> {
     if text.len() > BYTES_MAX {
-        return Err(Fault::new(format!("the expression is longer than {} KiB", BYTES_MAX >> 10)));
+        return Err(Fault::new(format!(
+            "the expression is longer than {} KiB",
+            BYTES_MAX >> 10
+        )));
     }
     let parsed = DFParserBuilder::new(text)
         .with_dialect(&GenericDialect {})
@@ -51,7 +54,10 @@ fn parse_sql(text: &str) -> Result<SqlExpr, Fault> {
         .build()
         .and_then(|mut parser| parser.parse_into_expr());
     let parsed = parsed.map_err(|error| {
-        Fault::new(format!("not an SQL expression: {}", super::plain_message(&error)))
+        Fault::new(format!(
+            "not an SQL expression: {}",
+            super::plain_message(&error)
+        ))
     })?;
     if let Some(alias) = parsed.alias {
         return Err(Fault::new(format!("the condition ends before `{alias}`")));
@@ -63,7 +69,11 @@ fn plan(sql: SqlExpr, scope: &Scope, language: &Language<'_>) -> Result<Expr> {
     let provider = Provider {
         functions: &language.functions,
         options: &language.options,
-        lookups: language.lookups.iter().map(|(name, schema)| (name.as_str(), schema)).collect(),
+        lookups: language
+            .lookups
+            .iter()
+            .map(|(name, schema)| (name.as_str(), schema))
+            .collect(),
     };
     let planner = SqlToRel::new_with_options(&provider, ParserOptions::default());
     let expr = planner.sql_to_expr(sql, &scope.schema, &mut PlannerContext::new())?;
@@ -93,8 +103,14 @@ impl ContextProvider for Provider<'_> {
         if name.catalog().is_some() || name.schema() != Some(LOOKUP_SCHEMA) {
             return Err(unknown(&name));
         }
-        let schema = self.lookups.get(name.table()).ok_or_else(|| unknown(&name))?;
-        Ok(Arc::new(LookupTableSource::new(name.table(), Arc::clone(schema))))
+        let schema = self
+            .lookups
+            .get(name.table())
+            .ok_or_else(|| unknown(&name))?;
+        Ok(Arc::new(LookupTableSource::new(
+            name.table(),
+            Arc::clone(schema),
+        )))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

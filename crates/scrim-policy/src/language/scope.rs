@@ -43,8 +43,10 @@ const MEMBERS: &[(&str, ValueType)] = &[
 ];
 
 /// Members of every agreement, beside its parameters.
-const AGREEMENT_MEMBERS: [(&str, ValueType); 2] =
-    [("agreement.id", ValueType::Text), ("agreement.organisation", ValueType::Text)];
+const AGREEMENT_MEMBERS: [(&str, ValueType); 2] = [
+    ("agreement.id", ValueType::Text),
+    ("agreement.organisation", ValueType::Text),
+];
 
 /// What an expression is for, which decides what it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,13 +105,22 @@ impl Scope {
             }
             members.extend(AGREEMENT_MEMBERS.map(|(name, kind)| (name.to_owned(), kind)));
         }
-        members.extend(MEMBERS.iter().map(|(name, kind)| ((*name).to_owned(), *kind)));
+        members.extend(
+            MEMBERS
+                .iter()
+                .map(|(name, kind)| ((*name).to_owned(), *kind)),
+        );
         let columns = columns.map_or_else(|| Arc::new(Schema::empty()), Arc::clone);
         let table_fields = columns.fields().iter().cloned();
         let member_fields = members.iter().map(|(name, kind)| member_field(name, *kind));
         let fields: Fields = table_fields.chain(member_fields).collect();
         let schema = DFSchema::from_unqualified_fields(fields, std::collections::HashMap::new());
-        Some(Self { purpose, columns, members, schema: Arc::new(schema.ok()?) })
+        Some(Self {
+            purpose,
+            columns,
+            members,
+            schema: Arc::new(schema.ok()?),
+        })
     }
 
     /// The members of one namespace, without its name.
@@ -143,22 +154,24 @@ pub(crate) fn scalar(value: Option<&Value>, declared: ValueType) -> ScalarValue 
         (Some(Value::Bool(value)), ValueType::Bool) => ScalarValue::Boolean(Some(*value)),
         (Some(Value::Int64(value)), ValueType::Int64) => ScalarValue::Int64(Some(*value)),
         (Some(Value::Float64(value)), ValueType::Float64) => ScalarValue::Float64(Some(*value)),
-        (Some(Value::Int64(value)), ValueType::Float64) => ScalarValue::Float64(Some(*value as f64)),
+        (Some(Value::Int64(value)), ValueType::Float64) => {
+            ScalarValue::Float64(Some(*value as f64))
+        }
         (Some(Value::Timestamp(value)), ValueType::Timestamp) => {
             ScalarValue::TimestampMicrosecond(Some(value.timestamp_micros()), Some(UTC.into()))
         }
         (Some(Value::Text(value)), ValueType::Text) => ScalarValue::Utf8(Some(value.clone())),
         (Some(Value::TextList(values)), ValueType::TextList) => {
-            let texts: Vec<_> =
-                values.iter().map(|text| ScalarValue::Utf8(Some(text.clone()))).collect();
+            let texts: Vec<_> = values
+                .iter()
+                .map(|text| ScalarValue::Utf8(Some(text.clone())))
+                .collect();
             ScalarValue::List(ScalarValue::new_list_nullable(&texts, &DataType::Utf8))
         }
         (_, ValueType::Bool) => ScalarValue::Boolean(None),
         (_, ValueType::Int64) => ScalarValue::Int64(None),
         (_, ValueType::Float64) => ScalarValue::Float64(None),
-        (_, ValueType::Timestamp) => {
-            ScalarValue::TimestampMicrosecond(None, Some(UTC.into()))
-        }
+        (_, ValueType::Timestamp) => ScalarValue::TimestampMicrosecond(None, Some(UTC.into())),
         (_, ValueType::Text) => ScalarValue::Utf8(None),
         (_, ValueType::TextList) => NULL_LIST.clone(),
     }
@@ -169,20 +182,28 @@ static NULL_LIST: LazyLock<ScalarValue> =
 
 /// Whether a name is that of a member, or would look like one.
 pub(crate) fn is_member_name(name: &str) -> bool {
-    NAMESPACES
-        .iter()
-        .any(|namespace| name.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('.')))
+    NAMESPACES.iter().any(|namespace| {
+        name.strip_prefix(namespace)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 /// The member that an expression is, inside a subquery or out of it.
 pub(crate) fn member(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Column(Column { relation: None, name, .. })
-        | Expr::OuterReferenceColumn(_, Column { relation: None, name, .. })
-            if is_member_name(name) =>
-        {
-            Some(name)
-        }
+        Expr::Column(Column {
+            relation: None,
+            name,
+            ..
+        })
+        | Expr::OuterReferenceColumn(
+            _,
+            Column {
+                relation: None,
+                name,
+                ..
+            },
+        ) if is_member_name(name) => Some(name),
         _ => None,
     }
 }

@@ -52,7 +52,10 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<(), Fault> {
             Ok(())
         }
         Expr::Case(case) => {
-            let branches = case.when_then_expr.iter().flat_map(|(when, then)| [when, then]);
+            let branches = case
+                .when_then_expr
+                .iter()
+                .flat_map(|(when, then)| [when, then]);
             let parts = case.expr.iter().chain(branches).chain(&case.else_expr);
             parts.into_iter().try_for_each(|part| check(part, schema))
         }
@@ -68,7 +71,9 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<(), Fault> {
             check_try_cast(&from, cast.field.data_type())
         }
         Expr::ScalarFunction(call) => {
-            call.args.iter().try_for_each(|argument| check(argument, schema))?;
+            call.args
+                .iter()
+                .try_for_each(|argument| check(argument, schema))?;
             calls::check(call, schema)
         }
         Expr::InSubquery(subquery) => check_lookup(subquery, schema),
@@ -81,7 +86,11 @@ pub(super) fn check(expr: &Expr, schema: &DFSchema) -> Result<(), Fault> {
 pub(super) fn is_clock(expr: &Expr) -> bool {
     match expr {
         Expr::Column(_) | Expr::OuterReferenceColumn(..) => member(expr) == Some("context.time"),
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) => {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::Plus | Operator::Minus,
+            right,
+        }) => {
             let interval = |expr: &Expr| {
                 matches!(
                     expr,
@@ -108,8 +117,10 @@ fn check_comparable(expr: &Expr, schema: &DFSchema) -> Result<(), Fault> {
     if is_scalar(&data_type) {
         return Ok(());
     }
-    Err(Fault::new(format!("`{expr}` is {data_type}, which cannot be compared"))
-        .help("compare its fields, or use `array_has`"))
+    Err(
+        Fault::new(format!("`{expr}` is {data_type}, which cannot be compared"))
+            .help("compare its fields, or use `array_has`"),
+    )
 }
 
 fn check_negative(inner: &Expr, schema: &DFSchema) -> Result<(), Fault> {
@@ -118,8 +129,7 @@ fn check_negative(inner: &Expr, schema: &DFSchema) -> Result<(), Fault> {
     if is_float(&data_type) || data_type.is_signed_integer() {
         return Ok(());
     }
-    Err(Fault::new(format!("`-` can overflow on {data_type}"))
-        .help("write `-CAST(… AS DOUBLE)`"))
+    Err(Fault::new(format!("`-` can overflow on {data_type}")).help("write `-CAST(… AS DOUBLE)`"))
 }
 
 fn check_operator(binary: &BinaryExpr, schema: &DFSchema) -> Result<(), Fault> {
@@ -172,13 +182,17 @@ fn check_operator(binary: &BinaryExpr, schema: &DFSchema) -> Result<(), Fault> {
         {
             Ok(())
         }
-        op => Err(Fault::new(format!("the operator `{op}` cannot be used in a policy"))),
+        op => Err(Fault::new(format!(
+            "the operator `{op}` cannot be used in a policy"
+        ))),
     }
 }
 
 fn overflow(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Fault {
     let op = binary.op;
-    let fault = Fault::new(format!("`{op}` of {left} and {right} can overflow on some row"));
+    let fault = Fault::new(format!(
+        "`{op}` of {left} and {right} can overflow on some row"
+    ));
     if is_decimal(left) || is_decimal(right) {
         return fault.help(format!("write `CAST(… AS DOUBLE) {op} …`"));
     }
@@ -213,7 +227,9 @@ fn check_division(binary: &BinaryExpr, left: &DataType, right: &DataType) -> Res
 }
 
 fn integer(expr: &Expr) -> Option<i128> {
-    let Expr::Literal(scalar, _) = expr else { return None };
+    let Expr::Literal(scalar, _) = expr else {
+        return None;
+    };
     Some(match scalar {
         ScalarValue::Int8(Some(value)) => i128::from(*value),
         ScalarValue::Int16(Some(value)) => i128::from(*value),
@@ -249,7 +265,9 @@ fn check_like(like: &Like, schema: &DFSchema) -> Result<(), Fault> {
         other => is_text(other),
     };
     if !text {
-        return Err(Fault::new(format!("`LIKE` is only offered for text, not for {data_type}")));
+        return Err(Fault::new(format!(
+            "`LIKE` is only offered for text, not for {data_type}"
+        )));
     }
     match like.pattern.as_ref() {
         Expr::Literal(..) => Ok(()),
@@ -282,8 +300,9 @@ fn check_try_cast(from: &DataType, to: &DataType) -> Result<(), Fault> {
     if try_cast_is_total(from, to) {
         return Ok(());
     }
-    let fault =
-        Fault::new(format!("converting {from} to {to} can fail on some row, even with TRY_CAST"));
+    let fault = Fault::new(format!(
+        "converting {from} to {to} can fail on some row, even with TRY_CAST"
+    ));
     Err(match (from, to) {
         (DataType::Timestamp(..), DataType::Date32) => {
             fault.help("compare it with timestamps, or use `date_part`")
@@ -303,13 +322,19 @@ fn check_plan(plan: &LogicalPlan) -> Result<(), Fault> {
         LogicalPlan::TableScan(_) => Ok(()),
         LogicalPlan::Projection(projection) => {
             let schema = projection.input.schema();
-            projection.expr.iter().try_for_each(|expr| check(expr, schema))?;
+            projection
+                .expr
+                .iter()
+                .try_for_each(|expr| check(expr, schema))?;
             check_plan(&projection.input)
         }
         LogicalPlan::Filter(filter) => {
             check(&filter.predicate, filter.input.schema())?;
             check_plan(&filter.input)
         }
-        other => Err(Fault::new(format!("a look-up cannot hold `{}`", other.display()))),
+        other => Err(Fault::new(format!(
+            "a look-up cannot hold `{}`",
+            other.display()
+        ))),
     }
 }

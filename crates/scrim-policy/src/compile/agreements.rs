@@ -1,0 +1,278 @@
+//! Agreements against their contract.
+
+use std::collections::BTreeSet;
+
+use scrim_document::nearest;
+
+use super::{Compiler, clauses};
+use crate::access::AccessPolicy;
+use crate::agreement::AgreementDocument;
+use crate::odcs::ContractDocument;
+use crate::set::{Agreement, Places, Profile};
+use crate::{AgreementStatus, Showing, Table};
+
+impl Compiler<'_> {
+    /// The agreements of a contract, sorted by id; those with a problem are left out, and then
+    /// there is no policy set.
+    pub(super) fn agreements(
+        &mut self,
+        contract: &ContractDocument,
+        access: &AccessPolicy,
+        profiles: &[Profile],
+    ) -> Vec<Agreement> {
+        let documents = self.documents;
+        let own = documents
+            .agreements
+            .iter()
+            .filter(|agreement| agreement.contract == contract.id);
+        let mut reported = BTreeSet::new();
+        let agreements: Vec<_> = own
+            .filter_map(|agreement| {
+                self.agreement(agreement, contract, access, profiles, &mut reported)
+            })
+            .collect();
+        self.check_unused(contract, access, &mut reported);
+        agreements
+    }
+
+    fn agreement(
+        &mut self,
+        agreement: &AgreementDocument,
+        contract: &ContractDocument,
+        access: &AccessPolicy,
+        profiles: &[Profile],
+        reported: &mut BTreeSet<(String, String)>,
+    ) -> Option<Agreement> {
+        self.check_purpose(agreement, access);
+        let who = self
+            .clauses
+            .agreement_condition(&agreement.who, agreement, &mut self.problems);
+        let when = match &agreement.when {
+            Some(when) => self
+                .clauses
+                .agreement_condition(when, agreement, &mut self.problems)
+                .map(Some),
+            None => Some(None),
+        };
+        let profile = self.find_profile(agreement, profiles)?;
+        let written = access.profiles.get(profile)?;
+        let rows = match &written.rows {
+            Some(text) => {
+                let id = rows_id(contract, &written.name);
+                let types = clauses::types(agreement);
+                let rows = self.clauses.profile_rows(&id, text, &types);
+                match rows {
+                    Ok(rows) => Some(rows),
+                    Err(faults) => {
+                        self.report_rows(faults, agreement, &written.name, text, reported);
+                        return None;
+                    }
+                }
+            }
+            None => None,
+        };
+        if agreement.status == AgreementStatus::Active
+            && matches!(contract.status.as_str(), "proposed" | "draft" | "retired")
+        {
+            let message = format!(
+                "the agreement is active, its contract is {}",
+                contract.status
+            );
+            self.problems.push(agreement.nodes.status.warning(message));
+        }
+        Some(Agreement {
+            id: agreement.id.clone(),
+            status: agreement.status,
+            organisation: agreement.organisation.clone(),
+            purpose: agreement.purpose.clone(),
+            start: agreement.start,
+            end: agreement.end,
+            version_fits: agreement.requirement.accepts(&contract.parsed_version),
+            requirement: agreement.requirement_text.clone(),
+            profile,
+            who: who?,
+            when: when?,
+            rows,
+            members: agreement.members(),
+            places: Places::of(agreement),
+        })
+    }
+
+    fn check_purpose(&mut self, agreement: &AgreementDocument, access: &AccessPolicy) {
+        if access.purposes.contains(&agreement.purpose) {
+            return;
+        }
+        let message = format!(
+            "the contract does not serve the purpose `{}`",
+            agreement.purpose
+        );
+        let problem = agreement.nodes.purpose.error(message);
+        let known = access.purposes.iter().map(String::as_str);
+        self.problems
+            .push(match nearest(&agreement.purpose, known) {
+                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                None => problem.with_help(format!("it serves {}", access.purposes.join(", "))),
+            });
+    }
+
+    fn find_profile(
+        &mut self,
+        agreement: &AgreementDocument,
+        profiles: &[Profile],
+    ) -> Option<usize> {
+        let found = profiles
+            .iter()
+            .position(|profile| profile.name == agreement.profile);
+        if found.is_none() {
+            let message = format!("the contract has no profile `{}`", agreement.profile);
+            let problem = agreement.nodes.profile.error(message);
+            let names: Vec<_> = profiles
+                .iter()
+                .map(|profile| profile.name.as_str())
+                .collect();
+            let near = nearest(&agreement.profile, names.iter().copied());
+            self.problems.push(problem.with_help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its profiles are {}", names.join(", ")),
+            }));
+        }
+        found
+    }
+
+    /// Reports what is wrong with a profile's rows once, and what an agreement lacks for them at
+    /// each agreement.
+    fn report_rows(
+        &mut self,
+        faults: Vec<crate::language::Fault>,
+        agreement: &AgreementDocument,
+        profile: &str,
+        text: &crate::access::ExprText,
+        reported: &mut BTreeSet<(String, String)>,
+    ) {
+        for fault in faults {
+            if let Some(parameter) = &fault.parameter {
+                let message = format!(
+                    "the profile `{profile}` uses `{parameter}`, which this agreement lacks"
+                );
+                let problem = agreement.nodes.profile.error(message);
+                let name = parameter.split_once('.').map_or("", |(_, name)| name);
+                let given = agreement.parameters.keys().map(String::as_str);
+                self.problems
+                    .push(problem.with_help(match nearest(name, given) {
+                        Some(near) => format!("rename its parameter `{near}` to `{name}`"),
+                        None => format!("add `{name}` to its `parameters`"),
+                    }));
+            } else if reported.insert((profile.to_owned(), fault.message.clone())) {
+                self.problems.push(fault.at(text));
+            }
+        }
+    }
+
+    /// Checks the rows of profiles that no agreement uses, as far as that can be done.
+    fn check_unused(
+        &mut self,
+        contract: &ContractDocument,
+        access: &AccessPolicy,
+        reported: &mut BTreeSet<(String, String)>,
+    ) {
+        let documents = self.documents;
+        let used: BTreeSet<&str> = documents
+            .agreements
+            .iter()
+            .filter(|agreement| agreement.contract == contract.id)
+            .map(|agreement| agreement.profile.as_str())
+            .collect();
+        for profile in access
+            .profiles
+            .iter()
+            .filter(|one| !used.contains(one.name.as_str()))
+        {
+            let Some(text) = &profile.rows else { continue };
+            let id = rows_id(contract, &profile.name);
+            let Err(faults) = self.clauses.profile_rows(&id, text, &Default::default()) else {
+                continue;
+            };
+            let mut needs = None;
+            for fault in faults {
+                if fault.parameter.is_some() {
+                    needs = fault.parameter;
+                } else if reported.insert((profile.name.clone(), fault.message.clone())) {
+                    self.problems.push(fault.at(text));
+                }
+            }
+            if let Some(parameter) = needs {
+                let message = format!(
+                    "no agreement uses the profile `{}`, so its use of `{parameter}` is not checked",
+                    profile.name
+                );
+                self.problems.push(text.node.warning(message));
+            }
+        }
+    }
+
+    /// Warns where two agreements that one principal may hold at once show a column through
+    /// different masks: then the agreement whose id sorts first decides.
+    pub(super) fn warn_of_mask_conflicts(
+        &mut self,
+        table: &Table,
+        profiles: &[Profile],
+        agreements: &[Agreement],
+    ) {
+        let mut warned = BTreeSet::new();
+        for (index, first) in agreements.iter().enumerate() {
+            for second in agreements.iter().skip(index + 1) {
+                let together = first.organisation == second.organisation
+                    && first.purpose == second.purpose
+                    && first.profile != second.profile
+                    && [first, second]
+                        .iter()
+                        .all(|one| one.status == AgreementStatus::Active);
+                if !together || !warned.insert((first.profile, second.profile)) {
+                    continue;
+                }
+                let (Some(one), Some(other)) =
+                    (profiles.get(first.profile), profiles.get(second.profile))
+                else {
+                    continue;
+                };
+                let columns: Vec<_> = one
+                    .columns
+                    .iter()
+                    .zip(&other.columns)
+                    .zip(&table.columns)
+                    .filter(|((one, other), _)| masks_differ(&one.treatment, &other.treatment))
+                    .map(|(_, column)| format!("`{}`", column.name))
+                    .collect();
+                if columns.is_empty() {
+                    continue;
+                }
+                let message = format!(
+                    "`{}` and `{}` mask {} differently; where both admit a row, `{}` decides",
+                    first.id,
+                    second.id,
+                    columns.join(", "),
+                    first.id
+                );
+                let documents = self.documents;
+                let second = documents.agreements.iter().find(|one| one.id == second.id);
+                self.problems
+                    .extend(second.map(|one| one.nodes.profile.warning(message)));
+            }
+        }
+    }
+}
+
+fn masks_differ(one: &crate::Treatment, other: &crate::Treatment) -> bool {
+    let differ = |one: &Showing, other: &Showing| matches!((one, other), (Showing::Masked(one), Showing::Masked(other)) if one != other);
+    differ(&one.root, &other.root)
+        || one.nested.iter().any(|(path, showing)| {
+            other
+                .nested
+                .iter()
+                .any(|(same, shown)| path == same && differ(showing, shown))
+        })
+}
+
+fn rows_id(contract: &ContractDocument, profile: &str) -> String {
+    format!("{}/profiles/{profile}/rows", contract.id)
+}

@@ -1,0 +1,148 @@
+//! Documents to a policy set: everything is checked against everything, and all problems are
+//! reported at once.
+
+mod agreements;
+mod clauses;
+mod columns;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use scrim_document::{Problems, nearest};
+
+use crate::access::AccessPolicy;
+use crate::language::Language;
+use crate::odcs::ContractDocument;
+use crate::set::{Governed, PolicySet, Profile};
+use crate::{Documents, LoadEnv};
+use clauses::Clauses;
+
+/// Checks and compiles a policy set.
+pub(crate) fn compile(
+    documents: &Documents,
+    env: &LoadEnv<'_>,
+) -> Result<(PolicySet, Problems), Problems> {
+    let language = Language::new(env);
+    let mut compiler = Compiler {
+        documents,
+        env,
+        clauses: Clauses::new(&language, env.attributes),
+        problems: Problems::default(),
+    };
+    compiler.check_unique();
+    let mut governed: Vec<_> = documents
+        .contracts
+        .iter()
+        .filter_map(|contract| compiler.contract(contract))
+        .collect();
+    compiler.check_contracts_exist();
+    let Compiler { mut problems, .. } = compiler;
+    problems.sort();
+    if problems.has_errors() {
+        return Err(problems);
+    }
+    governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+    let options = Arc::clone(&language.options);
+    Ok((
+        PolicySet::assemble(documents.version.as_str(), governed, options),
+        problems,
+    ))
+}
+
+struct Compiler<'a> {
+    documents: &'a Documents,
+    env: &'a LoadEnv<'a>,
+    clauses: Clauses<'a>,
+    problems: Problems,
+}
+
+impl Compiler<'_> {
+    fn check_unique(&mut self) {
+        let mut ids = BTreeMap::new();
+        let mut names = BTreeMap::new();
+        for contract in &self.documents.contracts {
+            let at = &contract.location;
+            if let Some(first) = ids.insert(&contract.id, at) {
+                let message = format!("the contract id `{}` is used twice", contract.id);
+                let id = contract.node.get("id").unwrap_or(&contract.node);
+                self.problems.push(
+                    id.error(message)
+                        .with_help(format!("first in {}", first.file)),
+                );
+            }
+            if let Some(first) = names.insert(&contract.name, at) {
+                let message = format!("the table {} has two contracts", contract.name);
+                let help = format!("the other is in {}", first.file);
+                self.problems
+                    .push(contract.name_node.error(message).with_help(help));
+            }
+        }
+        let mut ids = BTreeMap::new();
+        for agreement in &self.documents.agreements {
+            if let Some(first) = ids.insert(&agreement.id, &agreement.location) {
+                let message = format!("the agreement id `{}` is used twice", agreement.id);
+                let help = format!("first in {}", first.file);
+                self.problems
+                    .push(agreement.nodes.id.error(message).with_help(help));
+            }
+        }
+    }
+
+    fn check_contracts_exist(&mut self) {
+        let known: BTreeSet<&str> = self
+            .documents
+            .contracts
+            .iter()
+            .map(|contract| contract.id.as_str())
+            .collect();
+        for agreement in &self.documents.agreements {
+            if known.contains(agreement.contract.as_str()) {
+                continue;
+            }
+            let message = format!("there is no contract `{}`", agreement.contract);
+            let problem = agreement.nodes.contract.error(message);
+            self.problems
+                .push(match nearest(&agreement.contract, known.iter().copied()) {
+                    Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                    None => problem,
+                });
+        }
+    }
+
+    /// Compiles one contract with its agreements; `None` with a problem.
+    fn contract(&mut self, contract: &ContractDocument) -> Option<Governed> {
+        let access = contract.access.as_ref()?;
+        let table = self.table(contract, access)?;
+        self.clauses.start_table(&table.schema);
+        let guards = self.guards(contract, access);
+        let profiles = self.profiles(contract, access, &table);
+        let agreements = self.agreements(contract, access, &profiles);
+        self.warn_of_mask_conflicts(&table, &profiles, &agreements);
+        let schema = self.clauses.table_schema()?;
+        Some(Governed::new(table, schema, guards, profiles, agreements))
+    }
+
+    fn profiles(
+        &mut self,
+        contract: &ContractDocument,
+        access: &AccessPolicy,
+        table: &crate::Table,
+    ) -> Vec<Profile> {
+        let columns = columns::Columns {
+            table,
+            properties: &contract.properties,
+            access,
+        };
+        access
+            .profiles
+            .iter()
+            .map(|profile| Profile {
+                name: profile.name.clone(),
+                location: profile.node.location(),
+                columns: columns.treat(profile, &mut self.problems),
+                limits: profile.limits,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! What is known when a decision is made: the principal, the request, the session's settings.
+
+use chrono::{Datelike, Timelike};
+use scrim_model::{Context, Principal, SessionSettings, Value};
+
+/// Everything that a condition may ask about, by the full names of the policy language.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) principal: &'a Principal,
+    pub(crate) context: &'a Context,
+    pub(crate) settings: &'a SessionSettings,
+}
+
+fn text(value: Option<&String>) -> Option<Value> {
+    value.map(|value| Value::Text(value.clone()))
+}
+
+impl Facts<'_> {
+    /// The value of a member of `principal` or `context`; `None` when it is not known.
+    pub(crate) fn value(&self, member: &str) -> Option<Value> {
+        match member.split_once('.')? {
+            ("principal", name) => self.of_principal(name),
+            ("context", name) => self.of_context(name),
+            _ => None,
+        }
+    }
+
+    fn of_principal(&self, name: &str) -> Option<Value> {
+        let principal = self.principal;
+        match name {
+            "id" => Some(Value::Text(principal.id.clone())),
+            "org" => Some(Value::Text(principal.org.clone())),
+            "groups" => Some(Value::TextList(principal.groups.clone())),
+            "roles" => Some(Value::TextList(principal.roles.clone())),
+            "acr" => text(principal.acr.as_ref()),
+            "auth_age" => {
+                let age = self
+                    .context
+                    .time
+                    .signed_duration_since(principal.authenticated_at?);
+                // A sign-in in the future proves nothing.
+                Some(age.num_seconds())
+                    .filter(|age| *age >= 0)
+                    .map(Value::Int64)
+            }
+            "kind" => Some(Value::Text(principal.kind.as_str().to_owned())),
+            "on_behalf_of" => text(principal.on_behalf_of.as_ref()),
+            attribute => principal.attributes.get(attribute).cloned(),
+        }
+    }
+
+    fn of_context(&self, name: &str) -> Option<Value> {
+        let context = self.context;
+        match name {
+            "ip" => context
+                .ip
+                .map(|ip| Value::Text(ip.to_canonical().to_string())),
+            "country" => text(context.country.as_ref()),
+            // Without an address nothing is known about networks, not even that it is in none.
+            "network" => context
+                .ip
+                .map(|_| Value::TextList(context.networks.clone())),
+            "device" => text(context.device.as_ref()),
+            "device_trusted" => context.device_trusted.map(Value::Bool),
+            "time" => Some(Value::Timestamp(context.time)),
+            "hour" => Some(Value::Int64(i64::from(context.time.hour()))),
+            "weekday" => Some(Value::Int64(i64::from(
+                context.time.weekday().number_from_monday(),
+            ))),
+            "purpose" => text(self.settings.purpose.as_ref()),
+            "risk" => context.risk.map(Value::Int64),
+            "queries_last_hour" => context.queries_last_hour.map(Value::Int64),
+            "rows_last_day" => context.rows_last_day.map(Value::Int64),
+            "client" => text(context.client.as_ref()),
+            _ => None,
+        }
+    }
+}
