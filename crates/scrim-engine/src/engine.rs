@@ -6,10 +6,13 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
+use datafusion::sql::parser::Statement as ParsedStatement;
+use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
 use scrim_ledger::{Ledger, RefusedQuery};
-use scrim_model::{Clock, Code, QueryId, Refusal};
+use scrim_model::{Clock, Code, QueryId, Refusal, TableName};
 use scrim_policy::{Decision, FunctionSet};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
@@ -17,7 +20,9 @@ use tokio::sync::Semaphore;
 use crate::activity::Activity;
 use crate::ask::{Ask, Params};
 use crate::config::EngineConfig;
+use crate::errors::{Stage, refusal};
 use crate::functions::Functions;
+use crate::gate::admit;
 use crate::guard::{Lowered, lower};
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
@@ -219,21 +224,29 @@ impl Engine {
             .inspect_err(|refusal| log(id, refusal))
     }
 
-    /// The decisions on the tables that a statement names, for the owner's `explain`; reads nothing
-    /// and records nothing.
+    /// The decisions on all tables that a statement names, shown or not, for the owner's `explain`;
+    /// reads nothing and records nothing.
     ///
     /// # Errors
-    /// When the statement cannot be bound for this principal.
+    /// When the statement does not pass the gate, or no world is loaded.
     pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
         let shared = Arc::clone(&self.shared);
-        let (asker, text) = (ask.clone(), sql.to_owned());
-        let bound = self
-            .plan(async move {
-                let world = shared.world()?;
-                Query::bind(shared, world, asker, text, None, QueryId::new())
-            })
-            .await?;
-        Ok(bound.decisions().cloned().collect())
+        let (ask, sql) = (ask.clone(), sql.to_owned());
+        self.plan(async move {
+            let world = shared.world()?;
+            let ask = shared.informed(&ask);
+            let admitted = admit(&sql, &shared.config.limits)?;
+            let statement = ParsedStatement::Statement(admitted.statement);
+            let (named, _) = resolve_table_references(&statement, true)
+                .map_err(|e| refusal(&e, Stage::Planning))?;
+            let default_schema = world.default_schema(&ask);
+            let decide = |named: TableReference| {
+                let schema = named.schema().unwrap_or(&default_schema);
+                Arc::new(world.decide(&ask, &TableName::new(schema, named.table())))
+            };
+            Ok(named.into_iter().map(decide).collect())
+        })
+        .await
     }
 
     /// Runs one planning step where it can take as long as its limit says without holding up

@@ -62,7 +62,8 @@ fn bare_field(field: &Field) -> Field {
     Field::new(field.name(), bare_type(field.data_type()), true)
 }
 
-fn bare_type(data_type: &DataType) -> DataType {
+/// The type as clients see it: nested nullability and metadata say something about data too.
+pub(crate) fn bare_type(data_type: &DataType) -> DataType {
     let bare = |field: &Arc<Field>| Arc::new(bare_field(field));
     match data_type {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(bare).collect::<Fields>()),

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -154,15 +156,24 @@ impl ExecutionPlan for GuardExec {
 /// The guard's upper edge: the visible schema, and no byte of what was removed. Casts and functions
 /// of the query work on whole dictionary and view buffers, so this comes before any of them.
 fn edge(batch: &RecordBatch, schema: &SchemaRef, removes: bool) -> Result<RecordBatch> {
-    let columns = if removes {
-        batch
-            .columns()
-            .iter()
-            .map(scrim_anonymize::compact)
-            .collect::<Result<Vec<_>, _>>()?
-    } else {
-        batch.columns().to_vec()
-    };
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            let kept = if removes {
+                scrim_anonymize::compact(column)?
+            } else {
+                Arc::clone(column)
+            };
+            // Only nested nullability and metadata can differ; no value changes here.
+            if kept.data_type() == field.data_type() {
+                Ok(kept)
+            } else {
+                cast(&kept, field.data_type())
+            }
+        });
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(
         Arc::clone(schema),

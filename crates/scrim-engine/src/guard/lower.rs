@@ -1,6 +1,8 @@
 //! From a decision to the plan inside its guard: source → row filter → masks → projection.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
@@ -13,11 +15,11 @@ use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, case};
 use datafusion::physical_plan::collect;
 use datafusion::prelude::lit;
-use scrim_anonymize::MaskKeys;
+use scrim_anonymize::{BoundTreatment, MaskError, MaskKeys, Show, parse_steps};
 use scrim_policy::{Decision, RowRules, Showing, Table, Treatment};
 
 use super::mask::masked;
-use crate::stub::visible_schema;
+use crate::stub::{bare_type, visible_schema};
 use crate::world::World;
 
 /// Values that an inlined look-up may have; a larger one belongs under a single agreement, where it
@@ -76,7 +78,7 @@ pub(crate) async fn lower(
     let clear: BTreeSet<String> = decision
         .columns
         .iter()
-        .filter(|column| column.treatments.iter().all(is_clear))
+        .filter(|column| column.treatments.iter().all(Treatment::is_clear))
         .map(|column| column.name.clone())
         .collect();
     let removes = filtered || clear.len() < decision.columns.len();
@@ -93,12 +95,10 @@ pub(crate) async fn lower(
 /// rules mean exactly these.
 fn contract_columns(table: &Table) -> Vec<Expr> {
     table
-        .schema
-        .fields()
+        .columns
         .iter()
-        .zip(&table.physical_columns)
-        .map(|(field, physical)| {
-            Expr::Column(Column::new(Some("source"), physical)).alias(field.name())
+        .map(|column| {
+            Expr::Column(Column::new(Some("source"), &column.physical_name)).alias(&column.name)
         })
         .collect()
 }
@@ -109,14 +109,6 @@ fn row_filter(rules: &RowRules) -> Option<Expr> {
     let every: Option<Vec<Expr>> = rules.arms.iter().cloned().collect();
     let arms = every.map(|arms| disjunction(arms).unwrap_or_else(|| lit(false)));
     conjunction(rules.guards.iter().cloned().chain(arms))
-}
-
-fn is_clear(treatment: &Treatment) -> bool {
-    matches!(treatment.root, Showing::Clear)
-        && treatment
-            .nested
-            .iter()
-            .all(|(_, showing)| matches!(showing, Showing::Clear))
 }
 
 /// Puts the real look-up tables into the rules. Where different rows get different columns, rules
@@ -286,7 +278,7 @@ impl Columns<'_> {
 
     /// Keyed masks of different recipients differ even when they read the same.
     fn same_keys(&self, treatments: &[Treatment]) -> bool {
-        let masks = treatments.iter().any(|t| !is_clear(t));
+        let masks = treatments.iter().any(|t| !t.is_clear());
         let recipients: BTreeSet<_> = self
             .decision
             .arms
@@ -313,18 +305,16 @@ impl Columns<'_> {
         arm: usize,
     ) -> Result<Expr> {
         let column = Expr::Column(Column::from_name(name));
-        if is_clear(treatment) {
+        // A nested column goes through its treatment even when clear, for the bare type.
+        if treatment.is_clear() && !data_type.is_nested() {
             return Ok(column);
         }
-        if matches!(treatment.root, Showing::Hidden) {
+        if matches!(treatment.root, Showing::Hidden) && treatment.nested.is_empty() {
             return typed_null(data_type);
         }
-        let bad = |e: &dyn std::fmt::Display| {
-            internal_datafusion_err!("{}.{name}: {e}", self.decision.table)
-        };
-        let recipient = self
-            .decision
-            .arms
+        let bad = |e: &dyn Display| internal_datafusion_err!("{}.{name}: {e}", self.decision.table);
+        let arms = &self.decision.arms;
+        let recipient = arms
             .get(arm)
             .map(|a| a.recipient.as_str())
             .ok_or_else(|| bad(&"no arm"))?;
@@ -334,16 +324,37 @@ impl Columns<'_> {
             .as_ref()
             .ok_or_else(|| bad(&"no contract"))?;
         let major = contract.version.split('.').next().unwrap_or_default();
-        let keys =
-            MaskKeys::for_contract(self.world.root_key.expose(), &contract.id, major, recipient);
-        let bound = treatment
-            .bind(name, data_type, &keys)
-            .map_err(|e| bad(&e))?;
+        let root_key = self.world.root_key.expose();
+        let keys = MaskKeys::for_contract(root_key, &contract.id, major, recipient);
+        let bound = bind(name, data_type, treatment, &keys).map_err(|e| bad(&e))?;
+        let shown = format!("{treatment:?}");
         let id = format!(
-            "{}.{name}:{}:{arm}",
+            "{}.{name}:{}:{recipient}:{shown}",
             self.decision.table, self.decision.hash
         );
-        Ok(masked(column, id, data_type.clone(), bound))
+        Ok(masked(column, id, bare_type(data_type), bound))
+    }
+}
+
+fn bind(
+    name: &str,
+    data_type: &DataType,
+    treatment: &Treatment,
+    keys: &MaskKeys,
+) -> Result<BoundTreatment, MaskError> {
+    let nested = treatment
+        .nested
+        .iter()
+        .map(|(path, showing)| Ok((parse_steps(path)?, show(showing))))
+        .collect::<Result<Vec<_>, MaskError>>()?;
+    BoundTreatment::bind(name, data_type, show(&treatment.root), &nested, keys)
+}
+
+fn show(showing: &Showing) -> Show<'_> {
+    match showing {
+        Showing::Clear => Show::Clear,
+        Showing::Masked(mask) => Show::Masked(mask),
+        Showing::Hidden => Show::Hidden,
     }
 }
 
@@ -353,13 +364,13 @@ fn when_true(rule: Expr) -> Expr {
 }
 
 fn typed_null(data_type: &DataType) -> Result<Expr> {
-    Ok(lit(ScalarValue::try_from(data_type)?))
+    Ok(lit(ScalarValue::try_from(&bare_type(data_type))?))
 }
 
 /// One arm at a time, the most open first; among equals the agreement whose id sorts first, which
 /// is the order of the arms.
 fn by_openness(arms: &[usize], treatments: &[Treatment]) -> Vec<Vec<usize>> {
-    let rank = |arm: &usize| treatments.get(*arm).map_or(u8::MAX, |t| openness(&t.root));
+    let rank = |arm: &usize| Reverse(treatments.get(*arm).map_or(0, |t| t.root.openness()));
     let mut sorted = arms.to_vec();
     sorted.sort_by_key(|arm| (rank(arm), *arm));
     sorted.into_iter().map(|arm| vec![arm]).collect()
@@ -384,14 +395,6 @@ fn subsets(arms: &[usize]) -> Result<Vec<Vec<usize>>> {
     Ok(all)
 }
 
-fn openness(showing: &Showing) -> u8 {
-    match showing {
-        Showing::Clear => 0,
-        Showing::Masked(_) => 1,
-        Showing::Hidden => 2,
-    }
-}
-
 /// The most open treatment at every path among a set of arms, and the arm whose keys serve.
 fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
     let chosen: Vec<(usize, &Treatment)> = arms
@@ -402,7 +405,7 @@ fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
         chosen
             .iter()
             .map(|(arm, t)| (at(t), *arm))
-            .min_by_key(|(showing, arm)| (openness(showing), *arm))
+            .min_by_key(|(showing, arm)| (Reverse(showing.openness()), *arm))
             .unwrap_or((Showing::Hidden, 0))
     };
     let (root, keys) = most_open(&|t| t.root.clone());

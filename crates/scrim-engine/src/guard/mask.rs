@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
@@ -71,6 +72,11 @@ impl ScalarUDFImpl for MaskFunction {
         let Some(array) = arrays.first() else {
             return internal_err!("a mask without a column");
         };
-        Ok(ColumnarValue::Array(self.treatment.apply(array)?))
+        let shown = self.treatment.apply(array)?;
+        // Only nested nullability and metadata can differ; no value changes here.
+        if shown.data_type() == &self.data_type {
+            return Ok(ColumnarValue::Array(shown));
+        }
+        Ok(ColumnarValue::Array(cast(&shown, &self.data_type)?))
     }
 }
