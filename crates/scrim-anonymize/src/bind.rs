@@ -304,15 +304,18 @@ fn date_zone(
     }
 }
 
-/// What the key of a pseudonym is bound to. A group has a prefix; a recipient whose own name has
-/// it would get the group's key, so there must be none.
+/// What the key of a pseudonym is bound to. A group has a prefix; a recipient whose own name begins
+/// with it would get the group's tokens.
 fn key_scope(site: &Site<'_>, scope: &Scope, keys: &MaskKeys) -> Result<String, MaskError> {
+    let recipient = keys.recipient();
     match scope {
         Scope::Group(id) => Ok(format!("group:{id}")),
-        Scope::Recipient if keys.recipient().contains(':') => {
-            Err(site.unfit("a recipient's name must not contain `:`, which marks a group"))
+        Scope::Recipient
+            if recipient.starts_with("group:") || recipient.starts_with("release:") =>
+        {
+            Err(site.unfit("a recipient's name must not begin with `group:` or `release:`"))
         }
-        Scope::Recipient => Ok(keys.recipient().to_owned()),
+        Scope::Recipient => Ok(recipient.to_owned()),
     }
 }
 
@@ -322,12 +325,12 @@ fn constant(site: &Site<'_>, value: &ParamValue, values: &DataType) -> Result<Ar
     let array = match (value, values) {
         (ParamValue::List(items), DataType::List(field)) => list::<i32>(site, items, field)?,
         (ParamValue::List(items), DataType::LargeList(field)) => list::<i64>(site, items, field)?,
-        (ParamValue::List(items), DataType::FixedSizeList(field, size)) => {
-            if usize::try_from(*size) != Ok(items.len()) {
+        (ParamValue::List(items), DataType::FixedSizeList(field, length)) => {
+            if usize::try_from(*length) != Ok(items.len()) {
                 return Err(unfit());
             }
             let child = elements(site, items, field.data_type())?;
-            let array = FixedSizeListArray::try_new(Arc::clone(field), *size, child, None);
+            let array = FixedSizeListArray::try_new(Arc::clone(field), *length, child, None);
             Arc::new(array.map_err(|_| unfit())?)
         }
         (ParamValue::List(_), _) => return Err(unfit()),
@@ -337,8 +340,10 @@ fn constant(site: &Site<'_>, value: &ParamValue, values: &DataType) -> Result<Ar
             return Err(site.wrong_type(works_on));
         }
         (ParamValue::Text(text), _) => scalar(text, values).ok_or_else(unfit)?,
-        (ParamValue::Bool(_), DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8)
-        | (ParamValue::Bool(_), DataType::Utf8View)
+        (
+            ParamValue::Bool(_),
+            DataType::Boolean | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+        )
         | (ParamValue::Int(_) | ParamValue::Float(_), _) => {
             scalar(&value.to_string(), values).ok_or_else(unfit)?
         }

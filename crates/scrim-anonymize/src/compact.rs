@@ -60,14 +60,10 @@ impl Visible {
     fn of(array: &dyn Array, hidden: Option<&NullBuffer>) -> Self {
         let own = array.nulls();
         let hidden = hidden.filter(|hidden| hidden.null_count() > 0);
-        let (nulls, mut changed) = match hidden {
-            None => (own.cloned(), false),
-            Some(_) => {
-                let both = NullBuffer::union(own, hidden);
-                let changed = both.as_ref() != own;
-                (if changed { both } else { own.cloned() }, changed)
-            }
-        };
+        // Own is kept where it says all, so that an array can be seen to be compact already.
+        let both = hidden.and_then(|_| NullBuffer::union(own, hidden));
+        let mut changed = both.is_some() && both.as_ref() != own;
+        let nulls = if changed { both } else { own.cloned() };
         let nulls = nulls.and_then(|nulls| {
             if is_tidy(nulls.inner()) {
                 return Some(nulls);

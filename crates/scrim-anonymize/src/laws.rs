@@ -149,7 +149,13 @@ fn check_slices(
         (1, 1),
     ] {
         if start + length <= array.len() {
-            let of_slice = apply(&array.slice(start, length));
+            let part = array.slice(start, length);
+            let of_slice = apply(&part);
+            assert_eq!(
+                &compact(&part).unwrap(),
+                &part,
+                "{what}: compaction of a slice"
+            );
             // Runs compare by their physical values, so both are made plain.
             let plain = |array: &ArrayRef| match array.data_type() {
                 DataType::RunEndEncoded(_, values) => cast(array, values.data_type()).unwrap(),

@@ -407,13 +407,11 @@ fn limit(mask: &'static str, params: &Params) -> Result<Exact, MaskError> {
 
 fn zip3(params: &Params) -> Result<Kind, MaskError> {
     let reader = Reader::new("zip3", params, &["population"])?;
-    match reader.raw("population") {
-        None => Ok(Kind::Zip3),
-        Some(_) => {
-            let problem = "is not supported yet; leave it out to use the built-in list";
-            Err(reader.bad("population", problem))
-        }
+    if reader.raw("population").is_none() {
+        return Ok(Kind::Zip3);
     }
+    let problem = "is not supported yet; leave it out to use the built-in list";
+    Err(reader.bad("population", problem))
 }
 
 #[cfg(test)]

@@ -31,6 +31,19 @@ const SHA256_START: [u32; 8] = [
 
 const BLOCK: usize = 64;
 
+/// Every byte in lower-case hexadecimal.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+static HEX: [[u8; 2]; 256] = {
+    let digits = *b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// Keeps an identifier apart from the same bytes of another kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tag {
@@ -278,7 +291,7 @@ impl PseudonymKernel {
         let cut = self.cut(&tokens);
         let mut builder = BinaryViewBuilder::with_capacity(array.len());
         for id in &tokens.ids {
-            match tokens.bytes(*id, &cut, self.length) {
+            match Tokens::bytes(*id, &cut, self.length) {
                 Some(token) => builder.try_append_value(token)?,
                 None => builder.append_null(),
             }
@@ -293,7 +306,7 @@ impl PseudonymKernel {
         let cut = self.cut(&tokens);
         let mut values = Vec::with_capacity(array.len() * self.length);
         for id in &tokens.ids {
-            match tokens.bytes(*id, &cut, self.length) {
+            match Tokens::bytes(*id, &cut, self.length) {
                 Some(token) => values.extend_from_slice(token),
                 None => values.resize(values.len() + self.length, 0),
             }
@@ -319,19 +332,12 @@ impl PseudonymKernel {
 
     /// The same in lower-case hexadecimal.
     fn hex(&self, tokens: &Tokens) -> Vec<u8> {
-        let digit = |nibble: u8| {
-            if nibble < 10 {
-                b'0' + nibble
-            } else {
-                b'a' + (nibble - 10)
-            }
-        };
         let mut out = Vec::with_capacity(tokens.tokens.len() * self.length * 2);
         for token in &tokens.tokens {
             let mut digits = [0; 64];
             let (pairs, _) = digits.as_chunks_mut();
-            for (pair, byte) in pairs.iter_mut().zip(token) {
-                *pair = [digit(byte >> 4), digit(byte & 15)];
+            for (pair, byte) in pairs.iter_mut().zip(token.iter().take(self.length)) {
+                *pair = HEX.get(usize::from(*byte)).copied().unwrap_or_default();
             }
             out.extend_from_slice(digits.get(..self.length * 2).unwrap_or_default());
         }
@@ -349,7 +355,7 @@ struct Tokens {
 const NO_TOKEN: u32 = u32::MAX;
 
 impl Tokens {
-    fn bytes<'a>(&self, id: u32, all: &'a [u8], width: usize) -> Option<&'a [u8]> {
+    fn bytes(id: u32, all: &[u8], width: usize) -> Option<&[u8]> {
         if id == NO_TOKEN {
             return None;
         }
@@ -366,7 +372,7 @@ impl Tokens {
         let mut offsets = Vec::with_capacity(self.ids.len() + 1);
         offsets.push(O::zero());
         for id in &self.ids {
-            values.extend_from_slice(self.bytes(*id, all, width).unwrap_or_default());
+            values.extend_from_slice(Self::bytes(*id, all, width).unwrap_or_default());
             let end = O::from_usize(values.len());
             offsets.push(end.ok_or(ArrowError::OffsetOverflowError(values.len()))?);
         }
@@ -458,14 +464,10 @@ fn mix(value: u64) -> u64 {
 
 /// Length, beginning and end of a value; see [`mix`].
 fn hash(value: &[u8]) -> u64 {
-    let (first, last) = match (value.first_chunk(), value.last_chunk()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => {
-            let mut short = [0; 8];
-            put(&mut short, value);
-            (u64::from_le_bytes(short), 0)
-        }
-    };
+    let mut short = [0; 8];
+    put(&mut short, value);
+    let first = u64::from_le_bytes(*value.first_chunk().unwrap_or(&short));
+    let last = u64::from_le_bytes(*value.last_chunk().unwrap_or(&[0; 8]));
     mix(first
         .wrapping_add(last.rotate_left(23))
         .wrapping_add(value.len() as u64))

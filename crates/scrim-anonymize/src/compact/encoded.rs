@@ -110,12 +110,11 @@ fn hidden_runs<R: RunEndIndexType>(
         let shown = hidden.is_valid(row).then_some((first + run) as u64);
         let end = R::Native::from_usize(row + 1);
         let end = end.ok_or(ArrowError::OffsetOverflowError(row + 1))?;
-        match ends.last_mut().filter(|_| runs.last() == Some(&shown)) {
-            Some(last) => *last = end,
-            None => {
-                ends.push(end);
-                runs.push(shown);
-            }
+        if let Some(last) = ends.last_mut().filter(|_| runs.last() == Some(&shown)) {
+            *last = end;
+        } else {
+            ends.push(end);
+            runs.push(shown);
         }
     }
     let runs = UInt64Array::from(runs);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayData, ArrayRef, AsArray, BooleanArray, make_array};
-use arrow::buffer::MutableBuffer;
+use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::error::ArrowError;
 
 use super::{Visible, is_tidy, tidied};
@@ -58,7 +58,7 @@ fn values(data: &ArrayData, width: usize) -> &[u8] {
     let bytes = data
         .buffers()
         .first()
-        .map(|buffer| buffer.as_slice())
+        .map(Buffer::as_slice)
         .unwrap_or_default();
     bytes
         .get(start..start + data.len() * width)

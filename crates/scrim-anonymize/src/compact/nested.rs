@@ -202,13 +202,12 @@ pub(super) fn union(array: &ArrayRef, hidden: Option<&NullBuffer>) -> Result<Arr
     let hidden = hidden.filter(|hidden| hidden.null_count() > 0);
     let first = source.fields().iter().next().map_or(0, |(id, _)| id);
     let shown = |row: usize| hidden.is_none_or(|hidden| hidden.is_valid(row));
-    let ids: ScalarBuffer<i8> = match hidden {
-        None => source.type_ids().clone(),
-        Some(_) => {
-            let ids = source.type_ids().iter().enumerate();
-            ids.map(|(row, id)| if shown(row) { *id } else { first })
-                .collect()
-        }
+    let ids: ScalarBuffer<i8> = if hidden.is_none() {
+        source.type_ids().clone()
+    } else {
+        let ids = source.type_ids().iter().enumerate();
+        ids.map(|(row, id)| if shown(row) { *id } else { first })
+            .collect()
     };
     let (children, offsets) = match source.offsets() {
         None => (sparse(source, &ids, shown)?, None),

@@ -10,7 +10,7 @@ use arrow::array::{
     MapArray, NullArray, PrimitiveArray, RecordBatch, StringArray, StringViewArray, StructArray,
     TimestampMicrosecondArray, UnionArray,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, filter, nullif};
 use arrow::datatypes::{
     DataType, Field, Fields, Int32Type, IntervalMonthDayNano, Schema, UInt16Type, UnionFields,
@@ -41,11 +41,17 @@ fn case(name: &str, array: impl Array + 'static, canary: &[u8]) -> Case {
     }
 }
 
-fn leaves() -> Vec<Case> {
-    let long = || StringArray::from(vec!["first visible value", TEXT, "third visible value"]);
-    let short = || StringArray::from(vec!["first", SHORT, "third"]);
+fn long() -> StringArray {
+    StringArray::from(vec!["first visible value", TEXT, "third visible value"])
+}
+
+fn short() -> StringArray {
+    StringArray::from(vec!["first", SHORT, "third"])
+}
+
+fn plain() -> Vec<Case> {
     let number = NUMBER.to_le_bytes();
-    let mut cases = vec![
+    vec![
         case("utf8", long(), TEXT.as_bytes()),
         case(
             "binary",
@@ -96,7 +102,12 @@ fn leaves() -> Vec<Case> {
             ),
             &number,
         ),
-    ];
+    ]
+}
+
+/// The above, and text in every other layout.
+fn leaves() -> Vec<Case> {
+    let mut cases = plain();
     for (name, array, canary) in [
         ("long", Arc::new(long()) as ArrayRef, TEXT),
         ("short", Arc::new(short()) as ArrayRef, SHORT),
@@ -184,10 +195,12 @@ fn in_union(array: &ArrayRef, mode: UnionMode) -> ArrayRef {
     Arc::new(UnionArray::try_new(fields, vec![3, 3, 3].into(), offsets, children).unwrap())
 }
 
+type Wrap<'a> = &'a dyn Fn(&ArrayRef) -> ArrayRef;
+
 /// Every leaf, and every leaf inside every nested type, two levels deep.
 fn cases() -> Vec<Case> {
     let mut cases = leaves();
-    let wrappers: [(&str, &dyn Fn(&ArrayRef) -> ArrayRef); 9] = [
+    let wrappers: [(&str, Wrap<'_>); 9] = [
         ("list", &|array| in_list(array, None)),
         ("fixed list", &|array| in_fixed_list(array, None)),
         ("list view", &|array| in_list_view(array, None)),
@@ -445,7 +458,7 @@ fn one_long_value_in_many_rows_is_stored_once() {
         .as_string_view()
         .data_buffers()
         .iter()
-        .map(|b| b.len())
+        .map(Buffer::len)
         .sum();
     assert_eq!(held, long.len());
 }

@@ -23,6 +23,7 @@ fn keys() -> MaskKeys {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_mask_reads_and_shows_its_parameters() {
     for (name, params, shown, json) in [
         ("null", vec![], "null", r#"{"mask":"null"}"#),
@@ -113,6 +114,7 @@ fn every_mask_reads_and_shows_its_parameters() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes_are_named_with_their_remedy() {
     let list = ParamValue::List(vec![]);
     for (name, params, message) in [
@@ -206,6 +208,7 @@ fn mistakes_are_named_with_their_remedy() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_mask_that_cannot_keep_the_type_is_refused() {
     let check = |name, params: &[(&str, ParamValue)], data_type: DataType| {
         let refused = mask(name, params).unwrap().check("c", &data_type);

@@ -11,7 +11,9 @@ use super::{KeyedHmac, PseudonymKernel, Tag, number};
 use crate::keys::MaskKeys;
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn kernel(scope: &str, bits: u32) -> PseudonymKernel {
@@ -153,7 +155,7 @@ fn columns_show_the_golden_tokens() {
         masked
             .values()
             .iter()
-            .all(|token| *token <= i64::MAX as u64)
+            .all(|token| i64::try_from(*token).is_ok())
     );
 }
 

@@ -190,6 +190,29 @@ fn inv_16_hidden_fields_leave_no_bytes() {
 }
 
 #[test]
+fn inv_16_what_lies_under_a_null_struct_is_wiped_even_where_fields_are_not_nullable() {
+    let array = contact();
+    let compacted = compact(&array).unwrap();
+    assert_eq!(&compacted, &array);
+    assert_eq!(compacted.data_type(), array.data_type());
+    let phones = compacted
+        .as_struct()
+        .column(0)
+        .as_string::<i32>()
+        .value_data()
+        .to_vec();
+    assert_eq!(phones, b"01238901");
+    let mask = prefix(2);
+    let shown = treat(
+        &array,
+        "contact",
+        Show::Clear,
+        &[("phone", Show::Masked(&mask))],
+    );
+    assert_eq!(&compact(&shown).unwrap(), &shown);
+}
+
+#[test]
 fn paths_that_lead_nowhere_are_refused() {
     let mask = prefix(1);
     let refuse = |root, nested: &[(&str, Show<'_>)]| {
