@@ -1,0 +1,158 @@
+//! What partners will try: the classes of the threat model, each with the answer that must come.
+//!
+//! The attacker is Ana, an analyst. What she may see is clean: no zero weights, numeric codes and
+//! kinds. What is hidden from her is full of zeros, of text that is no number, and of canaries.
+
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scrim_engine::EngineLimits;
+use scrim_model::Code;
+
+use crate::support::cell::CANARY;
+use crate::support::data::Data;
+use crate::support::files::Layout;
+use crate::support::observe::{holds, observe};
+use crate::support::personas::Persona;
+use crate::support::plain;
+use crate::support::scene::{Scene, limits};
+
+mod cases;
+
+use cases::{EXPLAINED, MASKS, ORACLES, PANICS, REFUSED, STATISTICS, too_large};
+
+const ME: Persona = Persona::Ana;
+
+async fn world(seed: u64, partitions: usize, limits: EngineLimits) -> (Data, Scene) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let data = Data::clean(&mut rng).variant(ME, &mut rng);
+    let layout = Layout::random(&mut rng);
+    let scene = Scene::with_limits(&data, &layout, partitions, limits).await;
+    (data, scene)
+}
+
+/// Every statement is answered, and as plain DataFusion answers it over the authorised copy.
+async fn same_as_the_copy(statements: &[&str]) {
+    let mut failures = Vec::new();
+    for seed in 600..604 {
+        let partitions = if seed % 2 == 0 { 1 } else { 4 };
+        let (data, scene) = world(seed, partitions, limits()).await;
+        let copy = plain::session(&data, ME);
+        let ask = scene.ask(ME);
+        for sql in statements {
+            let ours = observe(&scene.engine, &ask, sql).await;
+            let theirs = plain::answer(&copy, sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+            let same = ours.answer.as_ref().is_ok_and(|ours| {
+                ours.columns() == theirs.columns() && ours.rows(false) == theirs.rows(false)
+            });
+            if !same {
+                failures.push(format!("seed {seed}: {sql}\nours: {ours}\ncopy: {}", theirs.text()));
+            }
+            if holds(&ours.wire, CANARY.as_bytes()) {
+                failures.push(format!("seed {seed}: {sql}\na canary leaves"));
+            }
+        }
+    }
+    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), first.join("\n\n"));
+}
+
+#[tokio::test]
+async fn inv_06_errors_are_no_oracle_for_hidden_rows() {
+    same_as_the_copy(ORACLES).await;
+}
+
+#[tokio::test]
+async fn inv_06_the_mask_is_the_value_everywhere() {
+    same_as_the_copy(MASKS).await;
+}
+
+#[tokio::test]
+async fn inv_07_statistics_count_visible_rows_only() {
+    same_as_the_copy(STATISTICS).await;
+}
+
+#[tokio::test]
+async fn inv_07_explain_shows_the_askers_own_plan_only() {
+    let (_, scene) = world(610, 2, limits()).await;
+    for sql in EXPLAINED {
+        let seen = observe(&scene.engine, &scene.ask(ME), sql).await;
+        let text = seen.to_string();
+        assert!(seen.answer.is_ok() && text.contains("GuardExec"), "{sql}\n{text}");
+        for inside in [
+            "parquet", "consent", "home", "extra", "secret", "X%", "partial", "bucket", "mask",
+            "wards", "metrics", "statistics", "Rows=", "Exact", "RowGroup", "pruning", "/", CANARY,
+        ] {
+            assert!(!text.contains(inside), "{sql}: the plan shows {inside}\n{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn inv_13_only_reading_with_listed_functions_is_served() {
+    let (_, scene) = world(620, 1, limits()).await;
+    let mut failures = Vec::new();
+    for (sql, codes) in REFUSED {
+        let seen = observe(&scene.engine, &scene.ask(ME), sql).await;
+        let fine = seen.answer.as_ref().is_err_and(|(code, message)| {
+            codes.contains(code) && !message.contains(CANARY) && !message.contains("parquet\"")
+        });
+        if !fine {
+            failures.push(format!("{sql}\nexpected {codes:?}, got {seen}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test]
+async fn inv_14_large_deep_and_wide_statements_are_refused() {
+    let (_, scene) = world(630, 1, limits()).await;
+    for (what, sql, codes) in too_large() {
+        let seen = observe(&scene.engine, &scene.ask(ME), &sql).await;
+        let code = seen.answer.as_ref().err().map(|(code, _)| *code);
+        assert!(code.is_some_and(|code| codes.contains(&code)), "{what}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn inv_14_rows_bytes_and_time_end_queries() {
+    let cross = "SELECT a.id FROM people a CROSS JOIN people b CROSS JOIN people c CROSS JOIN people d";
+    let endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r";
+    let wide = "SELECT rpad(code, 1000, 'x') AS c FROM people a CROSS JOIN visits b";
+    let strict = EngineLimits {
+        rows_max: 5_000,
+        bytes_max: 2_000_000,
+        time: Duration::from_millis(1_500),
+        ..EngineLimits::default()
+    };
+    let (_, scene) = world(640, 2, strict).await;
+    let code = |seen: &crate::support::observe::Observed| seen.answer.as_ref().err().map(|e| e.0);
+    let seen = observe(&scene.engine, &scene.ask(ME), cross).await;
+    assert_eq!(code(&seen), Some(Code::RowLimit), "{seen}");
+    let seen = observe(&scene.engine, &scene.ask(ME), wide).await;
+    assert!(matches!(code(&seen), Some(Code::ByteLimit | Code::RowLimit)), "{seen}");
+    // While one runs to its end, another is answered.
+    let ask = scene.ask(ME);
+    let (long, short) = tokio::join!(
+        observe(&scene.engine, &ask, endless),
+        observe(&scene.engine, &ask, "SELECT count(*) AS n FROM people")
+    );
+    assert!(matches!(code(&long), Some(Code::TimeLimit | Code::MemoryLimit)), "{long}");
+    assert!(short.answer.is_ok(), "{short}");
+}
+
+#[tokio::test]
+async fn inv_14_a_panic_or_a_huge_allocation_ends_one_query_only() {
+    let (_, scene) = world(650, 1, limits()).await;
+    let before = observe(&scene.engine, &scene.ask(ME), "SELECT count(*) AS n FROM people").await;
+    for sql in PANICS {
+        let seen = observe(&scene.engine, &scene.ask(ME), sql).await;
+        if let Err((code, message)) = &seen.answer {
+            assert_ne!(*code, Code::SourceUnavailable, "{sql}: {message}");
+            assert!(!message.contains("panic") && !message.contains(CANARY), "{sql}: {message}");
+        }
+        let after = observe(&scene.engine, &scene.ask(ME), "SELECT count(*) AS n FROM people").await;
+        assert_eq!(after.to_string(), before.to_string(), "after {sql}");
+    }
+}

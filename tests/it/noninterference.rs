@@ -1,0 +1,295 @@
+//! Non-interference: two worlds that agree on all that a principal may see and differ elsewhere
+//! give equal answers to every statement, byte for byte.
+//!
+//! A failure prints the persona, the seed and the statement; the same seed gives the same worlds
+//! and the same statements on every machine.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::support::cell::CANARY;
+use crate::support::data::Data;
+use crate::support::files::Layout;
+use crate::support::observe::{Observed, difference, holds, observe};
+use crate::support::personas::Persona;
+use crate::support::scene::Scene;
+use crate::support::sql::{Statement, Statements};
+use crate::support::tables::Table;
+
+/// Two worlds that one persona cannot tell apart.
+struct Pair {
+    persona: Persona,
+    seed: u64,
+    a: Scene,
+    b: Scene,
+    rng: ChaCha8Rng,
+    failures: Vec<String>,
+    answered: usize,
+    asked: usize,
+}
+
+impl Pair {
+    async fn new(persona: Persona, seed: u64, partitions: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed * 10 + persona as u64);
+        let base = Data::base(&mut rng);
+        let (first, second) = (base.variant(persona, &mut rng), base.variant(persona, &mut rng));
+        for table in Table::ALL {
+            let seen = |data: &Data| persona.authorised(table, data).map(|shown| shown.rows);
+            assert_eq!(seen(&first), seen(&second), "the worlds of seed {seed} differ in what shows");
+        }
+        let (one, other) = (Layout::random(&mut rng), Layout::random(&mut rng));
+        let a = Scene::new(&first, &one, partitions).await;
+        let b = Scene::new(&second, &other, partitions).await;
+        Self { persona, seed, a, b, rng, failures: Vec::new(), answered: 0, asked: 0 }
+    }
+
+    async fn ask(&self, sql: &str) -> (Observed, Observed) {
+        let (one, other) = (self.a.ask(self.persona), self.b.ask(self.persona));
+        (observe(&self.a.engine, &one, sql).await, observe(&self.b.engine, &other, sql).await)
+    }
+
+    fn blame(&mut self, what: &str, sql: &str, a: &Observed, b: &Observed) {
+        let (persona, seed) = (self.persona, self.seed);
+        self.failures.push(format!("{what}\npersona {persona:?}, seed {seed}\n{sql}\nA: {a}\nB: {b}"));
+    }
+
+    /// Runs one statement in both worlds; with several partitions only what both answer counts,
+    /// because which of several expressions fails first is then a matter of threads.
+    async fn compare(&mut self, statement: &Statement, partitions: usize) {
+        let sql = &statement.sql;
+        let (a, b) = self.ask(sql).await;
+        self.asked += 1;
+        let both = a.answer.is_ok() && b.answer.is_ok();
+        self.answered += usize::from(both);
+        if (both || partitions == 1)
+            && let Some(what) = difference(&a, &b, statement.ordered)
+        {
+            self.blame(what, sql, &a, &b);
+        }
+        // A plan repeats the statement's own literals.
+        let canary = |o: &Observed| holds(&o.wire, CANARY.as_bytes());
+        if !statement.explain && (canary(&a) || canary(&b)) {
+            self.blame("a canary leaves", sql, &a, &b);
+        }
+        for (code, message) in [&a, &b].into_iter().filter_map(|o| o.answer.as_ref().err()) {
+            if code.as_str() == "internal" || (message.contains(CANARY) && !sql.contains(CANARY)) {
+                self.failures.push(format!("{code}: {message}\n{sql}"));
+            }
+        }
+    }
+}
+
+/// Fails with the first few findings.
+fn conclude(failures: &[String], asked: usize, answered: usize) {
+    println!("{asked} statements in two worlds each, {answered} answered in both");
+    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), first.join("\n\n"));
+    assert!(answered * 2 > asked, "only {answered} of {asked} statements were answered");
+}
+
+async fn compare_many(seeds: std::ops::Range<u64>, statements: usize, partitions: usize) {
+    let (mut failures, mut asked, mut answered) = (Vec::new(), 0, 0);
+    for seed in seeds {
+        for persona in Persona::ALL {
+            let mut pair = Pair::new(persona, seed, partitions).await;
+            let mut rng = pair.rng.clone();
+            let mut generator = Statements::new(persona, &mut rng);
+            for _ in 0..statements {
+                let statement = generator.statement();
+                pair.compare(&statement, partitions).await;
+            }
+            failures.append(&mut pair.failures);
+            asked += pair.asked;
+            answered += pair.answered;
+        }
+    }
+    conclude(&failures, asked, answered);
+}
+
+#[tokio::test]
+async fn inv_06_answers_do_not_depend_on_what_is_hidden() {
+    compare_many(0..4, 90, 1).await;
+}
+
+#[tokio::test]
+async fn inv_06_answers_of_parallel_plans_do_not_depend_on_what_is_hidden() {
+    compare_many(100..102, 50, 4).await;
+}
+
+#[tokio::test]
+async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
+    for persona in Persona::ALL {
+        let mut pair = Pair::new(persona, 200, 1).await;
+        let (a, b) = (pair.a.ask(persona), pair.b.ask(persona));
+        let (a, b) = (pair.a.engine.visible(&a).unwrap(), pair.b.engine.visible(&b).unwrap());
+        assert_eq!(a.len(), Table::ALL.iter().filter(|t| !persona.columns(**t).is_empty()).count());
+        for (a, b) in a.iter().zip(&b) {
+            assert_eq!((&a.name, &a.description, &a.schema), (&b.name, &b.description, &b.schema));
+            assert_eq!(a.decision, b.decision);
+            let table = Table::ALL.into_iter().find(|t| t.name() == a.name.table).unwrap();
+            let shown = persona.authorised(table, &Data::base(&mut pair.rng)).unwrap();
+            assert_eq!(a.schema, shown.schema, "{persona:?} sees other columns of {table:?}");
+        }
+        for sql in [
+            "SHOW TABLES",
+            "SHOW COLUMNS FROM people",
+            "DESCRIBE people",
+            "DESCRIBE clinic.visits",
+            "SELECT * FROM information_schema.tables",
+            "SELECT * FROM information_schema.columns",
+            "SELECT * FROM information_schema.schemata",
+            "SELECT * FROM information_schema.views",
+        ] {
+            let (a, b) = pair.ask(sql).await;
+            assert_eq!(difference(&a, &b, true), None, "{sql}\n{a}\n{b}");
+            let text = a.to_string();
+            assert!(a.answer.is_ok(), "{sql}: {text}");
+            for hidden in ["secret", "extra", "consent", "vault", "wards"] {
+                assert!(!text.contains(hidden), "{sql} shows {hidden}\n{text}");
+            }
+        }
+    }
+}
+
+/// What hides, with what does not exist in its place.
+const HIDDEN: &[(&str, &str, &str)] = &[
+    ("SELECT {} FROM people", "secret", "nosuch"),
+    ("SELECT \"{}\" FROM people", "secret", "nosuch"),
+    ("SELECT people.{} FROM people", "consent", "nosuchc"),
+    ("SELECT p.{} FROM people AS p", "extra", "nosuc"),
+    ("SELECT clinic.people.{} FROM clinic.people", "extra", "nosuc"),
+    ("SELECT scrim.clinic.people.{} FROM people", "extra", "nosuc"),
+    ("SELECT {} FROM people", "SECRET", "NOSUCH"),
+    ("SELECT \"{}\" FROM people", "Secret", "Nosuch"),
+    ("SELECT 1 FROM people WHERE {} = 'x'", "secret", "nosuch"),
+    ("SELECT id FROM people ORDER BY {}", "secret", "nosuch"),
+    ("SELECT count(*) FROM people GROUP BY {}", "secret", "nosuch"),
+    ("SELECT sum({}) FROM people", "extra", "nosuc"),
+    ("SELECT count(*) FROM people HAVING max({}) > 1", "extra", "nosuc"),
+    ("SELECT rank() OVER (ORDER BY {}) FROM people", "extra", "nosuc"),
+    ("SELECT p.id FROM people p JOIN visits v ON p.{} = v.person", "extra", "nosuc"),
+    ("SELECT id FROM people WHERE id IN (SELECT {} FROM people)", "extra", "nosuc"),
+    ("SELECT id FROM people o WHERE EXISTS (SELECT 1 FROM visits WHERE o.{} = vid)", "extra", "nosuc"),
+    ("WITH w AS (SELECT * FROM people) SELECT {} FROM w", "secret", "nosuch"),
+    ("SELECT * FROM people JOIN visits USING ({})", "secret", "nosuch"),
+    ("EXPLAIN SELECT {} FROM people", "secret", "nosuch"),
+    ("SELECT contact['{}'] FROM people", "email", "nosuc"),
+    ("SELECT * FROM {}", "vault", "nosuc"),
+    ("SELECT * FROM clinic.{}", "vault", "nosuc"),
+    ("SELECT * FROM scrim.clinic.{}", "vault", "nosuc"),
+    ("SELECT * FROM \"clinic\".\"{}\"", "vault", "nosuc"),
+    ("SELECT {}.k FROM people", "vault", "nosuc"),
+    ("SELECT id FROM people WHERE id IN (SELECT k FROM {})", "vault", "nosuc"),
+    ("EXPLAIN SELECT * FROM {}", "vault", "nosuc"),
+    ("SHOW COLUMNS FROM {}", "vault", "nosuc"),
+    ("DESCRIBE clinic.{}", "vault", "nosuc"),
+    ("SELECT * FROM lookup.{}", "wards", "nosuc"),
+    ("SELECT * FROM {}", "wards", "nosuc"),
+    ("SELECT * FROM {}.wards", "lookup", "nosuch"),
+    ("SELECT * FROM {}.public.people", "datafusion", "nosuchname"),
+    ("SELECT * FROM information_schema.{}", "df_settings", "nosuchtable"),
+    ("SELECT * FROM {}", "source", "nosuch"),
+    ("SELECT {}('a')", "pseudonymize", "nosuchfunctn"),
+    ("SELECT {}('10.0.0.1', '10.0.0.0/8')", "ip_in", "nosuc"),
+    ("SELECT {}('a')", "mask", "nosu"),
+    ("SELECT {}()", "version", "nosuchf"),
+    ("SELECT {}()", "input_file_name", "nosuchfunctions"),
+    ("SELECT * FROM {}('/etc/passwd')", "read_parquet", "nosuchfunctn"),
+    ("SELECT * FROM {}(1, 5)", "generate_series", "nosuchfunctions"),
+    ("SHOW TABLES LIKE '{}'", "vault", "nosuc"),
+];
+
+#[tokio::test]
+async fn inv_07_what_is_hidden_reads_like_what_does_not_exist() {
+    let pair = Pair::new(Persona::Bob, 300, 1).await;
+    let mut failures = Vec::new();
+    let own = [("SELECT * FROM shop.{}", "orders", "nosuch"), ("SELECT {} FROM people", "email", "nosuc")];
+    for (template, hidden, missing) in HIDDEN.iter().copied().chain(own) {
+        let without = |o: &Observed, name: &str| match &o.answer {
+            Ok(answer) => format!("answered: {}", answer.text()),
+            Err((code, message)) => {
+                let lower = name.to_lowercase();
+                format!("{code}: {}", message.replace(name, "NAME").replace(&lower, "NAME"))
+            }
+        };
+        let (a, b) = pair.ask(&template.replace("{}", hidden)).await;
+        let (c, _) = pair.ask(&template.replace("{}", missing)).await;
+        let (first, second) = (without(&a, hidden), without(&b, hidden));
+        let third = without(&c, missing);
+        if first != second || first != third || !matches!(a.answer, Err(_)) && !template.contains("LIKE") {
+            failures.push(format!("{template}\n{hidden}: {first}\n{hidden}: {second}\n{missing}: {third}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[tokio::test]
+async fn inv_16_no_byte_of_what_is_hidden_leaves() {
+    let mut failures = Vec::new();
+    for (persona, seed) in [(Persona::Ana, 400), (Persona::Bob, 401), (Persona::Cyd, 402)] {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let data = Data::base(&mut rng).variant(persona, &mut rng);
+        let unseen = traces(&data, persona);
+        assert!(unseen.len() > 200, "{} values to look for are too few", unseen.len());
+        for partitions in [1, 4] {
+            let scene = Scene::new(&data, &Layout::random(&mut rng), partitions).await;
+            for sql in wire_statements(persona) {
+                let seen = observe(&scene.engine, &scene.ask(persona), &sql).await;
+                assert!(seen.answer.is_ok(), "{sql}: {seen}");
+                if let Some(found) = unseen.iter().find(|value| holds(&seen.wire, value)) {
+                    let shown = String::from_utf8_lossy(found);
+                    failures.push(format!("{persona:?}, seed {seed}: {sql}\nholds {shown:?} {found:?}"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+/// Bytes of all raw values that the persona may not see and that are no part of what it may see.
+fn traces(data: &Data, persona: Persona) -> Vec<Vec<u8>> {
+    let visible: Vec<u8> = Table::ALL
+        .iter()
+        .filter_map(|table| persona.authorised(*table, data))
+        .flat_map(|shown| shown.rows.into_iter().flatten())
+        .flat_map(|cell| cell.trace())
+        .flat_map(|mut bytes| {
+            bytes.push(0);
+            bytes
+        })
+        .collect();
+    let mut traces: Vec<Vec<u8>> =
+        data.unseen(persona).iter().flat_map(|cell| cell.trace()).collect();
+    traces.sort();
+    traces.dedup();
+    traces.retain(|trace| !holds(&visible, trace));
+    traces
+}
+
+fn wire_statements(persona: Persona) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in Table::ALL.into_iter().filter(|t| !persona.columns(*t).is_empty()) {
+        let name = format!("{}.{}", table.domain(), table.name());
+        let key = table.key();
+        for sql in [
+            format!("SELECT * FROM {name}"),
+            format!("SELECT * FROM {name} LIMIT 3"),
+            format!("SELECT * FROM {name} ORDER BY {key} DESC"),
+            format!("SELECT * FROM {name} ORDER BY {key} LIMIT 5 OFFSET 2"),
+            format!("SELECT * FROM {name} WHERE {key} IS NOT NULL AND {key} % 2 = 0"),
+            format!("SELECT * FROM {name} UNION ALL SELECT * FROM {name}"),
+            format!("SELECT a.* FROM {name} a JOIN {name} b ON a.{key} = b.{key}"),
+            format!("SELECT a.* FROM {name} a LEFT JOIN clinic.people b ON a.{key} = b.id"),
+            format!("SELECT *, row_number() OVER (ORDER BY {key}) AS n FROM {name}"),
+        ] {
+            all.push(sql);
+        }
+        let schema = table.schema(false);
+        for column in persona.columns(table) {
+            let column = schema.field(column).name();
+            all.push(format!("SELECT {column} FROM {name}"));
+            all.push(format!("SELECT min({key}), array_agg({column}) AS c FROM {name} GROUP BY {key} % 3"));
+        }
+    }
+    all
+}

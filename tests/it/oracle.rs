@@ -1,0 +1,115 @@
+//! The oracle: under policy every statement gives what plain DataFusion gives over a copy that was
+//! filtered and masked by hand.
+//!
+//! SQL leaves open in which order conditions are evaluated, so a statement that fails on one side
+//! may be answered on the other; then the answer must be that of its total form.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use scrim_model::Code;
+
+use crate::support::answer::Answer;
+use crate::support::data::Data;
+use crate::support::files::Layout;
+use crate::support::observe::{Observed, observe};
+use crate::support::personas::Persona;
+use crate::support::plain;
+use crate::support::scene::Scene;
+use crate::support::sql::{Statement, Statements};
+
+#[derive(Debug, Default)]
+struct Tally {
+    asked: usize,
+    answered: usize,
+    rows: usize,
+    both_refused: usize,
+    one_refused: usize,
+    failures: Vec<String>,
+}
+
+#[tokio::test]
+async fn inv_06_answers_are_those_over_the_authorised_copy() {
+    let mut tally = Tally::default();
+    for seed in 500..504 {
+        for persona in Persona::ALL {
+            check(persona, seed, 80, &mut tally).await;
+        }
+    }
+    let Tally { asked, answered, rows, both_refused, one_refused, failures } = &tally;
+    println!(
+        "{asked} statements: {answered} answered alike ({rows} rows), {both_refused} failed on both \
+         sides, {one_refused} on one"
+    );
+    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), first.join("\n\n"));
+    assert!(answered * 2 > *asked, "too few statements were answered");
+    assert!(one_refused * 20 < *asked, "the order of evaluation decides too often");
+}
+
+async fn check(persona: Persona, seed: u64, statements: usize, tally: &mut Tally) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed * 10 + persona as u64);
+    let data = Data::base(&mut rng).variant(persona, &mut rng);
+    let scene = Scene::new(&data, &Layout::random(&mut rng), 1).await;
+    let copy = plain::session(&data, persona);
+    let ask = scene.ask(persona);
+    let mut generator = Statements::new(persona, &mut rng);
+    for _ in 0..statements {
+        let statement = generator.query();
+        let ours = observe(&scene.engine, &ask, &statement.sql).await;
+        let theirs = plain::answer(&copy, &statement.sql).await;
+        tally.asked += 1;
+        let wrong = match (&ours.answer, &theirs) {
+            (Ok(ours), Ok(theirs)) => {
+                tally.answered += 1;
+                tally.rows += ours.len();
+                differs(ours, theirs, &statement)
+            }
+            (Err(_), Err(_)) => {
+                tally.both_refused += 1;
+                None
+            }
+            (Ok(ours), Err(_)) => {
+                tally.one_refused += 1;
+                match plain::answer(&copy, &statement.total).await {
+                    Ok(theirs) => differs(ours, &theirs, &statement),
+                    Err(e) => Some(format!("answered, but in no form by the copy: {e}")),
+                }
+            }
+            (Err((code, _)), Ok(_)) => {
+                tally.one_refused += 1;
+                let on_a_value = matches!(
+                    code,
+                    Code::CastInvalid | Code::DivideByZero | Code::Overflow | Code::ExpressionFailed
+                );
+                (!on_a_value || !statement.may_fail).then(|| "refused, but not by the copy".to_owned())
+            }
+        };
+        if let Some(wrong) = wrong {
+            tally.failures.push(report(&wrong, persona, seed, &statement, &ours, &theirs));
+        }
+    }
+}
+
+fn differs(ours: &Answer, theirs: &Answer, statement: &Statement) -> Option<String> {
+    if ours.columns() != theirs.columns() {
+        return Some(format!("the columns differ: {:?} and {:?}", ours.columns(), theirs.columns()));
+    }
+    let ordered = statement.ordered;
+    (ours.rows(ordered) != theirs.rows(ordered)).then(|| "the rows differ".to_owned())
+}
+
+fn report(
+    wrong: &str,
+    persona: Persona,
+    seed: u64,
+    statement: &Statement,
+    ours: &Observed,
+    theirs: &Result<Answer, String>,
+) -> String {
+    let theirs = match theirs {
+        Ok(answer) => format!("{} rows\n{}", answer.len(), answer.text()),
+        Err(error) => error.clone(),
+    };
+    let theirs: String = theirs.chars().take(4_000).collect();
+    format!("{wrong}\npersona {persona:?}, seed {seed}\n{}\nours: {ours}\ncopy: {theirs}", statement.sql)
+}

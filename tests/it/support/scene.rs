@@ -1,0 +1,133 @@
+//! A world on disk and an engine that serves it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use chrono::{DateTime, Utc};
+use scrim_document::SourceFile;
+use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, RawTable, World};
+use scrim_identity::Accounts;
+use scrim_ledger::Ledger;
+use scrim_model::{Clock, Context, Secret, SessionSettings, TableName, ValueType};
+use scrim_policy::{Documents, LoadEnv, PolicySet};
+use scrim_sources::open_local;
+use tempfile::TempDir;
+
+use super::data::Data;
+use super::files::{Layout, write};
+use super::masks::ROOT_KEY;
+use super::personas::Persona;
+use super::policy;
+use super::tables::Table;
+
+/// A world that is served.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) engine: Engine,
+    accounts: Accounts,
+    _folder: TempDir,
+}
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_780_000_000, 0).unwrap()
+    }
+}
+
+/// Settings of the engines under test.
+pub(crate) fn limits() -> EngineLimits {
+    EngineLimits { rows_max: 100_000, time: Duration::from_secs(20), ..EngineLimits::default() }
+}
+
+impl Scene {
+    /// Writes the data and serves them.
+    pub(crate) async fn new(data: &Data, layout: &Layout, partitions: usize) -> Self {
+        Self::with_limits(data, layout, partitions, limits()).await
+    }
+
+    pub(crate) async fn with_limits(
+        data: &Data,
+        layout: &Layout,
+        partitions: usize,
+        limits: EngineLimits,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write(data, layout, folder.path());
+        let config = EngineConfig {
+            memory_bytes: 256 * 1024 * 1024,
+            spill_dir: folder.path().join("spill"),
+            partitions,
+            limits,
+        };
+        std::fs::create_dir_all(&config.spill_dir).unwrap();
+        let (ledger, _) = Ledger::open(&folder.path().join("ledger"), Arc::new(Standing)).unwrap();
+        let engine = Engine::new(config, ledger, Arc::new(Standing)).unwrap();
+        let world = load(&engine, folder.path()).await;
+        engine.load(world);
+        Self { engine, accounts: accounts(), _folder: folder }
+    }
+
+    /// A persona's standing to ask.
+    pub(crate) fn ask(&self, persona: Persona) -> Ask {
+        let mut context = Context::at(Standing.now());
+        context.ip = Some("10.1.2.3".parse().unwrap());
+        Ask {
+            principal: self.accounts.vouch(persona.id()).unwrap(),
+            context,
+            settings: SessionSettings::default(),
+            session: None,
+            default_schema: None,
+        }
+    }
+}
+
+async fn load(engine: &Engine, folder: &std::path::Path) -> World {
+    let mut tables: BTreeMap<TableName, RawTable> = BTreeMap::new();
+    for table in Table::ALL {
+        let raw = open_local(table.name(), "parquet", folder).await.unwrap();
+        tables.insert(TableName::new(table.domain(), table.name()), raw);
+    }
+    let wards = open_local("wards.csv", "csv", folder).await.unwrap();
+    let lookups = BTreeMap::from([("wards".to_owned(), wards)]);
+    let schemas: BTreeMap<TableName, SchemaRef> =
+        tables.iter().map(|(name, raw)| (name.clone(), raw.schema())).collect();
+    let lookup_schemas: BTreeMap<String, SchemaRef> =
+        lookups.iter().map(|(name, raw)| (name.clone(), raw.schema())).collect();
+    let attributes = BTreeMap::from([("home".to_owned(), ValueType::Text)]);
+    let env = LoadEnv {
+        schemas: &schemas,
+        lookups: &lookup_schemas,
+        attributes: &attributes,
+        networks: BTreeSet::new(),
+        functions: engine.functions(),
+    };
+    let documents = Documents::parse(policy::files()).unwrap_or_else(|p| panic!("{}", p.render()));
+    let (policy, _) = PolicySet::compile(documents, &env).unwrap_or_else(|p| panic!("{}", p.render()));
+    World { policy: Arc::new(policy), tables, lookups, root_key: Secret::new(ROOT_KEY) }
+}
+
+fn accounts() -> Accounts {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2NyaW1zY3JpbXNjcmlt$\
+                q1dcYrP1fAkLw6LAHhVvS3kV1cyuQO0M5o6cTbWKQFw";
+    let account = |id: &str, org: &str, groups: &str, home: &str| {
+        format!(
+            "  - {{id: {id}, org: {org}, groups: [{groups}], roles: [], kind: human, \
+             attributes: {{home: {home}}}, password_hash: \"{hash}\"}}\n"
+        )
+    };
+    let text = format!(
+        "accounts:\n{}{}{}",
+        account("ana", "acme", "analyst", "EU"),
+        account("bob", "beta", "researcher", "UK"),
+        account("cyd", "acme", "analyst, auditor", "UK")
+    );
+    let types = BTreeMap::from([("home".to_owned(), ValueType::Text)]);
+    Accounts::parse(&SourceFile::new("accounts.yaml", text), &types)
+        .unwrap_or_else(|p| panic!("{}", p.render()))
+}
