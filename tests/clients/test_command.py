@@ -40,15 +40,15 @@ def test_the_demos_policies_check_and_pass_their_tests(binary, world):
 def test_every_mistake_is_told_at_once_with_its_place(binary, own_world):
     contract = own_world / "policies" / "contracts" / "patients.odcs.yaml"
     text = contract.read_text()
-    text = text.replace("mask: top_code", "mask: top_cod").replace("insurer: clear", "insured: clear")
+    text = text.replace("mask: top_code", "mask: top_cod").replace("unit: month", "unt: month", 1)
     contract.write_text(text)
     checked = run(binary, own_world, "policy", "check", "policies", "--config", "scrim.yaml")
     told = checked.stdout + checked.stderr
     assert checked.returncode == 2
-    for mistake in ("top_cod", "insured"):
+    for mistake in ("top_cod,", "unt:"):
         line = 1 + text[: text.index(mistake)].count("\n")
         assert f"patients.odcs.yaml:{line}:" in told, told
-    assert "top_code" in told, "it names what was meant"
+    assert "top_code" in told and "unit" in told, "it names what was meant"
     served = run(binary, own_world, "serve", "--config", "scrim.yaml")
     assert served.returncode == 2
 
