@@ -1,0 +1,159 @@
+//! `scrim.yaml`: what a server listens on, where its policies, accounts, keys and ledger lie, and
+//! what a query may use.
+
+mod read;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use scrim_document::{Location, Problems, SourceFile};
+use scrim_model::ValueType;
+
+/// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the file, where relative paths start.
+    pub base_dir: PathBuf,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Certificate and key; without them the server stays on loopback.
+    pub tls: Option<Tls>,
+    /// The folder of contracts and agreements.
+    pub policies: PathBuf,
+    /// Which `servers` entry of the contracts to use; the first one when unsaid.
+    pub environment: Option<String>,
+    /// The folder of the ledger.
+    pub ledger: PathBuf,
+    /// The key file.
+    pub keys: PathBuf,
+    /// Who may sign in, and for how long.
+    pub identity: Identity,
+    /// Tables that only row rules may ask.
+    pub lookups: BTreeMap<String, Lookup>,
+    /// Names of networks, for `context.network`.
+    pub networks: Networks,
+    /// What queries may use.
+    pub limits: Limits,
+    /// Where queries spill; a private temporary folder when unsaid.
+    pub spill: Option<PathBuf>,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, Copy)]
+pub struct Listen {
+    /// The address for Flight SQL; port 0 takes any free one.
+    pub flight: SocketAddr,
+    /// Whether passwords and data may travel unencrypted beyond this machine.
+    pub allow_plaintext_beyond_loopback: bool,
+}
+
+/// The files of a server's certificate.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// Who may sign in, and for how long.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The accounts file.
+    pub accounts: PathBuf,
+    /// How long a session lasts.
+    pub session_ttl: Duration,
+    /// The types of `principal.<attribute>`.
+    pub attributes: BTreeMap<String, ValueType>,
+}
+
+/// A table that only row rules may ask, as `lookup.<name>`.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    /// The file, folder or pattern as written, relative to the configuration's folder.
+    pub path: String,
+    /// `parquet` or `csv`.
+    pub format: String,
+    /// Where the configuration says so.
+    pub location: Location,
+}
+
+/// What queries may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes that all running queries may hold together.
+    pub memory_bytes: u64,
+    /// Rows of one result.
+    pub rows_max: u64,
+    /// Bytes of one result, as Arrow buffers.
+    pub bytes_max: u64,
+    /// Time of one query.
+    pub time: Duration,
+    /// Queries that one principal may run at once.
+    pub concurrent_per_principal: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 2 << 30,
+            rows_max: 10_000_000,
+            bytes_max: 4 << 30,
+            time: Duration::from_mins(5),
+            concurrent_per_principal: 8,
+        }
+    }
+}
+
+/// Named networks.
+#[derive(Debug, Clone, Default)]
+pub struct Networks(BTreeMap<String, Vec<IpNet>>);
+
+impl Networks {
+    /// Networks by name.
+    pub fn new(networks: BTreeMap<String, Vec<IpNet>>) -> Self {
+        Self(networks)
+    }
+
+    /// The names, for checking `context.network`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The names of the networks that an address lies in. An IPv4 address that arrives over an
+    /// IPv6 socket counts as the IPv4 address it is.
+    pub fn containing(&self, address: IpAddr) -> Vec<String> {
+        let address = address.to_canonical();
+        self.0
+            .iter()
+            .filter(|(_, nets)| nets.iter().any(|net| net.contains(&address)))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+impl Config {
+    /// Reads the text of a `scrim.yaml`; relative paths start at `base_dir`.
+    ///
+    /// # Errors
+    /// All problems at once, each with its key, line, column and what to do.
+    pub fn parse(file: &SourceFile, base_dir: &Path) -> Result<Self, Problems> {
+        read::config(file, base_dir)
+    }
+
+    /// Reads `scrim.yaml` from disk.
+    ///
+    /// # Errors
+    /// A file that cannot be read is a problem like any other.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let file = crate::load::read_file(path)?;
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        Self::parse(&file, parent.unwrap_or_else(|| Path::new(".")))
+    }
+}

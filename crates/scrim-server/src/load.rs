@@ -1,0 +1,343 @@
+//! From a folder of policies to what the engine serves; also what `scrim policy` and `scrim explain`
+//! stand on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use futures::StreamExt;
+use scrim_document::{Problem, Problems, SourceFile};
+use scrim_engine::{Engine, RawTable, World};
+use scrim_identity::Accounts;
+use scrim_model::{Secret, TableName, ValueType};
+use scrim_policy::{ContractDocument, Documents, LoadEnv, PolicySet};
+use scrim_sources::{open, open_local};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Config, Lookup};
+
+/// Bytes of one file.
+const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Folders below the policies' folder.
+const DEPTH_MAX: usize = 8;
+/// Sources that are opened at once.
+const OPEN_AT_ONCE: usize = 16;
+
+/// What a policy set is loaded from.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// The folder with `contracts` and `agreements`.
+    pub policies: PathBuf,
+    /// Which `servers` entry of the contracts to use; the first one when unsaid.
+    pub environment: Option<String>,
+    /// Where the sources' relative paths start.
+    pub base_dir: PathBuf,
+    /// Tables that only row rules may ask.
+    pub lookups: BTreeMap<String, Lookup>,
+    /// The types of `principal.<attribute>`.
+    pub attributes: BTreeMap<String, ValueType>,
+    /// The names of `context.network`.
+    pub networks: BTreeSet<String>,
+}
+
+impl From<&Config> for Inputs {
+    fn from(config: &Config) -> Self {
+        Self {
+            policies: config.policies.clone(),
+            environment: config.environment.clone(),
+            base_dir: config.base_dir.clone(),
+            lookups: config.lookups.clone(),
+            attributes: config.identity.attributes.clone(),
+            networks: config.networks.names().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// A policy set with its open tables, ready for [`Engine::load`].
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the engine serves.
+    pub world: World,
+    /// What the owner should look at.
+    pub warnings: Problems,
+    /// Each file with the SHA-256 of its text.
+    pub files: Vec<(String, String)>,
+}
+
+/// Reads the policies, opens the sources they govern, and compiles everything.
+///
+/// # Errors
+/// All problems of the first step that has any: reading, parsing, opening, compiling.
+pub async fn policies(
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+) -> Result<Loaded, Problems> {
+    let files = policy_files(&inputs.policies)?;
+    let hashes = files
+        .iter()
+        .map(|file| (file.path().to_owned(), sha256(file.text())))
+        .collect();
+    let documents = Documents::parse(files)?;
+    let tables = open_tables(&documents, inputs).await;
+    let lookups = open_lookups(inputs).await;
+    let (tables, lookups) = both(tables, lookups)?;
+    let schemas = tables
+        .iter()
+        .map(|(name, table)| (name.clone(), table.schema()))
+        .collect();
+    let lookup_schemas: BTreeMap<String, SchemaRef> = lookups
+        .iter()
+        .map(|(name, table)| (name.clone(), table.schema()))
+        .collect();
+    let env = LoadEnv {
+        schemas: &schemas,
+        lookups: &lookup_schemas,
+        attributes: &inputs.attributes,
+        networks: inputs.networks.clone(),
+        functions: engine.functions(),
+    };
+    let (policy, warnings) = PolicySet::compile(documents, &env)?;
+    let world = World {
+        policy: Arc::new(policy),
+        tables,
+        lookups,
+        root_key,
+    };
+    Ok(Loaded {
+        world,
+        warnings,
+        files: hashes,
+    })
+}
+
+/// Reads and checks the accounts file.
+///
+/// # Errors
+/// All problems of the file.
+pub fn accounts(
+    path: &Path,
+    attributes: &BTreeMap<String, ValueType>,
+) -> Result<Accounts, Problems> {
+    Accounts::parse(&read_file(path)?, attributes)
+}
+
+/// Every policy document below a folder, sorted by path: `contracts` and `agreements`, all `.yaml`.
+///
+/// # Errors
+/// When the folder or a file cannot be read.
+pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
+    if !dir.join("contracts").is_dir() {
+        let message = "there is no folder `contracts` here";
+        let help = "give the folder that holds `contracts` and `agreements`";
+        return Err(about(dir, message).with_help(help).into());
+    }
+    let mut paths = Vec::new();
+    let mut problems = Problems::default();
+    for part in ["contracts", "agreements"] {
+        collect(&dir.join(part), 0, &mut paths, &mut problems);
+    }
+    paths.sort();
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        match read_file(&path) {
+            Ok(file) => files.push(file),
+            Err(found) => problems.extend(found),
+        }
+    }
+    problems.into_result(files).map(|(files, _)| files)
+}
+
+/// Reads one file of the owner's.
+///
+/// # Errors
+/// When it cannot be read, is too large, or is not UTF-8.
+pub fn read_file(path: &Path) -> Result<SourceFile, Problems> {
+    let size = std::fs::metadata(path)
+        .map_err(|e| about(path, format!("cannot read: {e}")))?
+        .len();
+    if size > FILE_BYTES_MAX {
+        return Err(about(
+            path,
+            format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20),
+        )
+        .into());
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| about(path, format!("cannot read: {e}")))?;
+    Ok(SourceFile::new(path.display().to_string(), text))
+}
+
+fn collect(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth == 0 => return,
+        Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+        };
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if hidden {
+            continue;
+        }
+        if path.is_dir() {
+            if depth >= DEPTH_MAX {
+                problems.push(about(
+                    &path,
+                    format!("folders are nested deeper than {DEPTH_MAX}"),
+                ));
+            } else {
+                collect(&path, depth + 1, paths, problems);
+            }
+        } else if yaml {
+            paths.push(path);
+        }
+    }
+}
+
+fn about(path: &Path, message: impl Into<String>) -> Problem {
+    let file = SourceFile::new(path.display().to_string(), "");
+    Problem::error(&file.location(1, 1), &file, message)
+}
+
+fn sha256(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
+        .collect()
+}
+
+async fn open_tables(
+    documents: &Documents,
+    inputs: &Inputs,
+) -> Result<BTreeMap<TableName, RawTable>, Problems> {
+    let contracts: Vec<&ContractDocument> = documents.contracts().collect();
+    let opened: Vec<_> = futures::stream::iter(contracts)
+        .map(|contract| open_table(contract, inputs))
+        .buffered(OPEN_AT_ONCE)
+        .collect()
+        .await;
+    split(opened)
+}
+
+async fn open_table(
+    contract: &ContractDocument,
+    inputs: &Inputs,
+) -> Result<(TableName, RawTable), Problem> {
+    let server = contract.server(inputs.environment.as_deref())?;
+    let table = open(server, &inputs.base_dir)
+        .await
+        .map_err(|e| Problem::error(&server.location, contract.file(), e.to_string()))?;
+    Ok((contract.name.clone(), table))
+}
+
+async fn open_lookups(inputs: &Inputs) -> Result<BTreeMap<String, RawTable>, Problems> {
+    let mut opened = Vec::with_capacity(inputs.lookups.len());
+    for (name, lookup) in &inputs.lookups {
+        let table = open_local(&lookup.path, &lookup.format, &inputs.base_dir).await;
+        opened.push(table.map(|table| (name.clone(), table)).map_err(|e| {
+            let file = SourceFile::new(Arc::clone(&lookup.location.file), "");
+            Problem::error(&lookup.location, &file, format!("lookup.{name}: {e}"))
+        }));
+    }
+    split(opened)
+}
+
+/// All values, or all problems.
+fn split<K: Ord, V>(items: Vec<Result<(K, V), Problem>>) -> Result<BTreeMap<K, V>, Problems> {
+    let mut values = BTreeMap::new();
+    let mut problems = Problems::default();
+    for item in items {
+        match item {
+            Ok((key, value)) => drop(values.insert(key, value)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.into_result(values).map(|(values, _)| values)
+}
+
+fn both<A, B>(a: Result<A, Problems>, b: Result<B, Problems>) -> Result<(A, B), Problems> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(mut a), Err(b)) => {
+            a.extend(b);
+            Err(a)
+        }
+        (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_files_are_all_yaml_files_of_the_two_folders_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "contracts/b.odcs.yaml",
+            "contracts/deep/a.yml",
+            "agreements/c.yaml",
+            "tests/t.test.yaml",
+            "contracts/README.md",
+            "contracts/.hidden.yaml",
+        ] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x: 1\n").unwrap();
+        }
+        let files = policy_files(dir.path()).unwrap();
+        let names: Vec<_> = files
+            .iter()
+            .map(|f| f.path().strip_prefix(dir.path().to_str().unwrap()).unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "/agreements/c.yaml",
+                "/contracts/b.odcs.yaml",
+                "/contracts/deep/a.yml"
+            ]
+        );
+    }
+
+    #[test]
+    fn digests_are_hexadecimal() {
+        assert!(sha256("abc").starts_with("ba7816bf8f01cfea"));
+        assert_eq!(sha256("abc").len(), 64);
+    }
+
+    #[test]
+    fn a_folder_without_contracts_is_a_problem_with_a_hint() {
+        let dir = tempfile::tempdir().unwrap();
+        let problems = policy_files(dir.path()).unwrap_err().to_string();
+        assert!(problems.contains("no folder `contracts`"), "{problems}");
+        assert!(problems.contains("help:"), "{problems}");
+    }
+
+    #[test]
+    fn inv_14_a_huge_file_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("huge.yaml");
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(FILE_BYTES_MAX + 1)
+            .unwrap();
+        assert!(
+            read_file(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("larger than")
+        );
+    }
+}

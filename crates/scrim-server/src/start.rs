@@ -1,0 +1,387 @@
+//! Starting and stopping a server.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use scrim_document::Problems;
+use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
+use scrim_identity::{Authenticator, KeyFile, read_key_file};
+use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
+use scrim_model::Clock;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server as Transport, ServerTlsConfig};
+
+use crate::auth::Door;
+use crate::config::{Config, Tls};
+use crate::flight::{Flight, Parts, Phase};
+use crate::load::{self, Inputs};
+
+/// How often an idle connection is asked whether it lives: load balancers drop silent ones.
+const KEEPALIVE: Duration = Duration::from_mins(1);
+/// How long the answer may take.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Calls at once on one connection.
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Bytes of a request's headers: tokens can be long.
+const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// How long a TLS handshake may take.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long streams may take to end once they were told to.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Something in the owner's files; every problem has its place.
+    #[error("{0}")]
+    Problems(Problems),
+    /// The key file cannot be used.
+    #[error("{0}")]
+    Keys(String),
+    /// The ledger cannot be used; without it nothing is served.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The engine cannot be made.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's reason.
+        cause: std::io::Error,
+    },
+    /// Passwords and data would travel unencrypted.
+    #[error(
+        "refusing to listen on {0} without TLS: configure `tls`, or say \
+         `listen: {{allow_plaintext_beyond_loopback: true}}`"
+    )]
+    Plaintext(SocketAddr),
+    /// The certificate or its key cannot be used.
+    #[error("cannot use the certificate: {0}")]
+    Tls(String),
+    /// The folder for spilled data cannot be made.
+    #[error("cannot make the spill folder {path}: {cause}")]
+    Spill {
+        /// The folder.
+        path: String,
+        /// The operating system's reason.
+        cause: std::io::Error,
+    },
+    /// The transport broke.
+    #[error("the server broke: {0}")]
+    Transport(String),
+}
+
+impl From<Problems> for StartError {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+/// A Flight SQL server.
+#[derive(Debug, Clone, Copy)]
+pub struct Server;
+
+/// A server that runs, until it is told to stop or dropped.
+pub struct Running {
+    address: SocketAddr,
+    engine: Engine,
+    ledger: Ledger,
+    warnings: Problems,
+    stop: Option<oneshot::Sender<()>>,
+    phase: watch::Sender<Phase>,
+    task: JoinHandle<Result<(), tonic::transport::Error>>,
+    spill: Spill,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Opens the ledger, loads everything, and listens.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way; problems in files come all at once.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+        let address = config.listen.flight;
+        let plain = config.tls.is_none() && !config.listen.allow_plaintext_beyond_loopback;
+        if plain && !address.ip().is_loopback() {
+            return Err(StartError::Plaintext(address));
+        }
+        let tls = config.tls.as_ref().map(server_tls).transpose()?;
+        let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
+        let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
+        let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
+        ledger
+            .event(Event::ServerStarted {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            })
+            .await?;
+        let ttl = config.identity.session_ttl;
+        let authenticator = Authenticator::new(accounts, keys.sealer(), ttl, clock.now());
+        recover(&recovery, &authenticator, clock.as_ref());
+        let spill = Spill::new(config.spill.as_deref())?;
+        let engine = Engine::new(
+            engine_config(&config, &spill),
+            ledger.clone(),
+            Arc::clone(&clock),
+        )?;
+        let warnings = load_policies(&config, &keys, &engine, &ledger).await?;
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let flight = Flight::new(Parts {
+            engine: engine.clone(),
+            ledger: ledger.clone(),
+            authenticator,
+            sealer: keys.sealer(),
+            clock,
+            networks: config.networks,
+            phase: phases,
+        });
+        let (address, stop, task) = listen(address, tls, Door::new(Arc::new(flight)))?;
+        tracing::info!(%address, "serving");
+        Ok(Running {
+            address,
+            engine,
+            ledger,
+            warnings,
+            stop: Some(stop),
+            phase,
+            task,
+            spill,
+        })
+    }
+}
+
+impl Running {
+    /// The address that is really listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The engine behind the server.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What the owner should look at in the policies.
+    pub fn warnings(&self) -> &Problems {
+        &self.warnings
+    }
+
+    /// Waits until the transport ends by itself, which it does only when it breaks.
+    ///
+    /// # Errors
+    /// Why it broke.
+    pub async fn ended(&mut self) -> Result<(), StartError> {
+        match (&mut self.task).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(StartError::Transport(e.to_string())),
+            Err(e) => Err(StartError::Transport(e.to_string())),
+        }
+    }
+
+    /// Takes no more calls, lets running ones end for as long as `patience` lasts, then ends them,
+    /// and closes the ledger.
+    ///
+    /// # Errors
+    /// When the ledger did not take its last entry.
+    pub async fn shutdown(mut self, patience: Duration) -> Result<(), StartError> {
+        if self.stop.take().is_some_and(|stop| stop.send(()).is_err()) {
+            tracing::debug!("the transport is gone already");
+        }
+        if tokio::time::timeout(patience, &mut self.task)
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls are still running; ending them");
+            self.phase.send_replace(Phase::Ending);
+            if tokio::time::timeout(END_TIMEOUT, &mut self.task)
+                .await
+                .is_err()
+            {
+                self.task.abort();
+            }
+        }
+        self.ledger.event(Event::ServerStopped).await?;
+        self.ledger.shutdown().await?;
+        self.spill.remove();
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::Ending);
+        self.task.abort();
+    }
+}
+
+/// Closed sessions stay closed, whatever happened in between.
+fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock) {
+    if let Some(torn) = &recovery.torn {
+        tracing::warn!(
+            bytes = torn.bytes,
+            "the ledger's last line was torn and is cut off"
+        );
+    }
+    if !recovery.abandoned.is_empty() {
+        tracing::warn!(
+            queries = recovery.abandoned.len(),
+            "queries were running at the last stop"
+        );
+    }
+    for (session, end) in &recovery.closed_sessions {
+        authenticator.close_until(*session, *end, clock.now());
+    }
+}
+
+fn engine_config(config: &Config, spill: &Spill) -> EngineConfig {
+    let limits = config.limits;
+    let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    EngineConfig {
+        memory_bytes: count(limits.memory_bytes),
+        spill_dir: spill.path.clone(),
+        partitions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        limits: EngineLimits {
+            rows_max: limits.rows_max,
+            bytes_max: limits.bytes_max,
+            time: limits.time,
+            concurrent_per_principal: count(limits.concurrent_per_principal),
+            ..EngineLimits::default()
+        },
+    }
+}
+
+async fn load_policies(
+    config: &Config,
+    keys: &KeyFile,
+    engine: &Engine,
+    ledger: &Ledger,
+) -> Result<Problems, StartError> {
+    let loaded = load::policies(&Inputs::from(config), keys.root_key(), engine).await?;
+    let version = loaded.world.policy.version().to_owned();
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    // In force only once it is known which policies were in force.
+    ledger
+        .event(Event::PolicyLoaded {
+            version,
+            files: loaded.files,
+        })
+        .await?;
+    engine.load(loaded.world);
+    Ok(loaded.warnings)
+}
+
+fn server_tls(tls: &Tls) -> Result<ServerTlsConfig, StartError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|e| StartError::Tls(format!("{}: {e}", path.display())))
+    };
+    let identity = Identity::from_pem(read(&tls.cert)?, read(&tls.key)?);
+    Ok(ServerTlsConfig::new()
+        .identity(identity)
+        .timeout(TLS_TIMEOUT))
+}
+
+type Listening = (
+    SocketAddr,
+    oneshot::Sender<()>,
+    JoinHandle<Result<(), tonic::transport::Error>>,
+);
+
+fn listen(
+    address: SocketAddr,
+    tls: Option<ServerTlsConfig>,
+    door: Door,
+) -> Result<Listening, StartError> {
+    let mut transport = Transport::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX);
+    if let Some(tls) = tls {
+        transport = transport
+            .tls_config(tls)
+            .map_err(|e| StartError::Tls(chain(&e)))?;
+    }
+    let failed = |cause| StartError::Listen { address, cause };
+    let incoming = TcpIncoming::bind(address)
+        .map_err(failed)?
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE));
+    let address = incoming.local_addr().map_err(failed)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = transport
+        .add_service(door)
+        .serve_with_incoming_shutdown(incoming, async {
+            // The sender's end is a reason to stop, too.
+            drop(stopped.await);
+        });
+    Ok((address, stop, tokio::spawn(serving)))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The folder that queries spill to: for our eyes only, empty at the start, gone at the end.
+#[derive(Debug)]
+struct Spill {
+    path: PathBuf,
+}
+
+impl Spill {
+    fn new(parent: Option<&Path>) -> Result<Self, StartError> {
+        let path = match parent {
+            // A folder of our own inside: what else lies there is not ours to wipe.
+            Some(parent) => parent.join("scrim-spill"),
+            None => std::env::temp_dir().join(format!("scrim-spill-{}", uuid::Uuid::new_v4())),
+        };
+        let spill = Self { path };
+        spill.remove();
+        spill.create().map_err(|cause| StartError::Spill {
+            path: spill.path.display().to_string(),
+            cause,
+        })?;
+        Ok(spill)
+    }
+
+    #[cfg(unix)]
+    fn create(&self) -> std::io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+    }
+
+    #[cfg(not(unix))]
+    fn create(&self) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.path)
+    }
+
+    fn remove(&self) {
+        // What is not there need not be removed, and what cannot be removed is told by `create`.
+        drop(std::fs::remove_dir_all(&self.path));
+    }
+}
