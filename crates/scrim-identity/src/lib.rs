@@ -1,0 +1,40 @@
+//! Proves who is asking, given keys and a time.
+//!
+//! Accounts come from a file that the owner keeps ([`Accounts`]); a password is checked against an
+//! Argon2id hash ([`Authenticator::login`]); what the client gets is a sealed token that names a
+//! session ([`Authenticator::verify`]). Keys come from a file that only its owner can read
+//! ([`KeyFile`]), and the same keys seal everything else that clients carry back to us
+//! ([`Sealer`]).
+//!
+//! Only this crate makes an [`Authenticated`] value, so a function that takes one cannot be called
+//! for somebody who was not proven to be who they say.
+//!
+//! This crate must never know what anybody may see, never reads the clock, and never starts a
+//! task: [`Authenticator::login`] blocks for as long as an Argon2id run takes, so an async caller
+//! gives it a thread for blocking work.
+
+mod accounts;
+mod append;
+mod authenticator;
+mod closed;
+mod error;
+mod gate;
+mod key_file;
+mod keys;
+mod password;
+mod proof;
+mod redact;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+pub use accounts::Accounts;
+pub use append::{AppendError, NewAccount, append_account};
+pub use authenticator::{Authenticator, Session, SignedIn};
+pub use error::{IdentityError, LoginRefusal, TokenRefusal};
+pub use key_file::{read_key_file, rotate_key_file, write_new_key_file};
+pub use keys::{KeyFile, KeyInfo, KeyUse};
+pub use password::{PASSWORD_BYTES_MAX, hash_password};
+pub use proof::Authenticated;
+pub use seal::{SealError, Sealer};

@@ -1,0 +1,274 @@
+//! Signing in and staying signed in.
+
+use std::{net::IpAddr, thread, time::Duration};
+
+use proptest::prelude::*;
+use scrim_model::{Code, Refusal, SessionId};
+
+use super::{at, cheap, parse, secret, two_accounts};
+use crate::{Authenticator, KeyFile, LoginRefusal, TokenRefusal};
+
+const TTL_S: i64 = 8 * 3600;
+
+fn authenticator() -> (Authenticator, KeyFile) {
+    let keys = KeyFile::generate(at(0)).unwrap();
+    (with_keys(&keys), keys)
+}
+
+fn with_keys(keys: &KeyFile) -> Authenticator {
+    let ttl = Duration::from_secs(TTL_S as u64);
+    Authenticator::new(two_accounts(), keys.sealer(), ttl, at(0))
+}
+
+#[test]
+fn the_right_password_opens_a_session_and_its_token_shows_it() {
+    let (auth, _) = authenticator();
+    let signed_in = auth
+        .login("alice", &secret("wonderland"), None, at(1))
+        .unwrap();
+    let session = auth.verify(signed_in.token.expose(), at(2)).unwrap();
+    assert_eq!(session.id, signed_in.session.id);
+    let alice = session.principal.get();
+    assert_eq!((alice.id.as_str(), alice.org.as_str()), ("alice", "acme"));
+    assert_eq!(alice.authenticated_at, Some(at(1)));
+    assert_eq!((session.issued, session.expires), (at(1), at(1 + TTL_S)));
+    assert!(!format!("{signed_in:?}").contains(signed_in.token.expose()));
+}
+
+#[test]
+fn wrong_names_and_passwords_are_refused_alike() {
+    let (auth, _) = authenticator();
+    let long = "x".repeat(100_000);
+    for (user, password) in [
+        ("alice", "wonderlan"),
+        ("alice", ""),
+        ("alice", "builder"),
+        ("bob", "wonderland"),
+        ("Alice", "wonderland"),
+        ("alice ", "wonderland"),
+        ("", ""),
+        ("nobody", "wonderland"),
+        ("nobody", "builder"),
+        (&long, "wonderland"),
+        ("bob", &long),
+    ] {
+        let refused = auth
+            .login(user, &secret(password), None, at(1))
+            .unwrap_err();
+        assert!(matches!(refused, LoginRefusal::Wrong), "{refused}");
+        let refusal = Refusal::from(refused);
+        assert_eq!(refusal.code(), Code::Unauthenticated);
+        assert_eq!(refusal.message(), "the account or the password is wrong");
+    }
+}
+
+/// Nobody may learn from the time that an answer takes whether there is such an account: the same
+/// work is done. Times are not asserted; that a hash is found for every name is.
+#[test]
+fn an_unknown_account_is_checked_against_some_hash() {
+    for accounts in [two_accounts(), parse("accounts: []").unwrap()] {
+        for name in ["nobody", "x", ""] {
+            assert!(accounts.check(name, &secret("wonderland")).is_none());
+            assert!(accounts.stand_in(name).is_some());
+            assert_eq!(accounts.stand_in(name), accounts.stand_in(name));
+        }
+    }
+}
+
+#[test]
+fn guessing_is_slowed_down_for_known_and_unknown_accounts() {
+    let here: IpAddr = "192.0.2.1".parse().unwrap();
+    for user in ["alice", "nobody"] {
+        let (auth, _) = authenticator();
+        for _ in 0..5 {
+            let refused = auth
+                .login(user, &secret("guess"), Some(here), at(0))
+                .unwrap_err();
+            assert!(matches!(refused, LoginRefusal::Wrong));
+        }
+        let refused = auth
+            .login(user, &secret("wonderland"), None, at(0))
+            .unwrap_err();
+        assert!(
+            matches!(refused, LoginRefusal::Throttled { retry_after_s: 1 }),
+            "{refused}"
+        );
+        assert_eq!(Refusal::from(refused).code(), Code::Throttled);
+        // Attempts that were throttled do not make the wait longer, and others may sign in.
+        assert_eq!(
+            auth.login(user, &secret("wonderland"), None, at(1)).is_ok(),
+            user == "alice"
+        );
+        assert!(
+            auth.login("bob", &secret("builder"), Some(here), at(1))
+                .is_ok()
+        );
+    }
+}
+
+#[test]
+fn a_burst_of_guesses_meets_the_throttle() {
+    let (auth, _) = authenticator();
+    let checked = thread::scope(|scope| {
+        let guesses: Vec<_> = (0..64)
+            .map(|_| scope.spawn(|| auth.login("alice", &secret("guess"), None, at(0))))
+            .collect();
+        let refused = guesses
+            .into_iter()
+            .map(|guess| guess.join().unwrap().unwrap_err());
+        refused
+            .filter(|refused| matches!(refused, LoginRefusal::Wrong))
+            .count()
+    });
+    // Five, and those that were computing when the fifth failed.
+    assert!((5..5 + 8).contains(&checked), "{checked}");
+}
+
+#[test]
+fn many_may_sign_in_at_once() {
+    let (auth, _) = authenticator();
+    let here = Some("192.0.2.1".parse().unwrap());
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                auth.login("alice", &secret("wonderland"), here, at(0))
+                    .unwrap()
+            });
+        }
+    });
+}
+
+#[test]
+fn tokens_end_by_time_and_by_closing() {
+    let (auth, _) = authenticator();
+    let signed_in = auth
+        .login("alice", &secret("wonderland"), None, at(0))
+        .unwrap();
+    let token = signed_in.token.expose();
+    assert!(auth.verify(token, at(TTL_S - 1)).is_ok());
+    assert_eq!(
+        auth.verify(token, at(TTL_S)).unwrap_err(),
+        TokenRefusal::Expired
+    );
+    assert_eq!(
+        auth.verify(token, at(-3600)).map(|_| ()),
+        Ok(()),
+        "a clock that was set back a bit"
+    );
+
+    let other = auth
+        .login("alice", &secret("wonderland"), None, at(0))
+        .unwrap();
+    auth.close(signed_in.session.id, at(5));
+    assert_eq!(auth.verify(token, at(6)).unwrap_err(), TokenRefusal::Closed);
+    assert_eq!(
+        auth.verify(token, at(TTL_S - 1)).unwrap_err(),
+        TokenRefusal::Closed
+    );
+    assert!(auth.verify(other.token.expose(), at(6)).is_ok());
+    assert_eq!(
+        Refusal::from(TokenRefusal::Closed).code(),
+        Code::SessionEnded
+    );
+    assert_eq!(
+        Refusal::from(TokenRefusal::Expired).code(),
+        Code::SessionEnded
+    );
+    assert_eq!(
+        Refusal::from(TokenRefusal::Invalid).code(),
+        Code::Unauthenticated
+    );
+}
+
+#[test]
+fn after_a_restart_tokens_hold_and_closed_sessions_stay_closed() {
+    let keys = KeyFile::generate(at(0)).unwrap();
+    let text = format!(
+        "accounts: [{{id: alice, org: acme, password_hash: '{}'}}]",
+        cheap("pw")
+    );
+    let start = |text: &str, now| {
+        Authenticator::new(
+            parse(text).unwrap(),
+            keys.sealer(),
+            Duration::from_mins(1),
+            at(now),
+        )
+    };
+    let first = start(&text, 0);
+    let signed_in = first.login("alice", &secret("pw"), None, at(0)).unwrap();
+    let token = signed_in.token.expose();
+    let second = start(&text, 10);
+    assert!(second.verify(token, at(11)).is_ok());
+    second.close_until(signed_in.session.id, signed_in.session.expires, at(11));
+    assert_eq!(
+        second.verify(token, at(12)).unwrap_err(),
+        TokenRefusal::Closed
+    );
+    // Started after the session's end, with a clock that says otherwise later.
+    assert_eq!(
+        start(&text, 60).verify(token, at(1)).unwrap_err(),
+        TokenRefusal::Expired
+    );
+    // The account is gone, or has a new password.
+    assert_eq!(
+        start("accounts: []", 0).verify(token, at(1)).unwrap_err(),
+        TokenRefusal::Invalid
+    );
+    let changed = format!(
+        "accounts: [{{id: alice, org: acme, password_hash: '{}'}}]",
+        cheap("pw")
+    );
+    assert_eq!(
+        start(&changed, 0).verify(token, at(1)).unwrap_err(),
+        TokenRefusal::Invalid
+    );
+}
+
+#[test]
+fn tokens_from_elsewhere_are_refused() {
+    let (auth, keys) = authenticator();
+    let (stranger, _) = authenticator();
+    let foreign = stranger
+        .login("alice", &secret("wonderland"), None, at(0))
+        .unwrap();
+    let ticket = keys.sealer().seal("ticket", b"{}").unwrap();
+    let nonsense = keys.sealer().seal("session", b"{}").unwrap();
+    let own = auth
+        .login("alice", &secret("wonderland"), None, at(0))
+        .unwrap();
+    let early = auth
+        .login("alice", &secret("wonderland"), None, at(1000))
+        .unwrap();
+    assert_eq!(
+        auth.verify(early.token.expose(), at(1)).unwrap_err(),
+        TokenRefusal::Invalid
+    );
+    let padded = format!("{}=", own.token.expose());
+    let long = "x".repeat(1 << 20);
+    for token in [
+        foreign.token.expose(),
+        &ticket,
+        &nonsense,
+        &padded,
+        &long,
+        "",
+    ] {
+        assert_eq!(
+            auth.verify(token, at(1)).unwrap_err(),
+            TokenRefusal::Invalid
+        );
+    }
+    auth.close(SessionId::new(), at(1));
+    assert!(auth.verify(own.token.expose(), at(1)).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn no_token_of_a_stranger_is_accepted(token: String, at_second in 0i64..100_000) {
+        let keys = KeyFile::generate(at(0)).unwrap();
+        let accounts = parse("accounts: []").unwrap();
+        let auth = Authenticator::new(accounts, keys.sealer(), Duration::from_secs(1), at(0));
+        prop_assert!(auth.verify(&token, at(at_second)).is_err());
+    }
+}

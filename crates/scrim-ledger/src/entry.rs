@@ -1,0 +1,382 @@
+//! The kinds of entries and how their bodies are written.
+
+use std::{fmt, io, net::IpAddr, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use scrim_model::{Code, QueryId, SessionId, TableName};
+use scrim_policy::Decision;
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use crate::{LedgerError, line};
+
+/// The version of the format, in the first line.
+pub(crate) const FORMAT: u64 = 1;
+
+/// What is recorded before a query may read.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The query's id.
+    pub query: QueryId,
+    /// Who asks; proven by the session.
+    pub principal: String,
+    /// On whose behalf; from the accounts.
+    pub org: String,
+    /// The session in which it asks.
+    pub session: Option<String>,
+    /// The address it asks from, as the server sees it.
+    pub address: Option<IpAddr>,
+    /// What the client calls itself; unverified.
+    pub client: Option<String>,
+    /// The purpose that the client states; unverified.
+    pub purpose: Option<String>,
+    /// The statement as the client sent it.
+    pub sql: String,
+    /// The policy set that decided.
+    pub policy_version: String,
+    /// The decisions, one for each table.
+    pub decisions: Vec<Decision>,
+}
+
+/// A query that was refused before it was opened.
+#[derive(Debug, Clone)]
+pub struct RefusedQuery {
+    /// The query's id.
+    pub query: QueryId,
+    /// Who asked; proven by the session.
+    pub principal: String,
+    /// On whose behalf; from the accounts.
+    pub org: String,
+    /// The session in which it asked.
+    pub session: Option<String>,
+    /// The address it asked from, as the server sees it.
+    pub address: Option<IpAddr>,
+    /// The statement as the client sent it; shortened to what a line can hold.
+    pub sql: String,
+    /// The governed tables that it named, as far as they were known.
+    pub tables: Vec<TableName>,
+    /// The code that the client got.
+    pub code: Code,
+    /// Why, for the data owner; never a value of the data.
+    pub reason: String,
+}
+
+/// What is recorded beside queries.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Event {
+    /// A server started to serve.
+    ServerStarted {
+        /// Its version.
+        version: String,
+    },
+    /// A server stopped serving, in order.
+    ServerStopped,
+    /// A policy set was loaded and decides from now on.
+    PolicyLoaded {
+        /// Its version.
+        version: String,
+        /// Its files, each with the SHA-256 of its text.
+        files: Vec<(String, String)>,
+    },
+    /// A session was opened.
+    SignedIn {
+        /// The account.
+        principal: String,
+        /// The account's organisation.
+        org: String,
+        /// The new session.
+        session: SessionId,
+        /// The address it came from.
+        address: Option<IpAddr>,
+        /// When the session ends by itself.
+        expires: DateTime<Utc>,
+    },
+    /// Somebody could not sign in.
+    SignInRefused {
+        /// The account's name as it was typed; unverified, so show it with care.
+        account: String,
+        /// The address it came from.
+        address: Option<IpAddr>,
+        /// The code that the client got.
+        #[serde(serialize_with = "serialize_code")]
+        code: Code,
+    },
+    /// A session was closed before its time; a start reads this, so that its token stays closed.
+    SessionClosed {
+        /// The account.
+        principal: String,
+        /// The session.
+        session: SessionId,
+        /// When the session would have ended by itself.
+        expires: DateTime<Utc>,
+    },
+}
+
+/// How a query ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It is running, or the server was killed and not started since.
+    Open,
+    /// All of its result was handed over.
+    Completed,
+    /// It failed on the way.
+    Failed,
+    /// The right to the data ended on the way.
+    Revoked,
+    /// The client went away, or the server did.
+    Abandoned,
+    /// It was refused before it was opened.
+    Refused,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [
+        Self::Open,
+        Self::Completed,
+        Self::Failed,
+        Self::Revoked,
+        Self::Abandoned,
+        Self::Refused,
+    ];
+
+    /// The word for it in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Revoked => "revoked",
+            Self::Abandoned => "abandoned",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                format!("unknown outcome `{word}`: use one of {known}")
+            })
+    }
+}
+
+/// How a record is closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Closing {
+    pub(crate) query: QueryId,
+    pub(crate) outcome: Outcome,
+    pub(crate) rows: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) code: Option<Code>,
+    pub(crate) reason: Option<String>,
+}
+
+/// An entry as it is written.
+#[derive(Debug, Serialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub(crate) enum Body<'a> {
+    Created { format: u64, id: uuid::Uuid },
+    Recovered { bytes: u64, sha256: &'a str },
+    Opened(Opened<'a>),
+    Closed(Closed<'a>),
+    Refused(Refused<'a>),
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Opened<'a> {
+    query: QueryId,
+    principal: &'a str,
+    org: &'a str,
+    session: Option<&'a str>,
+    address: Option<IpAddr>,
+    client: Option<&'a str>,
+    purpose: Option<&'a str>,
+    tables: Vec<String>,
+    sql: &'a str,
+    policy_version: &'a str,
+    decisions: &'a [Decision],
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Closed<'a> {
+    query: QueryId,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Refused<'a> {
+    query: QueryId,
+    principal: &'a str,
+    org: &'a str,
+    session: Option<&'a str>,
+    address: Option<IpAddr>,
+    tables: Vec<String>,
+    sql: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql_bytes: Option<usize>,
+    code: &'a str,
+    reason: &'a str,
+}
+
+impl Opening {
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body::Opened(Opened {
+            query: self.query,
+            principal: &self.principal,
+            org: &self.org,
+            session: self.session.as_deref(),
+            address: self.address,
+            client: self.client.as_deref(),
+            purpose: self.purpose.as_deref(),
+            tables: self
+                .decisions
+                .iter()
+                .map(|decision| decision.table.to_string())
+                .collect(),
+            sql: &self.sql,
+            policy_version: &self.policy_version,
+            decisions: &self.decisions,
+        })
+    }
+}
+
+/// How much of a refused statement is kept: it may be refused *because* it is huge.
+const REFUSED_SQL_BYTES_MAX: usize = 64 << 10;
+
+impl RefusedQuery {
+    pub(crate) fn body(&self) -> Body<'_> {
+        let end = self.sql.floor_char_boundary(REFUSED_SQL_BYTES_MAX);
+        let sql = self.sql.get(..end).unwrap_or_default();
+        Body::Refused(Refused {
+            query: self.query,
+            principal: &self.principal,
+            org: &self.org,
+            session: self.session.as_deref(),
+            address: self.address,
+            tables: self.tables.iter().map(TableName::to_string).collect(),
+            sql,
+            sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
+            code: self.code.as_str(),
+            reason: &self.reason,
+        })
+    }
+}
+
+impl Closing {
+    pub(crate) fn body(&self) -> Body<'_> {
+        Body::Closed(Closed {
+            query: self.query,
+            outcome: self.outcome,
+            rows: self.rows,
+            bytes: self.bytes,
+            code: self.code.map(Code::as_str),
+            reason: self.reason.as_deref(),
+        })
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn serialize_code<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+/// Writes a body as it goes into a line.
+pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, LedgerError> {
+    let mut out = Vec::with_capacity(1024);
+    body.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut out, Visible,
+    ))?;
+    if out.len() > line::BODY_BYTES_MAX {
+        return Err(LedgerError::TooLarge {
+            bytes: out.len(),
+            max: line::BODY_BYTES_MAX,
+        });
+    }
+    Ok(out)
+}
+
+/// Escapes, beyond what JSON asks for, whatever could play tricks on a terminal or an eye: a
+/// statement is written by a stranger and read by the data owner with `cat` and `grep`.
+struct Visible;
+
+impl Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, tricky)) = rest.char_indices().find(|(_, c)| is_tricky(*c)) {
+            let (before, from) = rest.split_at(at);
+            CompactFormatter.write_string_fragment(writer, before)?;
+            let mut units = [0; 2];
+            for unit in tricky.encode_utf16(&mut units) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = from.get(tricky.len_utf8()..).unwrap_or_default();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+/// Control characters (JSON itself escapes those below U+0020 only), line separators, and
+/// invisible or direction-changing format characters.
+fn is_tricky(c: char) -> bool {
+    !c.is_ascii()
+        && (c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'))
+        || c == '\u{7f}'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, encode};
+
+    #[test]
+    fn what_could_fool_a_terminal_is_escaped_and_reads_back_equal() {
+        let text = "select 'é漢😀'\n\u{1b}[2J\u{7f}\u{9b}31m\u{202e}\u{2066}\u{feff}\u{e0041}\"\\";
+        let out = encode(&text).unwrap();
+        let shown = String::from_utf8(out.clone()).unwrap();
+        assert!(shown.contains("é漢😀"), "{shown}");
+        assert!(!shown.chars().any(char::is_control), "{shown}");
+        assert!(
+            shown.contains("\\u202e") && shown.contains("\\udb40\\udc41"),
+            "{shown}"
+        );
+        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+    }
+
+    #[test]
+    fn outcomes_are_words_and_back() {
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.to_string().parse(), Ok(outcome));
+        }
+        assert!("done".parse::<Outcome>().unwrap_err().contains("completed"));
+    }
+}
