@@ -1,0 +1,111 @@
+//! `scrim serve`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scrim_model::SystemClock;
+use scrim_server::{Config, Server, StartError};
+use tracing_subscriber::EnvFilter;
+
+use super::runtime;
+use crate::cli::Serve;
+use crate::out::Out;
+use crate::outcome::Failure;
+
+/// How long running queries may take to end after a stop.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves until told to stop, then lets running queries end.
+pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
+    log();
+    let config = Config::load(&arguments.config)?;
+    runtime()?.block_on(async {
+        // before the line that says we are ready, so that a stop right after it is a clean one
+        let mut stop = Stop::new()?;
+        let mut running = Server::start(config, Arc::new(SystemClock)).await?;
+        out.line(format_args!(
+            "scrim: serving Flight SQL on {}",
+            running.address()
+        ))?;
+        tokio::select! {
+            () = stop.wait() => {}
+            ended = running.ended() => return Ok(ended?),
+        }
+        out.remark("scrim: stopping");
+        Ok(running.shutdown(PATIENCE).await?)
+    })
+}
+
+/// The log goes to standard error; `RUST_LOG` says how much of it.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_env_filter(filter)
+        .init();
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Problems(problems) => Self::Problems(problems),
+            StartError::Keys(_) | StartError::Plaintext(_) | StartError::Tls(_) => {
+                Self::usage(&error)
+            }
+            StartError::Ledger(_)
+            | StartError::Engine(_)
+            | StartError::Listen { .. }
+            | StartError::Spill { .. }
+            | StartError::Transport(_) => Self::failed(&error),
+        }
+    }
+}
+
+/// A polite request to end: Ctrl-C or SIGTERM.
+#[cfg(unix)]
+pub(crate) struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Stop {
+    /// From now on such a request does not end the process by itself.
+    pub(crate) fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one.
+    pub(crate) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// A polite request to end: Ctrl-C.
+#[cfg(not(unix))]
+pub(crate) struct Stop;
+
+#[cfg(not(unix))]
+impl Stop {
+    /// Nothing to prepare here.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for one.
+    pub(crate) async fn wait(&mut self) {
+        // if the console cannot be listened to, nobody can ask politely
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The command: `demo`, `serve`, `query`, `policy`, `explain`, `keys`, `accounts`, `ledger`.
+//!
+//! It is a library as well, so that tests make the same demo world and run the same policy tests
+//! as the command does.
+//!
+//! This crate must never know how anything is decided, enforced or sent: it reads arguments, calls
+//! the crates that do, and prints.
+
+pub mod cli;
+mod client;
+mod commands;
+pub mod demo;
+pub mod explain;
+pub mod local;
+pub mod out;
+pub mod outcome;
+pub mod policy_test;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::out::Out;
+use crate::outcome::Failure;
+
+/// Reads the command line, does what it says and tells how it went.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = Out::standard();
+    match dispatch(cli.command, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(&mut out);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {
+    match command {
+        Command::Demo(arguments) => commands::demo::run(&arguments, out),
+        Command::Serve(arguments) => commands::serve::run(&arguments, out),
+        Command::Query(arguments) => commands::query::run(&arguments, out),
+        Command::Policy(command) => commands::policy::run(&command, out),
+        Command::Explain(arguments) => commands::explain::run(&arguments, out),
+        Command::Keys(command) => commands::keys::run(&command, out),
+        Command::Accounts(command) => commands::accounts::run(&command, out),
+        Command::Ledger(command) => commands::ledger::run(&command, out),
+        Command::Completions(arguments) => commands::completions::run(&arguments, out),
+    }
+}

@@ -1,0 +1,128 @@
+//! A configuration's policies and tables in this process, for the owner at the keyboard: what
+//! `policy check`, `policy test` and `explain` look at. It listens nowhere and writes no ledger but
+//! one that it throws away.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use scrim_document::Problems;
+use scrim_engine::{Engine, EngineConfig, EngineLimits};
+use scrim_identity::{KeyFile, read_key_file};
+use scrim_ledger::Ledger;
+use scrim_model::{Clock, SystemClock};
+use scrim_policy::PolicySet;
+use scrim_server::Config;
+use scrim_server::load::{self, Inputs};
+use tempfile::TempDir;
+
+use crate::outcome::Failure;
+
+/// Policies and tables, loaded and ready to be asked.
+#[derive(Debug)]
+pub struct Local {
+    /// The configuration.
+    pub config: Config,
+    /// The engine, with the world loaded.
+    pub engine: Engine,
+    /// The policy set in force.
+    pub policy: Arc<PolicySet>,
+    /// What loading warned of.
+    pub warnings: Problems,
+    /// The throw-away ledger and spill folder.
+    _scratch: TempDir,
+}
+
+impl Local {
+    /// Loads what a configuration names. When it has no key file yet, keys are made up: masks work,
+    /// and their tokens mean nothing tomorrow.
+    pub async fn open(config: Config) -> Result<Self, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let keys = if config.keys.exists() {
+            read_key_file(&config.keys)
+        } else {
+            KeyFile::generate(clock.now())
+        };
+        let keys = keys.map_err(|error| Failure::usage(&error))?;
+        let scratch = tempfile::tempdir()?;
+        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock))
+            .map_err(|error| Failure::failed(&error))?;
+        let settings = engine_settings(&config, scratch.path().join("spill"));
+        let engine =
+            Engine::new(settings, ledger, clock).map_err(|error| Failure::failed(&error))?;
+        let loaded = load::policies(&Inputs::from(&config), keys.root_key(), &engine).await?;
+        let policy = Arc::clone(&loaded.world.policy);
+        engine.load(loaded.world);
+        Ok(Self {
+            config,
+            engine,
+            policy,
+            warnings: loaded.warnings,
+            _scratch: scratch,
+        })
+    }
+}
+
+fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
+    let limits = &config.limits;
+    EngineConfig {
+        memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),
+        spill_dir,
+        partitions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        limits: EngineLimits {
+            rows_max: limits.rows_max,
+            bytes_max: limits.bytes_max,
+            time: limits.time,
+            ..EngineLimits::default()
+        },
+    }
+}
+
+/// Reads a configuration, with the folder of its policies replaced if one is given.
+pub fn read_config(path: &Path, policies: Option<&Path>) -> Result<Config, Failure> {
+    let mut config = Config::load(path)?;
+    if let Some(policies) = policies {
+        policies.clone_into(&mut config.policies);
+    }
+    Ok(config)
+}
+
+/// The configuration for a folder of policies: the given one, else `scrim.yaml` in the folder or
+/// beside it; without a folder, the one in the current folder.
+pub fn find_config(dir: Option<&Path>, given: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let Some(dir) = dir else {
+        return Ok(PathBuf::from("scrim.yaml"));
+    };
+    if !dir.is_dir() {
+        return Err(Failure::Usage(format!("{} is no folder", dir.display())));
+    }
+    let beside = [dir.join("scrim.yaml"), dir.join("..").join("scrim.yaml")];
+    beside.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        Failure::Usage(format!(
+            "there is no scrim.yaml in {} or beside it: add --config FILE, which names sources, \
+             look-ups and networks",
+            dir.display()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_config;
+
+    #[test]
+    fn the_configuration_lies_in_the_folder_or_beside_it() {
+        let root = tempfile::tempdir().unwrap();
+        let policies = root.path().join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        assert!(find_config(Some(&policies), None).is_err());
+        std::fs::write(root.path().join("scrim.yaml"), "").unwrap();
+        assert!(find_config(Some(&policies), None).unwrap().is_file());
+        assert_eq!(
+            find_config(None, None).unwrap(),
+            std::path::Path::new("scrim.yaml")
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! How a command ends when it does not end well.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use scrim_document::Problems;
+
+use crate::out::Out;
+
+/// Why a command did not do what it was asked to, and so its exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was asked for cannot be understood: exit code 2.
+    Usage(String),
+    /// Files with problems, each with its place: exit code 2.
+    Problems(Problems),
+    /// It was refused or it failed: exit code 1.
+    Failed(String),
+    /// It failed and has already said so: exit code 1.
+    Reported,
+    /// Nobody reads the output any more, which is no failure at all.
+    Closed,
+}
+
+impl Failure {
+    /// A failure with everything that its causes say.
+    pub fn failed(error: &dyn Error) -> Self {
+        Self::Failed(chain(error))
+    }
+
+    /// A mistake in the arguments or the configuration, with everything that its causes say.
+    pub fn usage(error: &dyn Error) -> Self {
+        Self::Usage(chain(error))
+    }
+
+    /// The exit code for it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::Failed(_) | Self::Reported => 1,
+            Self::Usage(_) | Self::Problems(_) => 2,
+        }
+    }
+
+    /// Says why.
+    pub fn report(&self, out: &mut Out) {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => {
+                out.remark(format_args!("scrim: {message}"))
+            }
+            Self::Problems(problems) => out.remark(problems.render().trim_end()),
+            Self::Reported | Self::Closed => {}
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // `scrim query … | head` is a fine thing to do
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::Closed
+        } else {
+            Self::failed(&error)
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    struct Chain<'a>(&'a dyn Error);
+    impl fmt::Display for Chain<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            let mut cause = self.0.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+            Ok(())
+        }
+    }
+    Chain(error).to_string()
+}

@@ -1,0 +1,193 @@
+//! Runs test files through the engine, as their personas.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures::TryStreamExt;
+use scrim_document::{Location, Node, Problem, Problems, SourceFile, Value as Yaml};
+use scrim_engine::Ask;
+use scrim_identity::Accounts;
+use scrim_model::{Refusal, SessionSettings};
+
+use super::answer::Answer;
+use super::format::{Case, Persona, TestFile};
+use crate::local::Local;
+use crate::outcome::Failure;
+
+/// How one case went.
+#[derive(Debug)]
+pub struct CaseResult {
+    /// What it shows.
+    pub name: String,
+    /// Where it stands.
+    pub location: Location,
+    /// What is not as expected; nothing when it passed.
+    pub differences: Vec<String>,
+}
+
+/// How a run went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Cases that passed.
+    pub passed: usize,
+    /// Cases that failed.
+    pub failed: usize,
+}
+
+impl Summary {
+    /// Counts one more case.
+    pub fn count(&mut self, result: &CaseResult) {
+        if result.differences.is_empty() {
+            self.passed += 1;
+        } else {
+            self.failed += 1;
+        }
+    }
+}
+
+/// The test files of a folder of policies, sorted.
+pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let folder = policies.join("tests");
+    let unreadable = |error: std::io::Error| {
+        Failure::Usage(format!("cannot read {}: {error}", folder.display()))
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path
+            .to_str()
+            .is_some_and(|path| path.ends_with(".test.yaml"))
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Runs the cases of one file that `wanted` says yes to.
+pub async fn run_file(
+    local: &Local,
+    path: &Path,
+    shown: &str,
+    wanted: &(dyn Fn(&Case) -> bool + Sync),
+) -> Result<Vec<CaseResult>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+    let source = SourceFile::new(shown, text);
+    let file = TestFile::parse(&source)?;
+    let accounts = accounts(&file, local)?;
+    let mut results = Vec::new();
+    for case in file.cases.iter().filter(|case| wanted(case)) {
+        results.push(CaseResult {
+            name: case.name.clone(),
+            location: case.location.clone(),
+            differences: run_case(local, &file.personas, &accounts, case).await,
+        });
+    }
+    Ok(results)
+}
+
+async fn run_case(
+    local: &Local,
+    personas: &BTreeMap<String, Persona>,
+    accounts: &Accounts,
+    case: &Case,
+) -> Vec<String> {
+    let persona = personas.get(&case.persona);
+    let Some(principal) = persona.and_then(|persona| accounts.vouch(&persona.id)) else {
+        return vec![format!("there is no persona `{}`", case.persona)];
+    };
+    let mut context = case.context.clone();
+    context.networks = context
+        .ip
+        .map(|ip| local.config.networks.containing(ip))
+        .unwrap_or_default();
+    let ask = Ask {
+        principal,
+        context,
+        settings: SessionSettings {
+            purpose: case.purpose.clone(),
+            agreement: case.agreement.clone(),
+            release: None,
+        },
+        session: None,
+        default_schema: None,
+    };
+    match answer(local, &ask, &case.sql).await {
+        Ok(answer) => answer.differences(&case.expect),
+        Err(error) => vec![error],
+    }
+}
+
+async fn answer(local: &Local, ask: &Ask, sql: &str) -> Result<Answer, String> {
+    let results = match local.engine.run(ask, sql, None).await {
+        Ok(results) => results,
+        Err(refusal) => return Ok(Answer::Refused(refusal)),
+    };
+    let schema = results.schema();
+    let batches: Result<Vec<_>, Refusal> = results.try_collect().await;
+    match batches {
+        Ok(batches) => Answer::of(&schema, &batches).map_err(|error| error.to_string()),
+        Err(refusal) => Ok(Answer::Refused(refusal)),
+    }
+}
+
+/// A hash that no password has: personas do not sign in.
+const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Personas become accounts by the same reader as any account, so that their attributes are held
+/// to the same declared types.
+fn accounts(file: &TestFile, local: &Local) -> Result<Accounts, Failure> {
+    let mut text = String::from("accounts:\n");
+    for persona in file.personas.values() {
+        let attributes: Vec<String> = persona
+            .attributes
+            .iter()
+            .map(|(name, node)| Ok(format!("{}: {}", quoted(name), inline(node)?)))
+            .collect::<Result<_, Problem>>()
+            .map_err(|problem| {
+                let mut problems = Problems::default();
+                problems.push(problem);
+                problems
+            })?;
+        text.push_str(&format!(
+            "  - {{id: {}, org: {}, groups: {}, roles: {}, kind: {}, attributes: {{{}}}, \
+             password_hash: \"{NO_PASSWORD}\"}}\n",
+            quoted(&persona.id),
+            quoted(&persona.org),
+            list(&persona.groups),
+            list(&persona.roles),
+            persona.kind.as_str(),
+            attributes.join(", "),
+        ));
+    }
+    let source = SourceFile::new(format!("{} (personas)", file.path), text);
+    Ok(Accounts::parse(&source, &local.config.identity.attributes)?)
+}
+
+fn list(values: &[String]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// Text as JSON has it, which is YAML too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn inline(node: &Node) -> Result<String, Problem> {
+    Ok(match node.value() {
+        Yaml::Bool(value) => value.to_string(),
+        Yaml::Int(value) => value.to_string(),
+        Yaml::Float(_, text) => text.to_string(),
+        Yaml::Text(text) => quoted(text),
+        Yaml::List(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect::<Result<_, _>>()?;
+            format!("[{}]", items.join(", "))
+        }
+        Yaml::Null | Yaml::Map(_) => {
+            return Err(node.error(format!("an attribute cannot be {}", node.kind_name())));
+        }
+    })
+}
