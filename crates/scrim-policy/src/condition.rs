@@ -9,9 +9,7 @@ use arrow::datatypes::{Fields, SchemaRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::ColumnarValue;
-use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_physical_expr::PhysicalExpr;
 use scrim_model::ValueType;
 
 use crate::facts::Facts;
@@ -66,12 +64,7 @@ impl Condition {
             .map(|(name, kind)| scope::member_field(name, *kind))
             .collect();
         let schema = DFSchema::from_unqualified_fields(fields, HashMap::new())?;
-        let condition = create_physical_expr(
-            &expr,
-            &schema,
-            &ExecutionProps::new(),
-            &PhysicalPlanningContext::default(),
-        )?;
+        let condition = fold::physical(&expr, &schema)?;
         Ok(Self::Asks {
             condition,
             schema: Arc::clone(schema.inner()),

@@ -42,6 +42,8 @@ mod language;
 mod odcs;
 mod rules;
 mod set;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use agreement::{AgreementDocument, AgreementStatus};

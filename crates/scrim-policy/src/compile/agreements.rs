@@ -163,6 +163,16 @@ impl Compiler<'_> {
                         None => format!("add `{name}` to its `parameters`"),
                     }));
             } else if reported.insert((profile.to_owned(), fault.message.clone())) {
+                let of_parameters = fault.help.is_none() && !agreement.parameters.is_empty();
+                let fault = if of_parameters {
+                    let help = format!(
+                        "so it is with the parameters of the agreement `{}`",
+                        agreement.id
+                    );
+                    fault.help(help)
+                } else {
+                    fault
+                };
                 self.problems.push(fault.at(text));
             }
         }

@@ -49,9 +49,7 @@ pub(super) fn check(call: &ScalarFunction, schema: &DFSchema) -> Result<(), Faul
         Rule::Slice => check_slice(call),
         Rule::Regex => check_pattern(call.args.get(1).and_then(text), call.args.len() == 2),
         Rule::DatePart => check_date_part(call, &types),
-        Rule::Field if matches!(types.first(), Some(DataType::Struct(_))) && literals(call, 1) => {
-            Ok(())
-        }
+        Rule::Field if is_field_access(call, &types) => Ok(()),
         Rule::Field => refused("is only offered for fields of a struct, by name"),
         Rule::Networks => check_networks(call),
     }
@@ -69,6 +67,11 @@ fn text(expr: &Expr) -> Option<&str> {
         Expr::Literal(scalar, _) => scalar.try_as_str().flatten(),
         _ => None,
     }
+}
+
+fn is_field_access(call: &ScalarFunction, types: &[DataType]) -> bool {
+    let named = |argument: &Expr| text(argument).is_some_and(|name| !name.is_empty());
+    matches!(types.first(), Some(DataType::Struct(_))) && call.args.iter().skip(1).all(named)
 }
 
 fn check_slice(call: &ScalarFunction) -> Result<(), Fault> {

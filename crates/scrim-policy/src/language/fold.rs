@@ -6,12 +6,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchemaRef, Result, ScalarValue};
+use datafusion_common::{DFSchema, DFSchemaRef, Result, ScalarValue};
+use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::InSubquery;
 use datafusion_expr::logical_plan::{LogicalPlan, Subquery};
+use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, lit};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::scope::{Scope, member};
 use super::total;
@@ -170,6 +173,14 @@ pub(crate) fn bind(
 ) -> Expr {
     let bound = substitute(expr.clone(), values)
         .and_then(|expr| simplify(expr, schema, options))
+        .and_then(|expr| match deny_unknown(expr)? {
+            Transformed {
+                data,
+                transformed: true,
+                ..
+            } => simplify(data, schema, options),
+            Transformed { data, .. } => Ok(data),
+        })
         .ok()
         .filter(|expr| total::check(expr, schema).is_ok() && has_no_member(expr));
     match bound {
@@ -177,6 +188,59 @@ pub(crate) fn bind(
         Some(Expr::Literal(..)) | None => lit(false),
         Some(expr) => expr,
     }
+}
+
+/// Writes `false` for NULL where the two mean the same: `region = 'EU' OR NULL` admits what
+/// `region = 'EU'` does, and only the latter can be pruned with.
+fn deny_unknown(expr: Expr) -> Result<Transformed<Expr>> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::And | Operator::Or),
+            right,
+        }) => {
+            let (left, right) = (deny_unknown(*left)?, deny_unknown(*right)?);
+            let changed = left.transformed || right.transformed;
+            let binary = BinaryExpr::new(Box::new(left.data), op, Box::new(right.data));
+            Ok(Transformed::new_transformed(
+                Expr::BinaryExpr(binary),
+                changed,
+            ))
+        }
+        Expr::Literal(value, _) if value.is_null() => Ok(Transformed::yes(lit(false))),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Plans an expression as it will be evaluated, to find at load what only planning finds.
+pub(super) fn plan(expr: &Expr, schema: &DFSchemaRef) -> Result<()> {
+    let rows = expr.clone().transform_up(|expr| match expr {
+        Expr::InSubquery(lookup) => {
+            lookup.subquery.subquery.apply(|node| {
+                let LogicalPlan::Filter(filter) = node else {
+                    return Ok(TreeNodeRecursion::Continue);
+                };
+                let inner = filter.predicate.clone().transform_up(|expr| match expr {
+                    Expr::OuterReferenceColumn(field, _) => {
+                        let unknown = ScalarValue::try_from(field.data_type())?;
+                        Ok(Transformed::yes(Expr::Literal(unknown, None)))
+                    }
+                    other => Ok(Transformed::no(other)),
+                })?;
+                physical(&inner.data, filter.input.schema())?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+            Ok(Transformed::yes(lit(true)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    physical(&rows.data, schema).map(drop)
+}
+
+/// An expression as it will be evaluated.
+pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
+    create_physical_expr(expr, schema, &props, &context)
 }
 
 fn has_no_member(expr: &Expr) -> bool {

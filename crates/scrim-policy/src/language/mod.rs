@@ -76,21 +76,21 @@ impl From<DataFusionError> for Fault {
 /// DataFusion's message without its class, its backtrace and its guesses.
 fn plain_message(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
-    let first = text.lines().next().unwrap_or_default();
-    let mut message = first;
+    let mut message = text.lines().next().unwrap_or_default();
+    if let Some((_, parser)) = message.split_once("ParserError(\"") {
+        message = parser.trim_end_matches("\")");
+    }
     while let Some((class, rest)) = message.split_once(": ") {
-        let is_class = [
+        let class = class.to_lowercase();
+        let ends = [
             "error",
             "planning",
             "plan",
             "coercion",
             "simplification",
-            "query",
-        ]
-        .iter()
-        .any(|word| class.to_lowercase().ends_with(word) && class.len() < 40)
-            || class.starts_with("This feature is not implemented");
-        if !is_class {
+            "implemented",
+        ];
+        if class.len() > 40 || !ends.iter().any(|word| class.ends_with(word)) {
             break;
         }
         message = rest;
@@ -135,12 +135,8 @@ impl<'a> Language<'a> {
     }
 
     fn check_parsed(&self, expr: Expr, scope: &Scope) -> Result<Checked, Fault> {
-        absence::check(&expr)?;
-        names::check_subqueries(&expr)?;
-        names::check_networks(&expr, self.networks)?;
         let members = fold::members(&expr)?;
-        let expr = absence::propagate(expr)?;
-        let expr = fold::coerce(expr, scope, &self.options)?;
+        let expr = self.prepare(expr, scope)?;
         let expr = fold::simplify(expr, &scope.schema, &self.options)?;
         let data_type = expr.get_type(&scope.schema)?;
         if data_type != DataType::Boolean {
@@ -148,6 +144,35 @@ impl<'a> Language<'a> {
             return Err(Fault::new(message));
         }
         total::check(&expr, &scope.schema)?;
+        fold::plan(&expr, &scope.schema)?;
         Ok(Checked { expr, members })
     }
+
+    /// The steps before constants are folded.
+    fn prepare(&self, expr: Expr, scope: &Scope) -> Result<Expr, Fault> {
+        absence::check(&expr)?;
+        names::check_subqueries(&expr)?;
+        names::check_networks(&expr, self.networks)?;
+        let expr = absence::propagate(expr)?;
+        Ok(fold::coerce(expr, scope, &self.options)?)
+    }
+
+    /// All steps but the last, for an expression of any type that is left as it was written.
+    #[cfg(test)]
+    pub(crate) fn check_any(&self, text: &str, scope: &Scope) -> Result<Expr, Vec<Fault>> {
+        let checked = parse::parse(text, scope, self)?;
+        let checked = self.prepare(checked, scope).and_then(|expr| {
+            let folded = fold::simplify(expr.clone(), &scope.schema, &self.options)?;
+            total::check(&folded, &scope.schema)?;
+            fold::plan(&folded, &scope.schema)?;
+            Ok(folded)
+        });
+        checked.map_err(|fault| vec![fault])
+    }
+}
+
+/// The names of all functions on the list.
+#[cfg(test)]
+pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
+    functions::LISTED.iter().map(|listed| listed.name)
 }

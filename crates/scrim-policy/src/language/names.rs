@@ -57,7 +57,15 @@ impl<'a> Names<'a> {
         let (first, rest) = parts.split_first()?;
         let namespace = normal(first);
         if !NAMESPACES.contains(&namespace.as_str()) {
-            self.column(first);
+            let bare = rest.first().map(normal).unwrap_or_default();
+            let known = |name: &str| self.columns().field_with_name(name).is_ok();
+            if !known(&namespace) && known(&bare) {
+                let message = format!("there is no column `{namespace}`");
+                self.faults
+                    .push(Fault::new(message).help(format!("write the bare name `{bare}`")));
+            } else {
+                self.column(first);
+            }
             return None;
         }
         if self.columns().field_with_name(&namespace).is_ok() {
