@@ -1,0 +1,241 @@
+//! The committed policies, and broken ones: every problem at once, with its place and a hint.
+
+use std::path::PathBuf;
+
+use scrim::policy_test::{CaseResult, find_files, run_file};
+use scrim_document::Problems;
+use scrim_engine::{Engine, EngineConfig, EngineLimits};
+use scrim_identity::read_key_file;
+use scrim_ledger::Ledger;
+use scrim_server::load::{self, Inputs};
+use scrim_server::{Server, StartError};
+
+use crate::kit::{Local, Scratch, TestClock};
+
+/// What loading says, if it says anything.
+async fn problems(world: &Scratch) -> Problems {
+    let config = world.config();
+    let clock = TestClock::noon();
+    let scratch = tempfile::tempdir().unwrap();
+    let (ledger, _) = Ledger::open(scratch.path(), clock.clone()).unwrap();
+    let settings = EngineConfig {
+        memory_bytes: 64 << 20,
+        spill_dir: scratch.path().join("spill"),
+        partitions: 1,
+        limits: EngineLimits::default(),
+    };
+    let engine = Engine::new(settings, ledger, clock).unwrap();
+    let keys = read_key_file(&config.keys).unwrap();
+    match load::policies(&Inputs::from(&config), keys.root_key(), &engine).await {
+        Ok(_) => panic!("it loads"),
+        Err(problems) => problems,
+    }
+}
+
+#[tokio::test]
+async fn the_committed_policies_load_without_a_warning() {
+    // `Local::start` asserts that there is none
+    let local = Local::start(&Scratch::demo()).await;
+    let names: Vec<String> = local.policy.tables().map(|table| table.name.to_string()).collect();
+    assert_eq!(names, ["scrim.care.patients", "scrim.care.visits", "scrim.insurance.claims"]);
+    assert_eq!(local.policy.version().len(), 64);
+}
+
+/// Runs the policy tests of a folder, as `scrim policy test` does.
+async fn policy_tests(world: &Scratch, only: &str) -> Vec<CaseResult> {
+    let local = scrim::local::Local::open(world.config()).await;
+    let local = local.unwrap_or_else(|failure| panic!("{failure:?}"));
+    let mut results = Vec::new();
+    for path in find_files(&world.path("policies")).unwrap() {
+        let shown = path.file_name().unwrap().to_str().unwrap();
+        if shown.contains(only) {
+            let file = run_file(&local, &path, shown, &|_| true).await;
+            results.extend(file.unwrap_or_else(|failure| panic!("{failure:?}")));
+        }
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_committed_policy_tests_pass() {
+    let results = policy_tests(&Scratch::demo(), "").await;
+    assert!(results.len() > 10, "{}", results.len());
+    let failed: Vec<_> = results.iter().filter(|result| !result.differences.is_empty()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_test_that_is_wrong_fails() {
+    let world = Scratch::demo();
+    world.write("policies/tests/wrong.test.yaml", WRONG_TEST);
+    let results = policy_tests(&world, "wrong").await;
+    let wrong: Vec<bool> = results.iter().map(|result| !result.differences.is_empty()).collect();
+    assert_eq!(wrong, [true, true, true, true, true, false], "{results:#?}");
+}
+
+const WRONG_TEST: &str = r#"
+kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 127.0.0.1}
+personas:
+  nora: {org: northgate, groups: [analyst]}
+cases:
+  - name: another value
+    as: nora
+    sql: SELECT 1
+    expect: {rows: [[2]]}
+  - name: another number of rows
+    as: nora
+    sql: SELECT 1
+    expect: {row_count: 2}
+  - name: another column
+    as: nora
+    sql: SELECT 1 AS one
+    expect: {columns: [two]}
+  - name: not refused
+    as: nora
+    sql: SELECT ward FROM care.patients
+    expect: {refused: name-not-found}
+  - name: a value that must not be there
+    as: nora
+    sql: SELECT full_name FROM care.patients WHERE ward = 'Sunroom'
+    expect: {never_contains: [Okafor]}
+  - name: all well
+    as: nora
+    sql: SELECT full_name FROM care.patients WHERE ward = 'Sunroom'
+    expect: {row_count: 1, columns: [full_name], never_contains: [canary-]}
+"#;
+
+const PATIENTS: &str = "policies/contracts/patients.odcs.yaml";
+const VISITS: &str = "policies/contracts/visits.odcs.yaml";
+const CLAIMS: &str = "policies/contracts/claims.odcs.yaml";
+const AGREEMENT: &str = "policies/agreements/meridian-patients.yaml";
+
+/// One mistake: file, what to replace, by what, the place that is told, and words of the message.
+type Mistake = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+
+/// The place is the last line that holds this text after the edit.
+const MISTAKES: &[Mistake] = &[
+    (PATIENTS, "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sexx: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sexx: clear", &["sexx", "sex"]),
+    (PATIENTS, "NOT legal_hold", "NOT leggal_hold", "leggal_hold", &["leggal_hold"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: CAST(zip AS INT) = 1", "CAST(zip", &["TRY_CAST"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: 100 / household_income > 1", "100 / household", &["NULLIF"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: random() > 0.5", "random()", &["random"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer", "rows: insurer", &["bool"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer = principal.no_such", "no_such", &["no_such"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: \"insurer = \"", "insurer = ", &[]),
+    (PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}", "top_kode", &["top_kode", "top_code"]),
+    (PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_code, limitt: 150000}", "limitt", &["limitt"]),
+    (PATIENTS, "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sex: {mask: truncate_date, unit: year}\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sex: {mask: truncate_date", &["truncate_date", "sex"]),
+    (PATIENTS, "contact.phone: {mask: partial", "contact.fax: {mask: partial", "contact.fax", &["fax"]),
+    (PATIENTS, "default: clear", "default: open", "default: open", &["open"]),
+    (PATIENTS, "        owner:\n          default: clear", "        owner:\n          release: aggregates\n          default: clear", "release: aggregates", &["release"]),
+    (PATIENTS, "rows: NOT legal_hold", "rows: NOT legal_hold\n        - id: mfa\n          columns: {tagged: direct-identifier}\n          step_up: {acr: mfa, max_age: 15m}", "step_up", &["step_up"]),
+    (PATIENTS, "      profiles:\n", "      exceptions:\n        emergency: {profile: owner, max_duration: 4h}\n      profiles:\n", "exceptions", &["exceptions"]),
+    (PATIENTS, "      guards:\n", "      gards:\n", "gards", &["gards", "guards"]),
+    (PATIENTS, "      - name: household_income\n", "      - name: income\n", "", &["income"]),
+    (PATIENTS, "path: data/patients.parquet", "path: data/nobody.parquet", "data/nobody", &["nobody"]),
+    (PATIENTS, "environment: demo", "environment: production", "", &["demo"]),
+    (PATIENTS, "lookup.entitlements", "lookup.entitelments", "entitelments", &["entitelments"]),
+    (VISITS, "array_has(context.network, 'trusted')", "array_has(context.network, 'trustd')", "trustd", &["trustd"]),
+    (VISITS, "ip_in(context.ip, '10.20.0.0/16')", "ip_in(context.ip, '10.20.0.0/99')", "10.20.0.0/99", &["10.20.0.0/99"]),
+    (CLAIMS, "id: claims\n", "id: visits\n", "", &["visits"]),
+    (AGREEMENT, "id: patients", "id: pacients", "pacients", &["pacients", "patients"]),
+    (AGREEMENT, "profile: research", "profile: resarch", "resarch", &["resarch", "research"]),
+    (AGREEMENT, "purpose: research", "purpose: marketing", "marketing", &["marketing"]),
+    (AGREEMENT, "version: \"^1\"", "version: \"^9\"", "^9", &["9"]),
+    (AGREEMENT, "status: active", "status: on", "status: on", &["on", "active"]),
+    (AGREEMENT, "start: 2024-01-01", "start: 2024-13-01", "2024-13-01", &["2024-13-01"]),
+    (AGREEMENT, "start: 2024-01-01", "start: 2100-01-01", "", &["start"]),
+    (AGREEMENT, "id: meridian-patients", "id: meridian-visits", "", &["meridian-visits"]),
+    (AGREEMENT, "purpose: research", "purpos: research", "purpos:", &["purpos", "purpose"]),
+    (AGREEMENT, "principal.org = 'meridian'", "principal.org = region", "region", &["region"]),
+    (AGREEMENT, "who:", "who: 'true'\n  who:", "", &["who"]),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inv_03_inv_09_each_mistake_stops_the_load_and_is_told_with_its_place() {
+    let mut wrong = Vec::new();
+    for (file, from, to, place, words) in MISTAKES {
+        let world = Scratch::demo();
+        world.edit(file, from, to);
+        let said = problems(&world).await.to_string();
+        let text = std::fs::read_to_string(world.path(file)).unwrap();
+        let located = match text.lines().position(|line| !place.is_empty() && line.contains(place)) {
+            Some(line) => said.contains(&format!("{}:{}:", file.rsplit('/').next().unwrap(), line + 1)),
+            None => said.contains(".yaml:"),
+        };
+        let worded = words.iter().all(|word| said.contains(word));
+        if !located || !worded {
+            wrong.push(format!("{file}: {to}\n    says: {said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), MISTAKES.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn all_problems_of_all_files_are_told_at_once() {
+    let world = Scratch::demo();
+    world.edit(PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}");
+    world.edit(PATIENTS, "NOT legal_hold", "NOT leggal_hold");
+    world.edit(VISITS, "length: 3", "lenght: 3");
+    world.edit(CLAIMS, "rows: provider = agreement.organisation", "rows: 1 / 0 = 1");
+    let said = problems(&world).await;
+    let text = said.to_string();
+    for word in ["top_kode", "leggal_hold", "lenght"] {
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    }
+    for file in ["patients.odcs.yaml:", "visits.odcs.yaml:"] {
+        assert!(text.contains(file), "{file} is missing:\n{text}");
+    }
+    let picture = said.render();
+    assert!(picture.contains("top_kode") && picture.lines().count() > text.lines().count());
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_with_broken_policies() {
+    let world = Scratch::demo();
+    world.edit(AGREEMENT, "profile: research", "profile: resarch");
+    world.edit(VISITS, "{mask: top_code, limit: 30}", "{mask: top_code}");
+    match Server::start(world.config(), TestClock::noon()).await {
+        Err(StartError::Problems(problems)) => {
+            let text = problems.to_string();
+            assert!(text.contains("resarch"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_no_policy_set() {
+    let world = Scratch::empty();
+    let demo = Scratch::demo();
+    for file in ["scrim.yaml", "accounts.yaml"] {
+        std::fs::copy(demo.path(file), world.path(file)).unwrap();
+    }
+    std::fs::copy(demo.path("keys.json"), world.path("keys.json")).unwrap();
+    world.write("lookups/entitlements.csv", "partner,region\nmeridian,NORTH\n");
+    assert!(problems(&world).await.has_errors());
+    std::fs::create_dir_all(world.path("policies/contracts")).unwrap();
+    let text = problems_or_empty(&world).await;
+    assert!(text.is_none_or(|text| text.contains("contracts")));
+}
+
+/// An empty folder may load, as a set that shows nothing to anybody, or be refused.
+async fn problems_or_empty(world: &Scratch) -> Option<String> {
+    let path: PathBuf = world.path("policies");
+    assert!(path.is_dir());
+    match Server::start(world.config(), TestClock::noon()).await {
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn inv_10_break_glass_offers_are_refused_not_ignored() {
+    let world = Scratch::demo();
+    let offer = "      exceptions:\n        emergency-care:\n          profile: owner\n          reason: required\n          max_duration: 4h\n      profiles:\n";
+    world.edit(VISITS, "      profiles:\n", offer);
+    let said = problems(&world).await.to_string();
+    assert!(said.contains("exceptions") && said.contains("visits.odcs.yaml:"), "{said}");
+}
