@@ -1,6 +1,5 @@
 """The statements, each governed by a contract and with the same policy written by hand."""
 
-import pathlib
 from typing import NamedTuple
 
 from servers import EXAMPLE
@@ -74,7 +73,3 @@ STREAMS = [
     ("all of lineitem, one key as a pseudonym", "bench-keyed", "SELECT * FROM lineitem", 5.0),
 ]
 
-
-def orders(environment) -> pathlib.Path:
-    """The file of orders, for the keys to look up."""
-    return EXAMPLE / "data" / environment / "orders.parquet"

@@ -25,6 +25,10 @@ class Report:
         """Something that the reader of the figures must know."""
         self.notes.append(text)
 
+    def failed(self, group, failure):
+        """Something that could not be measured."""
+        self._add(group, "not measured", str(failure), False)
+
     def _add(self, group, name, text, met, **figures):
         print(f"{group}: {name}: {text}", flush=True)
         self.lines.append({"group": group, "name": name, "text": text, "met": met, **figures})

@@ -26,16 +26,15 @@ def cpu_seconds(pid):
 class World:
     """A copy of `examples/tpch` that a server can run on: with keys, passwords and its rows."""
 
-    def __init__(self, folder, scrim, environment):
+    def __init__(self, folder, scrim, data, environment):
         self.folder = pathlib.Path(folder)
         self.scrim = scrim
-        rows = EXAMPLE / "data" / environment
-        if not rows.is_dir():
+        if not (data / environment).is_dir():
             scale = environment.removeprefix("sf")
-            raise SystemExit(f"{rows} is missing; make it with: cargo x tpch {scale}")
+            raise SystemExit(f"{data / environment} is missing; make it: cargo x tpch {scale}")
         skip = shutil.ignore_patterns("data", "ledger", "keys.json")
         shutil.copytree(EXAMPLE, self.folder, dirs_exist_ok=True, ignore=skip)
-        (self.folder / "data").symlink_to(EXAMPLE / "data")
+        (self.folder / "data").symlink_to(data)
         self._run("keys", "new", "--file", self.folder / "keys.json")
         hashed = self._run("accounts", "hash", "--password-stdin", input=PASSWORD).strip()
         accounts = self.folder / "accounts.yaml"
