@@ -221,9 +221,10 @@ async fn open_tables(
     documents: &Documents,
     inputs: &Inputs,
 ) -> Result<BTreeMap<TableName, RawTable>, Problems> {
-    let contracts: Vec<&ContractDocument> = documents.contracts().collect();
-    let opened: Vec<_> = futures::stream::iter(contracts)
-        .map(|contract| open_table(contract, inputs))
+    // Collected first: a closure over borrowed contracts inside the stream would keep a server's
+    // start from being spawned.
+    let opening: Vec<_> = documents.contracts().map(|contract| open_table(contract, inputs)).collect();
+    let opened: Vec<_> = futures::stream::iter(opening)
         .buffered(OPEN_AT_ONCE)
         .collect()
         .await;
