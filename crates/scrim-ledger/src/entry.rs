@@ -331,6 +331,10 @@ impl Formatter for Visible {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Most statements are plain, and some are long.
+        if fragment.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+            return CompactFormatter.write_string_fragment(writer, fragment);
+        }
         let mut rest = fragment;
         while let Some((at, tricky)) = rest.char_indices().find(|(_, c)| is_tricky(*c)) {
             let (before, from) = rest.split_at(at);

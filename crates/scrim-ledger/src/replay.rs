@@ -32,7 +32,10 @@ pub struct Verified {
 
 /// Checks a ledger from its first line to its last; works on a ledger that is being written.
 pub fn verify(path: &Path) -> Result<Verified, Damage> {
-    let mut entries = Entries::of_live_file(path)?;
+    verify_entries(Entries::of_live_file(path)?)
+}
+
+pub(crate) fn verify_entries<R: BufRead>(mut entries: Entries<R>) -> Result<Verified, Damage> {
     let mut fold = Fold::new(DateTime::<Utc>::MAX_UTC);
     while let Some((line, number)) = entries.next_whole()? {
         fold.apply(&line, number)?;

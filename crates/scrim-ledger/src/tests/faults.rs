@@ -196,7 +196,7 @@ fn a_closing_that_nobody_waits_for_becomes_durable_by_itself() {
 
 #[test]
 fn a_full_queue_makes_openings_wait_and_loses_no_closing() {
-    const CLIENTS: u128 = 40;
+    const CLIENTS: u128 = 20;
     run(async {
         let disk = Arc::new(Disk::default());
         let ledger = ledger(&disk);
