@@ -114,11 +114,13 @@ impl Authenticator {
         address: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, LoginRefusal> {
-        // No account can have such a name or password, so this tells nobody anything.
+        self.check_throttle(user, address, now)?;
         if user.len() > ID_BYTES_MAX || password.expose().len() > PASSWORD_BYTES_MAX {
+            // No account has such a name or password, so the quick answer tells nobody anything;
+            // counted, because each refusal costs the ledger an entry.
+            self.throttle().failed(user, address, now);
             return Err(LoginRefusal::Wrong);
         }
-        self.check_throttle(user, address, now)?;
         let place = self.gate.enter().ok_or(LoginRefusal::Busy)?;
         // Again inside the gate, where few are at a time: a burst of guesses that all passed the
         // first check meets what the first of them failed at.

@@ -107,6 +107,23 @@ fn guessing_is_slowed_down_for_known_and_unknown_accounts() {
 }
 
 #[test]
+fn names_and_passwords_that_are_too_long_count_as_guesses() {
+    let (auth, _) = authenticator();
+    let here: IpAddr = "192.0.2.1".parse().unwrap();
+    let long = "x".repeat(5000);
+    for number in 0..20 {
+        let user = format!("{long}{number}");
+        let refused = auth.login(&user, &secret(&long), Some(here), at(0));
+        assert!(matches!(refused.unwrap_err(), LoginRefusal::Wrong));
+    }
+    let refused = auth.login(&long, &secret(&long), Some(here), at(0));
+    assert!(matches!(
+        refused.unwrap_err(),
+        LoginRefusal::Throttled { .. }
+    ));
+}
+
+#[test]
 fn a_burst_of_guesses_meets_the_throttle() {
     let (auth, _) = authenticator();
     let checked = thread::scope(|scope| {
