@@ -40,7 +40,9 @@ pub(crate) enum Stage {
 
 /// Turns an engine's error into what the client may know.
 pub(crate) fn refusal(error: &DataFusionError, stage: Stage) -> Refusal {
-    told(error, stage).with_detail(error)
+    let told = told(error, stage);
+    // What came out of a guard carries its cause already, which its own text hides.
+    if told.detail().is_some() { told } else { told.with_detail(error) }
 }
 
 fn told(error: &DataFusionError, stage: Stage) -> Refusal {

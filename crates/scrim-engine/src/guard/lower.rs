@@ -26,6 +26,9 @@ use crate::world::World;
 /// stays a join.
 const INLINE_MAX: usize = 100_000;
 
+/// The column of a look-up within a guard's plan; contracts have no column of that name.
+const LOOKED_UP: &str = "__looked_up";
+
 /// Agreements with different nested treatments that may meet on one row.
 const NESTED_ARMS_MAX: usize = 5;
 
@@ -161,7 +164,18 @@ fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
             ..scan
         })))
     })?;
-    membership.subquery.subquery = Arc::new(opened.data);
+    // A name that no column of the table has: the join that the subquery becomes would find a name
+    // of both sides ambiguous.
+    let looked_up = opened
+        .data
+        .schema()
+        .columns()
+        .into_iter()
+        .map(|c| Expr::Column(c).alias(LOOKED_UP));
+    let named = LogicalPlanBuilder::from(opened.data.clone())
+        .project(looked_up)?
+        .build()?;
+    membership.subquery.subquery = Arc::new(named);
     Ok(Transformed::yes(Expr::InSubquery(membership)))
 }
 
