@@ -171,9 +171,11 @@ impl ContextProvider for Names<'_> {
         self.options
     }
 
-    // The lists are only used for "did you mean", whose answer varies from run to run.
+    // The lists are only used for "did you mean", whose answer varies from run to run. They are not
+    // empty, since DataFusion calls an unknown function its own bug when it has nothing to suggest;
+    // the suggestion is cut off again.
     fn udf_names(&self) -> Vec<String> {
-        Vec::new()
+        vec![String::new()]
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
@@ -181,10 +183,10 @@ impl ContextProvider for Names<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        Vec::new()
+        vec![String::new()]
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        Vec::new()
+        vec![String::new()]
     }
 }

@@ -47,6 +47,9 @@ const OPERATORS: &[&str] = &[
     "RepartitionExec",
     "ScalarSubqueryExec",
     "SortExec",
+    "SortExec(TopK)",
+    // A sort with a limit goes by a name of its own.
+    "SortExec(TopK)",
     "SortMergeJoinExec",
     "SortPreservingMergeExec",
     "UnionExec",
