@@ -6,4 +6,4 @@
 pub mod tpch;
 mod world;
 
-pub use world::{Served, TestWorld};
+pub use world::{Served, TestWorld, Trouble};

@@ -123,7 +123,7 @@ impl TestWorld {
         let runtime = Runtime::new()?;
         let ledger = tempfile::tempdir()?;
         let mut config = self.local.config.clone();
-        config.ledger = ledger.path().to_owned();
+        ledger.path().clone_into(&mut config.ledger);
         config.listen.flight.set_port(0);
         let (sender, receiver) = std::sync::mpsc::channel();
         let start = async move {

@@ -73,7 +73,7 @@ fn briefly(root: &Showing, nested: &[(String, Showing)]) -> String {
     let parts: Vec<String> = nested
         .iter()
         .filter(|(_, showing)| *showing != Showing::Clear)
-        .map(|(path, showing)| format!("{path} {}", name(showing)))
+        .map(|(path, showing)| format!("{path}: {}", name(showing)))
         .collect();
     parts.join(", ")
 }
@@ -288,7 +288,7 @@ fn treatment_text(root: &Showing, nested: &[(String, Showing)], location: &Locat
     for (path, showing) in nested {
         text.push_str(", ");
         text.push_str(path);
-        text.push(' ');
+        text.push_str(": ");
         text.push_str(&showing_text(showing));
     }
     format!("{text} ({location})")

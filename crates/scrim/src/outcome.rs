@@ -47,7 +47,7 @@ impl Failure {
     pub fn report(&self, out: &mut Out) {
         match self {
             Self::Usage(message) | Self::Failed(message) => {
-                out.remark(format_args!("scrim: {message}"))
+                out.remark(format_args!("scrim: {message}"));
             }
             Self::Problems(problems) => out.remark(problems.render().trim_end()),
             Self::Reported | Self::Closed => {}

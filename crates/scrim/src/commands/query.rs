@@ -49,12 +49,9 @@ async fn print(mut answer: Answer, arguments: &Query, out: &mut Out) -> Result<(
     let mut renderer = Renderer::new(arguments.format, &answer.schema)?;
     let mut progress = Progress::start();
     let end = loop {
-        let next = match tokio::time::timeout(PROGRESS_EVERY, answer.next()).await {
-            Ok(next) => next,
-            Err(_) => {
-                progress.show(out);
-                continue;
-            }
+        let Ok(next) = tokio::time::timeout(PROGRESS_EVERY, answer.next()).await else {
+            progress.show(out);
+            continue;
         };
         match next {
             Ok(Some(batch)) => {

@@ -151,7 +151,7 @@ fn accounts(file: &TestFile, local: &Local) -> Result<Accounts, Failure> {
                 problems.push(problem);
                 problems
             })?;
-        text.push_str(&format!(
+        let line = format!(
             "  - {{id: {}, org: {}, groups: {}, roles: {}, kind: {}, attributes: {{{}}}, \
              password_hash: \"{NO_PASSWORD}\"}}\n",
             quoted(&persona.id),
@@ -160,7 +160,8 @@ fn accounts(file: &TestFile, local: &Local) -> Result<Accounts, Failure> {
             list(&persona.roles),
             persona.kind.as_str(),
             attributes.join(", "),
-        ));
+        );
+        text.push_str(&line);
     }
     let source = SourceFile::new(format!("{} (personas)", file.path), text);
     Ok(Accounts::parse(&source, &local.config.identity.attributes)?)
@@ -190,4 +191,44 @@ fn inline(node: &Node) -> Result<String, Problem> {
             return Err(node.error(format!("an attribute cannot be {}", node.kind_name())));
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use scrim_model::{Clock, SystemClock};
+
+    use super::{find_files, run_file};
+    use crate::demo::data::DataOptions;
+    use crate::demo::world::{World, WorldOptions};
+    use crate::local::{Local, read_config};
+
+    #[tokio::test]
+    async fn the_demo_keeps_its_owners_promises() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataOptions {
+            scale: 0.1,
+            ..DataOptions::default()
+        };
+        let now = SystemClock.now();
+        let world = World::create(folder.path(), WorldOptions { data, port: 0 }, now).unwrap();
+        let local = Local::open(read_config(&world.config(), None).unwrap())
+            .await
+            .unwrap();
+        assert!(local.warnings.is_empty(), "{}", local.warnings);
+        let files = find_files(&local.config.policies).unwrap();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            let shown = Path::new(file.file_name().unwrap()).display().to_string();
+            for case in run_file(&local, &file, &shown, &|_| true).await.unwrap() {
+                assert!(
+                    case.differences.is_empty(),
+                    "{}: {:?}",
+                    case.name,
+                    case.differences
+                );
+            }
+        }
+    }
 }

@@ -77,21 +77,20 @@ impl Table {
     }
 
     fn write(&mut self, to: &mut dyn Write) -> Result<(), RenderError> {
-        let widths = match self.widths.take() {
-            Some(widths) => widths,
-            None => {
-                let widths = measure(&self.names, &self.waiting);
-                let names: Vec<String> = self
-                    .names
-                    .iter()
-                    .zip(&widths)
-                    .map(|(name, width)| text::fit(name, *width, false))
-                    .collect();
-                let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
-                writeln!(to, " {}", names.join(" │ ").trim_end())?;
-                writeln!(to, "─{}─", rules.join("─┼─"))?;
-                widths
-            }
+        let widths = if let Some(widths) = self.widths.take() {
+            widths
+        } else {
+            let widths = measure(&self.names, &self.waiting);
+            let names: Vec<String> = self
+                .names
+                .iter()
+                .zip(&widths)
+                .map(|(name, width)| text::fit(name, *width, false))
+                .collect();
+            let rules: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
+            writeln!(to, " {}", names.join(" │ ").trim_end())?;
+            writeln!(to, "─{}─", rules.join("─┼─"))?;
+            widths
         };
         for row in self.waiting.drain(..) {
             let cells: Vec<String> = row

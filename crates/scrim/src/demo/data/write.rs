@@ -43,12 +43,11 @@ pub(super) fn file(
     let mut writer: Option<ArrowWriter<File>> = None;
     for batch in batches {
         let batch = batch?;
-        let open = match writer.take() {
-            Some(open) => open,
-            None => {
-                let file = File::create(path).map_err(io)?;
-                ArrowWriter::try_new(file, batch.schema(), Some(properties.clone()))?
-            }
+        let open = if let Some(open) = writer.take() {
+            open
+        } else {
+            let file = File::create(path).map_err(io)?;
+            ArrowWriter::try_new(file, batch.schema(), Some(properties.clone()))?
         };
         let open = writer.insert(open);
         open.write(&batch)?;
