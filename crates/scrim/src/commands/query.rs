@@ -18,6 +18,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Asks a server and prints the answer as it arrives.
 pub(crate) fn run(arguments: &Query, out: &mut Out) -> Result<(), Failure> {
+    if arguments.sql == "-" && arguments.password_file.as_os_str() == "-" {
+        let message = "the password and the statement cannot both come from standard input";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let password = read_password(&arguments.password_file)?;
     let sql = statement(&arguments.sql)?;
     runtime()?.block_on(async {
