@@ -364,10 +364,7 @@ mod tests {
         let kinds = |text: &str| {
             let node = Node::parse(&SourceFile::new("f.yaml", text)).unwrap();
             let items = node.as_list().unwrap().iter();
-            items
-                .map(|item| item.kind_name())
-                .collect::<Vec<_>>()
-                .join(", ")
+            items.map(Node::kind_name).collect::<Vec<_>>().join(", ")
         };
         assert_eq!(
             kinds("[yes, no, on, inf, .nan, 0x1f, 1_000, '1', \"\", NULL, 1.5, -3, 1e3, TRUE]"),
@@ -397,7 +394,8 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..12 {
             let previous = format!("*a{}, ", level - 1).repeat(10);
-            text += &format!("a{level}: &a{level} [{previous}]\n");
+            let line = format!("a{level}: &a{level} [{previous}]\n");
+            text += &line;
         }
         assert!(problems_of(&text).contains("values in one file"));
     }

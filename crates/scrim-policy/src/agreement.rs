@@ -244,13 +244,12 @@ fn read_contract(node: &Node, problems: &mut Problems) -> Option<ContractPart> {
 fn read_consumer(node: &Node, problems: &mut Problems) -> Option<(String, ExprText)> {
     let mut map = MapReader::new(node, problems)?;
     let organisation = map.string("organisation", problems);
-    let who = match map.optional("who") {
-        Some(who) => ExprText::read(who, problems),
-        None => {
-            let help = "for everyone in the organisation write `who: true`";
-            problems.push(node.error("the key `who` is missing").with_help(help));
-            None
-        }
+    let who = if let Some(who) = map.optional("who") {
+        ExprText::read(who, problems)
+    } else {
+        let help = "for everyone in the organisation write `who: true`";
+        problems.push(node.error("the key `who` is missing").with_help(help));
+        None
     };
     map.finish(problems);
     Some((organisation?, who?))

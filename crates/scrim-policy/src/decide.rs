@@ -9,6 +9,7 @@ use scrim_model::{Limits, Release, TableName};
 
 use crate::digest;
 use crate::facts::Facts;
+use crate::language::scope::scalar;
 use crate::set::{Agreement, CompiledGuard, Governed, PolicySet, Profile, RowRule};
 use crate::{
     AgreementStatus, Arm, Clause, ColumnDecision, Decision, GuardClause, Unmatched, Verdict,
@@ -224,7 +225,7 @@ fn clause(rule: &RowRule, agreement: Option<&Agreement>, facts: &Facts<'_>) -> C
     };
     let known = rule.members.iter().filter_map(|(name, kind)| {
         // A value of another type than was declared is as good as none.
-        let value = value(name).filter(|value| value.value_type() == *kind)?;
+        let value = value(name).filter(|value| !scalar(Some(value), *kind).is_null())?;
         Some((name.clone(), value))
     });
     Clause {

@@ -169,7 +169,9 @@ fn value(fields: &mut Fields, value: &Value) {
         Value::TextList(values) => {
             fields.text("texts");
             fields.count(values.len());
-            values.iter().for_each(|value| fields.text(value));
+            for value in values {
+                fields.text(value);
+            }
         }
     }
 }

@@ -163,8 +163,8 @@ impl ContractDocument {
                 .error(message)
                 .with_help("we read local, s3 and postgres"));
         }
-        let server = served.and_then(|index| self.servers.get(index));
-        server.ok_or_else(|| {
+        let found = served.and_then(|index| self.servers.get(index));
+        found.ok_or_else(|| {
             let message = match environment {
                 Some(environment) => format!("no server for the environment `{environment}`"),
                 None => "the contract names no server".to_owned(),
@@ -234,10 +234,10 @@ fn check_api_version(node: &Node, problems: &mut Problems) {
     let Some(version) = node.string(problems) else {
         return;
     };
-    if !version
+    let patch = version
         .strip_prefix("v3.1.")
-        .is_some_and(|patch| patch.parse::<u32>().is_ok())
-    {
+        .and_then(|patch| patch.parse::<u32>().ok());
+    if patch.is_none() {
         let message = format!("this is ODCS {version}, which is not read");
         problems.push(node.error(message).with_help("write `apiVersion: v3.1.0`"));
     }

@@ -1,6 +1,6 @@
 //! Agreements against their contract.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use scrim_document::nearest;
 
@@ -163,7 +163,7 @@ impl Compiler<'_> {
                         None => format!("add `{name}` to its `parameters`"),
                     }));
             } else if reported.insert((profile.to_owned(), fault.message.clone())) {
-                let of_parameters = fault.help.is_none() && !agreement.parameters.is_empty();
+                let of_parameters = fault.help.is_none() && clauses::mentions_agreement(&text.text);
                 let fault = if of_parameters {
                     let help = format!(
                         "so it is with the parameters of the agreement `{}`",
@@ -199,7 +199,7 @@ impl Compiler<'_> {
         {
             let Some(text) = &profile.rows else { continue };
             let id = rows_id(contract, &profile.name);
-            let Err(faults) = self.clauses.profile_rows(&id, text, &Default::default()) else {
+            let Err(faults) = self.clauses.profile_rows(&id, text, &BTreeMap::default()) else {
                 continue;
             };
             let mut needs = None;

@@ -33,7 +33,7 @@ pub(super) struct Clauses<'a> {
 }
 
 /// Whether a text may name a member of `agreement`; saying yes too often costs only time.
-fn mentions_agreement(text: &str) -> bool {
+pub(super) fn mentions_agreement(text: &str) -> bool {
     text.to_ascii_lowercase().contains("agreement")
 }
 

@@ -56,7 +56,7 @@ impl Columns<'_> {
                     };
                     nested.push((path.steps.clone(), said));
                 }
-                self.tagged_fields(property, profile, &root, &mut nested, problems);
+                tagged_fields(property, profile, &root, &mut nested, problems);
                 self.bind_nested(property, field.data_type(), &nested, problems);
                 let mut nested: Vec<_> = nested
                     .into_iter()
@@ -135,33 +135,6 @@ impl Columns<'_> {
         paths
     }
 
-    /// Adds the treatments that tags give to fields inside a column.
-    fn tagged_fields(
-        &self,
-        property: &Property,
-        profile: &Profile,
-        root: &Said,
-        nested: &mut Vec<(Vec<PathStep>, Said)>,
-        problems: &mut Problems,
-    ) {
-        let mut fields = Vec::new();
-        collect_fields(property, &mut Vec::new(), &mut fields);
-        for (steps, field) in fields {
-            let named = nested.iter().any(|(path, _)| *path == steps);
-            let Some(said) = by_tag(field, profile, problems).filter(|_| !named) else {
-                continue;
-            };
-            let surrounding = nested
-                .iter()
-                .filter(|(path, _)| steps.starts_with(path))
-                .max_by_key(|(path, _)| path.len())
-                .map_or(root, |(_, said)| said);
-            if said.showing.openness() < surrounding.showing.openness() {
-                nested.push((steps, said));
-            }
-        }
-    }
-
     /// Checks that every nested path exists in the source and that its mask fits there.
     fn bind_nested(
         &self,
@@ -194,6 +167,32 @@ impl Columns<'_> {
             let message = format!("the contract does not list the group `{group}`");
             let help = format!("add `groups: [{group}]` to `accessPolicy`");
             problems.push(said.node.error(message).with_help(help));
+        }
+    }
+}
+
+/// Adds the treatments that tags give to fields inside a column.
+fn tagged_fields(
+    property: &Property,
+    profile: &Profile,
+    root: &Said,
+    nested: &mut Vec<(Vec<PathStep>, Said)>,
+    problems: &mut Problems,
+) {
+    let mut fields = Vec::new();
+    collect_fields(property, &mut Vec::new(), &mut fields);
+    for (steps, field) in fields {
+        let named = nested.iter().any(|(path, _)| *path == steps);
+        let Some(said) = by_tag(field, profile, problems).filter(|_| !named) else {
+            continue;
+        };
+        let surrounding = nested
+            .iter()
+            .filter(|(path, _)| steps.starts_with(path))
+            .max_by_key(|(path, _)| path.len())
+            .map_or(root, |(_, said)| said);
+        if said.showing.openness() < surrounding.showing.openness() {
+            nested.push((steps, said));
         }
     }
 }

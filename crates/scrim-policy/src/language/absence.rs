@@ -29,11 +29,13 @@ pub(super) fn check(expr: &Expr) -> Result<(), Fault> {
             return Ok(TreeNodeRecursion::Stop);
         }
         if let Expr::InSubquery(subquery) = expr {
-            subquery.subquery.subquery.apply_expressions(|inner| {
-                if let Err(found) = check(inner) {
-                    fault.get_or_insert(found);
-                }
-                Ok(TreeNodeRecursion::Continue)
+            subquery.subquery.subquery.apply(|node| {
+                node.apply_expressions(|inner| {
+                    if let Err(found) = check(inner) {
+                        fault.get_or_insert(found);
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
             })?;
         }
         Ok(TreeNodeRecursion::Continue)
@@ -44,8 +46,9 @@ pub(super) fn check(expr: &Expr) -> Result<(), Fault> {
 /// The name of an operation that can be something else than NULL when its input is.
 fn fills(expr: &Expr) -> Option<&str> {
     Some(match expr {
-        Expr::IsNull(_) | Expr::IsUnknown(_) => "a null test",
-        Expr::IsNotNull(_) | Expr::IsNotUnknown(_) => "a null test",
+        Expr::IsNull(_) | Expr::IsUnknown(_) | Expr::IsNotNull(_) | Expr::IsNotUnknown(_) => {
+            "a null test"
+        }
         Expr::IsTrue(_) | Expr::IsNotTrue(_) => "`IS [NOT] TRUE`",
         Expr::IsFalse(_) | Expr::IsNotFalse(_) => "`IS [NOT] FALSE`",
         Expr::BinaryExpr(BinaryExpr {

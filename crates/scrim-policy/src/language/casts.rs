@@ -35,13 +35,10 @@ pub(super) fn cast_is_total(from: &DataType, to: &DataType) -> bool {
         (Date32, Timestamp(TimeUnit::Second | TimeUnit::Millisecond, None)) => true,
         // To a coarser unit; giving a zone to a local time can fail.
         (Timestamp(from, zone), Timestamp(to, to_zone)) => {
-            (zone.is_some() || to_zone.is_none()) && fineness(from) >= fineness(to)
+            (zone.is_some() || to_zone.is_none()) && fineness(*from) >= fineness(*to)
         }
-        (List(from), List(to) | LargeList(to))
-        | (LargeList(from), LargeList(to))
-        | (FixedSizeList(from, _), List(to) | LargeList(to)) => {
-            cast_is_total(from.data_type(), to.data_type())
-        }
+        (List(from) | FixedSizeList(from, _), List(to) | LargeList(to))
+        | (LargeList(from), LargeList(to)) => cast_is_total(from.data_type(), to.data_type()),
         _ => false,
     }
 }
@@ -179,7 +176,7 @@ fn decimal_widens(from: &DataType, to: &DataType) -> bool {
         && whole(from_precision, from_scale) <= whole(to_precision, to_scale)
 }
 
-fn fineness(unit: &TimeUnit) -> u8 {
+fn fineness(unit: TimeUnit) -> u8 {
     match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 1,

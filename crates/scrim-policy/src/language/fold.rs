@@ -172,6 +172,7 @@ pub(crate) fn bind(
     options: &Arc<ConfigOptions>,
 ) -> Expr {
     let bound = substitute(expr.clone(), values)
+        .and_then(|expr| simplify_lookups(expr, options))
         .and_then(|expr| simplify(expr, schema, options))
         .and_then(|expr| match deny_unknown(expr)? {
             Transformed {
@@ -188,6 +189,26 @@ pub(crate) fn bind(
         Some(Expr::Literal(..)) | None => lit(false),
         Some(expr) => expr,
     }
+}
+
+/// Folds constants in the conditions of look-ups.
+fn simplify_lookups(expr: Expr, options: &Arc<ConfigOptions>) -> Result<Expr> {
+    let simplified = expr.transform_up(|expr| {
+        let Expr::InSubquery(mut lookup) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let plan = Arc::unwrap_or_clone(lookup.subquery.subquery);
+        let plan = plan.transform_up(|node| {
+            let LogicalPlan::Filter(mut filter) = node else {
+                return Ok(Transformed::no(node));
+            };
+            filter.predicate = simplify(filter.predicate, filter.input.schema(), options)?;
+            Ok(Transformed::yes(LogicalPlan::Filter(filter)))
+        })?;
+        lookup.subquery.subquery = Arc::new(plan.data);
+        Ok(Transformed::yes(Expr::InSubquery(lookup)))
+    })?;
+    Ok(simplified.data)
 }
 
 /// Writes `false` for NULL where the two mean the same: `region = 'EU' OR NULL` admits what

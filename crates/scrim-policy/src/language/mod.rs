@@ -171,8 +171,8 @@ impl<'a> Language<'a> {
     }
 }
 
-/// The names of all functions on the list.
+/// The functions on the list.
 #[cfg(test)]
-pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
-    functions::LISTED.iter().map(|listed| listed.name)
+pub(crate) fn listed_functions() -> impl Iterator<Item = &'static functions::Listed> {
+    functions::LISTED.iter()
 }

@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array,
-    ListBuilder, RecordBatch, StringBuilder, StringViewArray, StructArray,
+    ListBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
     TimestampMicrosecondArray,
 };
+use arrow::datatypes::DataType;
 use datafusion_expr::Expr;
 use proptest::prelude::*;
 
 use super::{World, decide};
 use crate::language::fold;
 use crate::{PolicySet, Showing, Verdict};
+
+/// Rows of the batches.
+const ROWS: usize = 24;
 
 /// Conditions over the table from which row rules are put together.
 const ATOMS: &[&str] = &[
@@ -50,80 +54,70 @@ fn guard() -> impl Strategy<Value = String> {
     rule().prop_map(|rule| rule.replace("array_has(agreement.regions, region)", "region = 'EU'"))
 }
 
-pub(super) fn batch(set: &PolicySet) -> RecordBatch {
-    let schema = Arc::clone(&set.table(&super::claims()).unwrap().schema);
-    let rows = 24_usize;
-    let pick = |row: usize, step: usize| (row * 7 + step * 5 + row * row) % 11;
-    let some = |row: usize, step: usize| pick(row, step) != 0;
-    let text = |row: usize, step: usize| {
-        some(row, step).then(|| ["EU", "UK", "Oslo", "", "US"][pick(row, step) % 5])
-    };
+/// A number that looks random, different for each row and column.
+fn pick(row: usize, step: usize) -> usize {
+    (row * 7 + step * 5 + row * row) % 11
+}
+
+/// Values for each row, one in eleven missing.
+fn column<T, A: FromIterator<Option<T>>>(step: usize, value: impl Fn(usize) -> T) -> A {
+    (0..ROWS)
+        .map(|row| (pick(row, step) != 0).then(|| value(row)))
+        .collect()
+}
+
+fn text(step: usize) -> impl Fn(usize) -> &'static str {
+    move |row| ["EU", "UK", "Oslo", "", "US"][pick(row, step) % 5]
+}
+
+fn tags() -> ArrayRef {
     let mut tags = ListBuilder::new(StringBuilder::new());
-    for row in 0..rows {
+    for row in 0..ROWS {
         for item in 0..row % 3 {
             tags.values()
                 .append_value(["a", "b", "analyst"][(row + item) % 3]);
         }
-        tags.append(some(row, 9));
+        tags.append(pick(row, 9) != 0);
     }
+    Arc::new(tags.finish())
+}
+
+fn batch(set: &PolicySet) -> RecordBatch {
+    let schema = Arc::clone(&set.table(&super::claims()).unwrap().schema);
     let contact = schema
         .field_with_name("contact")
         .unwrap()
         .data_type()
         .clone();
-    let arrow::datatypes::DataType::Struct(fields) = contact else {
+    let DataType::Struct(fields) = contact else {
         panic!("{contact}")
     };
-    let strings = |step| {
-        Arc::new(
-            (0..rows)
-                .map(|row| text(row, step))
-                .collect::<arrow::array::StringArray>(),
-        ) as ArrayRef
-    };
+    let phone: StringArray = column(7, text(7));
+    let city: StringArray = column(8, text(8));
+    let amounts: Decimal128Array = column(5, |row| row as i128 * 150);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(
-            (0..rows).map(|row| row as i64 - 5),
+            (0..ROWS).map(|row| row as i64 - 5),
         )),
+        Arc::new(column::<_, StringViewArray>(1, text(1))),
+        Arc::new(column::<_, StringViewArray>(2, text(2))),
+        Arc::new(column::<_, Date32Array>(3, |_| 20_000)),
+        Arc::new(column::<_, TimestampMicrosecondArray>(4, |row| {
+            1_780_000_000_000_000 + row as i64
+        })),
+        Arc::new(amounts.with_precision_and_scale(12, 2).unwrap()),
+        Arc::new(column::<_, Float64Array>(6, |row| row as f64 / 20.0)),
         Arc::new(
-            (0..rows)
-                .map(|row| text(row, 1))
-                .collect::<StringViewArray>(),
-        ),
-        Arc::new(
-            (0..rows)
-                .map(|row| text(row, 2))
-                .collect::<StringViewArray>(),
-        ),
-        Arc::new(
-            (0..rows)
-                .map(|row| some(row, 3).then_some(20_000))
-                .collect::<Date32Array>(),
-        ),
-        Arc::new(
-            (0..rows)
-                .map(|row| some(row, 4).then(|| 1_780_000_000_000_000 + row as i64))
-                .collect::<TimestampMicrosecondArray>(),
-        ),
-        Arc::new(
-            (0..rows)
-                .map(|row| some(row, 5).then(|| row as i128 * 150))
-                .collect::<Decimal128Array>()
-                .with_precision_and_scale(12, 2)
-                .unwrap(),
-        ),
-        Arc::new(
-            (0..rows)
-                .map(|row| some(row, 6).then(|| row as f64 / 20.0))
-                .collect::<Float64Array>(),
-        ),
-        Arc::new(
-            (0..rows)
+            (0..ROWS)
                 .map(|row| Some(row % 4 == 0))
                 .collect::<BooleanArray>(),
         ),
-        Arc::new(StructArray::new(fields, vec![strings(7), strings(8)], None)),
-        Arc::new(tags.finish()),
+        Arc::new(StructArray::new(
+            fields,
+            vec![Arc::new(phone), Arc::new(city)],
+            None,
+        )),
+        tags(),
     ];
     RecordBatch::try_new(schema, columns).unwrap()
 }
@@ -187,13 +181,12 @@ fn narrower(less: &[Vec<u8>], more: &[Vec<u8>]) -> bool {
 fn world(guards: &[String], profiles: &[(String, &str)], agreements: usize) -> PolicySet {
     let mut access = "purposes: [research]\nprofiles:\n".to_owned();
     for (index, (rows, treatment)) in profiles.iter().enumerate() {
-        access += &format!(
-            "  p{index}: {{rows: \"{rows}\", columns: {{region: {treatment}, amount: clear}}}}\n"
-        );
+        let columns = format!("{{region: {treatment}, amount: clear}}");
+        access = format!("{access}  p{index}: {{rows: \"{rows}\", columns: {columns}}}\n");
     }
     access += "guards:\n";
     for (index, rows) in guards.iter().enumerate() {
-        access += &format!("  - {{id: g{index}, rows: \"{rows}\"}}\n");
+        access = format!("{access}  - {{id: g{index}, rows: \"{rows}\"}}\n");
     }
     if guards.is_empty() {
         access += "  []\n";

@@ -147,10 +147,8 @@ pub(crate) fn claims() -> TableName {
 
 /// A contract for the claims table, with the lines of an access policy.
 pub(crate) fn contract(access: &str) -> String {
-    let access: String = access
-        .lines()
-        .map(|line| format!("      {line}\n"))
-        .collect();
+    let access: Vec<_> = access.lines().map(|line| format!("      {line}")).collect();
+    let access = access.join("\n");
     format!(
         "apiVersion: v3.1.0
 kind: DataContract

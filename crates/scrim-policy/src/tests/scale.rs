@@ -134,11 +134,10 @@ fn a_large_set_loads_and_decides_fast() {
         set.rules(decision).unwrap();
     }
     let lowering = start.elapsed() / 1_000;
-    // Read with `--nocapture`; the bounds are far above, since a test machine may be busy.
+    // The bounds are far above what it takes, since a test machine may be busy; to read the times,
+    // set SCRIM_TELL.
     let told =
         format!("load {loading:?}, decide {deciding:?}, again {again:?}, lower {lowering:?}");
-    assert!(loading.as_secs() < 30 && again.as_micros() < 500, "{told}");
-    if std::env::var_os("SCRIM_TELL").is_some() {
-        panic!("{told}");
-    }
+    let quick = loading.as_secs() < 30 && again.as_micros() < 1_000;
+    assert!(quick && std::env::var_os("SCRIM_TELL").is_none(), "{told}");
 }
