@@ -1,9 +1,7 @@
 """The ledger knows every query, and a server that is asked to stop leaves none open."""
 
-import contextlib
 import threading
 
-import adbc_driver_manager
 import pytest
 from people import HOSPITAL, INSURER, NOBODY, RESEARCHER
 
@@ -61,22 +59,17 @@ def test_a_changed_ledger_is_noticed_and_its_line_named(own_server):
 
 
 def test_a_stream_is_drained_when_the_server_stops(own_server):
-    connection = own_server.adbc(HOSPITAL)
-    cursor = connection.cursor()
-    cursor.execute("SELECT * FROM care.visits")
-    reader = cursor.fetch_record_batch()
-    rows = reader.read_next_batch().num_rows
     codes = []
     stopping = threading.Thread(target=lambda: codes.append(own_server.stop()))
-    stopping.start()
-    try:
-        rows += sum(batch.num_rows for batch in reader)
-    finally:
-        # Nobody is there any more to be told that the statement is closed.
-        for resource in (cursor, connection):
-            with contextlib.suppress(adbc_driver_manager.Error):
-                resource.close()
-        stopping.join()
+    with own_server.pyarrow(HOSPITAL) as client:
+        info = client.info("CommandStatementQuery", f1="SELECT * FROM care.visits")
+        reader = client.flight.do_get(info.endpoints[0].ticket, client.options)
+        rows = reader.read_chunk().data.num_rows
+        stopping.start()
+        try:
+            rows += sum(chunk.data.num_rows for chunk in reader)
+        finally:
+            stopping.join()
     assert codes == [0]
     assert rows > 100_000
 

@@ -152,10 +152,7 @@ pub(crate) fn quick(workspace: &Workspace, packages: &BTreeSet<String>) -> Resul
 /// Runs the tests that have expectations on file and lets each write what it found.
 pub(crate) fn bless(workspace: &Workspace) -> Result<(), String> {
     let mut cargo = workspace.cargo(["test", "--release", "--workspace", "--no-fail-fast"]);
-    cargo
-        .env("INSTA_UPDATE", "always")
-        .env("TRYBUILD", "overwrite")
-        .env("SCRIM_BLESS", "1");
+    cargo.env("INSTA_UPDATE", "always").env("SCRIM_BLESS", "1");
     let tally = run::counted(&mut cargo)?;
     println!("\nread `git diff` before you commit what was accepted");
     if tally.failed == 0 && !tally.command_failed {
@@ -294,7 +291,9 @@ fn clients(workspace: &Workspace, environment: &Environment, report: &mut Report
 }
 
 fn counted(workspace: &Workspace, arguments: &[&str]) -> Result<Tally, String> {
-    run::counted(&mut workspace.cargo(arguments.iter().copied()))
+    let mut cargo = workspace.cargo(arguments.iter().copied());
+    // The tests of the command use the one that the build made.
+    run::counted(cargo.env("SCRIM_BIN", workspace.scrim()))
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {

@@ -45,21 +45,25 @@ fn tested(file: &File) -> Vec<String> {
                 .strip_prefix("def ")
                 .or_else(|| line.strip_prefix("async fn "))
                 .or_else(|| line.strip_prefix("fn "));
-            ids.extend(name.and_then(|name| number(name.split('(').next().unwrap_or_default())));
+            let name = name
+                .and_then(|name| name.split('(').next())
+                .unwrap_or_default();
+            ids.extend(numbers(name));
         }
     }
     let test_data = file.path.starts_with("tests/") || file.path.starts_with("policies/tests/");
     if test_data {
-        ids.extend(number(file.path.rsplit('/').next().unwrap_or_default()));
+        ids.extend(numbers(file.path.rsplit('/').next().unwrap_or_default()));
     }
     ids
 }
 
-/// The two digits after `inv_`.
-fn number(name: &str) -> Option<String> {
-    let (_, rest) = name.split_once("inv_")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    (digits.len() == 2).then_some(digits)
+/// The two digits after each `inv_`.
+fn numbers(name: &str) -> impl Iterator<Item = String> {
+    name.split("inv_").skip(1).filter_map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        (digits.len() == 2).then_some(digits)
+    })
 }
 
 #[cfg(test)]
@@ -71,9 +75,14 @@ mod tests {
     fn invariants_and_tests_name_each_other() {
         let table = ("crates/README.md", "| INV-01 | a |\n| INV-02 | b |");
         let one = ("crates/x/src/lib.rs", "    fn inv_01_holds() {}");
+        let both = (
+            "crates/x/src/lib.rs",
+            "    async fn inv_01_inv_02_hold() {}",
+        );
         let two = ("tests/ui/inv_02_misuse.stderr", "");
         let three = ("tests/clients/test_x.py", "def test_inv_03_holds(server):");
         assert_eq!(problems(&[table, one, two], check), [""; 0]);
+        assert_eq!(problems(&[table, both], check), [""; 0]);
         assert_eq!(problems(&[table, one], check).len(), 1);
         assert_eq!(problems(&[table, one, two, three], check).len(), 1);
     }
