@@ -47,7 +47,6 @@ const OPERATORS: &[&str] = &[
     "RepartitionExec",
     "ScalarSubqueryExec",
     "SortExec",
-    "SortExec(TopK)",
     // A sort with a limit goes by a name of its own.
     "SortExec(TopK)",
     "SortMergeJoinExec",

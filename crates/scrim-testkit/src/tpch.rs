@@ -9,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use tpchgen::generators::{
     CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator,
     PartSuppGenerator, RegionGenerator, SupplierGenerator,
@@ -23,6 +23,8 @@ use tpchgen_arrow::{
 /// reads little.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
 const BATCH_ROWS: usize = 16 * 1024;
+/// Rows of one page where rows are looked up by key.
+const LOOK_UP_PAGE_ROWS: usize = 1024;
 
 /// The eight tables.
 pub const TABLES: [&str; 8] = [
@@ -85,11 +87,17 @@ fn rows(table: &str, scale: f64) -> Box<dyn Iterator<Item = RecordBatch>> {
 }
 
 fn write_table(path: &Path, rows: impl Iterator<Item = RecordBatch>) -> Result<(), ParquetError> {
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Page)
-        .build();
+        .set_statistics_enabled(EnabledStatistics::Page);
+    if path
+        .file_stem()
+        .is_some_and(|stem| stem == "orders.parquet")
+    {
+        properties = for_look_ups(properties);
+    }
+    let properties = properties.build();
     // without Arrow's own schema in the file, a reader is free to choose plain strings: files from
     // other tools look like this
     let options = ArrowWriterOptions::new()
@@ -106,6 +114,16 @@ fn write_table(path: &Path, rows: impl Iterator<Item = RecordBatch>) -> Result<(
     }
     writer.close()?;
     Ok(())
+}
+
+/// The layout of a table whose rows are looked up by key: a look-up unpacks one page of each column,
+/// and the whole dictionary of each that has one.
+fn for_look_ups(mut properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    properties = properties.set_data_page_row_count_limit(LOOK_UP_PAGE_ROWS);
+    for nearly_unique in ["o_orderkey", "o_custkey", "o_totalprice", "o_comment"] {
+        properties = properties.set_column_dictionary_enabled(nearly_unique.into(), false);
+    }
+    properties
 }
 
 #[cfg(test)]
