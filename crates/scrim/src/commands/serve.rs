@@ -37,9 +37,17 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
     })
 }
 
+/// What these say in detail is what clients send, tokens among it.
+const TRANSPORTS: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls"];
+
 /// The log goes to standard error; `RUST_LOG` says how much of it.
 fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    for transport in TRANSPORTS {
+        if let Ok(quiet) = format!("{transport}=info").parse() {
+            filter = filter.add_directive(quiet);
+        }
+    }
     tracing_subscriber::fmt()
         .with_writer(io::stderr)
         .with_env_filter(filter)
