@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// The command, built if it is missing or older than what this test was linked with.
+/// The command: the one that `SCRIM_BIN` names, else the one that was built beside this test.
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -21,17 +21,15 @@ pub(crate) fn binary() -> &'static Path {
             return path.into();
         }
         let this = std::env::current_exe().unwrap();
-        let folder = this.parent().and_then(Path::parent).unwrap();
-        let path = folder.join(format!("scrim{}", std::env::consts::EXE_SUFFIX));
-        if modified(&path) < library(this.parent().unwrap()) {
-            let built = Command::new(env!("CARGO"))
-                .args(["build", "--release", "--workspace", "--bins", "--target-dir"])
-                .arg(folder.parent().unwrap())
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .status()
-                .unwrap();
-            assert!(built.success(), "the command does not build");
-        }
+        let libraries = this.parent().unwrap();
+        let name = format!("scrim{}", std::env::consts::EXE_SUFFIX);
+        let path = libraries.parent().unwrap().join(name);
+        // `cargo test` alone builds the command's library and not the command
+        assert!(
+            modified(&path) >= library(libraries, modified(&this)),
+            "{} is missing or old: run `cargo build --release --workspace --bins` first",
+            path.display()
+        );
         path
     })
 }
@@ -40,15 +38,15 @@ fn modified(path: &Path) -> Option<SystemTime> {
     path.metadata().and_then(|data| data.modified()).ok()
 }
 
-/// When the command's library was last built.
-fn library(folder: &Path) -> Option<SystemTime> {
+/// When the command's library was built that this test was linked with.
+fn library(folder: &Path, linked: Option<SystemTime>) -> Option<SystemTime> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let ours = files.filter(|file| {
         let name = file.file_name();
         let name = name.to_string_lossy();
         name.starts_with("libscrim-") && name.ends_with(".rlib")
     });
-    ours.filter_map(|file| modified(&file.path())).max()
+    ours.filter_map(|file| modified(&file.path())).filter(|built| Some(*built) <= linked).max()
 }
 
 /// How a run went.

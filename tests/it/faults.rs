@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use futures::{StreamExt, TryStreamExt};
 use scrim_engine::{Engine, Results};
 use scrim_identity::read_key_file;
-use scrim_ledger::{Filter, Outcome, Record};
+use scrim_ledger::{Outcome, Record};
 use scrim_model::{Code, Refusal};
 use scrim_server::load::{self, Inputs};
 use scrim_server::{Server, StartError};
@@ -29,7 +29,7 @@ fn break_ledger(world: &Scratch) {
 
 async fn record(local: &Local, world: &Scratch, sql: &str) -> Record {
     local.ledger.shutdown().await.unwrap();
-    let records = read_ledger(&world.path("ledger/ledger.jsonl"), &Filter::default());
+    let records = read_ledger(&world.path("ledger/ledger.jsonl"));
     let mut of: Vec<_> = records.into_iter().filter(|record| record.sql == sql).collect();
     assert_eq!(of.len(), 1, "{of:?}");
     of.remove(0)
@@ -245,7 +245,6 @@ async fn inv_14_limits_end_a_query_with_their_own_code() {
         ("SELECT array_agg(text) FROM care.long", Code::MemoryLimit),
         ("SELECT count(*) FROM care.long a JOIN care.long b ON a.text = b.text", Code::MemoryLimit),
         ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n", Code::TimeLimit),
-        ("SELECT count(*) FROM care.visits a, care.visits b, care.visits c WHERE a.visit_id + b.visit_id > c.visit_id", Code::TimeLimit),
     ] {
         let refusal = refused(&local, "nora", sql).await;
         assert_eq!(refusal.code(), limit, "{sql}: {refusal} {:?}", refusal.detail());
@@ -260,14 +259,14 @@ async fn inv_14_limits_end_a_query_with_their_own_code() {
     let records = world.records();
     let failed: Vec<_> =
         records.iter().filter(|r| r.outcome == Outcome::Failed).filter_map(|r| r.code.clone()).collect();
-    assert_eq!(failed.len(), 7, "{failed:?}");
+    assert_eq!(failed.len(), 6, "{failed:?}");
     assert!(records.iter().all(|record| record.outcome != Outcome::Open));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_14_sorts_spill_and_leave_nothing_behind() {
     let world = with_long_table();
-    let local = Local::start_with(&world, |config| config.memory_bytes = 24 << 20).await;
+    let local = Local::start_with(&world, |config| config.memory_bytes = 48 << 20).await;
     let sql = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY text) AS n FROM care.long)";
     local.rows(&local.usual("nora"), sql, None).await.unwrap();
     drop(local);
@@ -312,7 +311,8 @@ async fn inv_14_one_principal_runs_so_many_queries_at_once() {
     drop(first);
     let third = start("nora", COUNT).await.unwrap();
     assert_eq!(start("nora", COUNT).await.unwrap_err().code(), Code::ConcurrencyLimit);
-    let _: Vec<_> = third.try_collect().await.unwrap();
+    let rest: Vec<_> = third.try_collect().await.unwrap();
+    assert_eq!(rest.len(), 1);
     start("nora", COUNT).await.unwrap();
     drop(second);
 }
@@ -440,7 +440,7 @@ async fn inv_12_a_ticket_whose_columns_changed_is_refused_with_a_reason() {
 
 #[tokio::test]
 async fn a_panic_in_a_built_in_is_its_querys_own() {
-    let local = Local::start(&Scratch::demo()).await;
+    let local = Local::demo().await;
     for sql in [
         "SELECT lpad(ward, 10, '') FROM care.patients",
         "SELECT split_part(ward, '', -9223372036854775808) FROM care.patients",

@@ -142,7 +142,7 @@ impl Scratch {
 
     /// Everything that the ledger says about queries.
     pub(crate) fn records(&self) -> Vec<Record> {
-        read_ledger(&self.path("ledger/ledger.jsonl"), &Filter::default())
+        read_ledger(&self.path("ledger/ledger.jsonl"))
     }
 }
 
@@ -181,8 +181,8 @@ start: 2024-01-01
 end: 2099-12-31
 "#;
 
-pub(crate) fn read_ledger(path: &Path, filter: &Filter) -> Vec<Record> {
-    scrim_ledger::read(path, filter).unwrap().map(Result::unwrap).collect()
+pub(crate) fn read_ledger(path: &Path) -> Vec<Record> {
+    scrim_ledger::read(path, Filter::default()).unwrap().map(Result::unwrap).collect()
 }
 
 /// Copies a folder; a key file stays its owner's alone.
@@ -212,9 +212,17 @@ pub(crate) struct Local {
     pub(crate) accounts: Accounts,
     pub(crate) policy: Arc<PolicySet>,
     pub(crate) clock: Arc<TestClock>,
+    _world: Option<Scratch>,
 }
 
 impl Local {
+    /// The demo world in a folder that goes away with this.
+    pub(crate) async fn demo() -> Self {
+        let world = Scratch::demo();
+        let local = Self::start(&world).await;
+        Self { _world: Some(world), ..local }
+    }
+
     pub(crate) async fn start(world: &Scratch) -> Self {
         Self::start_with(world, |_| {}).await
     }
@@ -240,7 +248,7 @@ impl Local {
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
         let accounts = accounts(&config);
-        Self { config, engine, ledger, accounts, policy, clock }
+        Self { config, engine, ledger, accounts, policy, clock, _world: None }
     }
 
     /// A persona on this machine; it states its own purpose unless another is given.

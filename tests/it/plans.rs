@@ -3,7 +3,7 @@
 
 use arrow::array::AsArray;
 
-use crate::kit::{Local, Scratch};
+use crate::kit::Local;
 
 /// Shapes of plans: joins of every kind, subqueries, set operations, recursion, windows, literals.
 const SHAPES: &[&str] = &[
@@ -52,7 +52,7 @@ fn leaves(plan: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_01_every_leaf_is_a_guard_or_free_of_data() {
-    let local = Local::start(&Scratch::demo()).await;
+    let local = Local::demo().await;
     let mut guards = 0;
     for id in ["nora", "rhea"] {
         for sql in SHAPES {
@@ -70,7 +70,7 @@ async fn inv_01_every_leaf_is_a_guard_or_free_of_data() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_07_no_plan_tells_what_lies_inside_a_guard() {
-    let local = Local::start(&Scratch::demo()).await;
+    let local = Local::demo().await;
     let folder = local.config.base_dir.display().to_string();
     for id in ["ivan", "rhea", "rolf"] {
         for sql in SHAPES {
@@ -93,7 +93,7 @@ async fn inv_07_no_plan_tells_what_lies_inside_a_guard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_07_two_who_see_the_same_columns_get_the_same_plan() {
-    let local = Local::start(&Scratch::demo()).await;
+    let local = Local::demo().await;
     let sql = "SELECT zip, count(*) FROM care.patients WHERE region = 'NORTH' AND zip > '0' GROUP BY zip";
     // rhea sees other rows than rolf, by two agreements instead of one
     assert_eq!(plan(&local, "rhea", sql).await.0, plan(&local, "rolf", sql).await.0);

@@ -12,8 +12,12 @@ use scrim_server::{Server, StartError};
 
 use crate::kit::{Local, Scratch, TestClock};
 
-/// What loading says, if it says anything.
+/// What loading says; it must not go well.
 async fn problems(world: &Scratch) -> Problems {
+    load_problems(world).await.expect("problems, but it loads")
+}
+
+async fn load_problems(world: &Scratch) -> Option<Problems> {
     let config = world.config();
     let clock = TestClock::noon();
     let scratch = tempfile::tempdir().unwrap();
@@ -26,16 +30,13 @@ async fn problems(world: &Scratch) -> Problems {
     };
     let engine = Engine::new(settings, ledger, clock).unwrap();
     let keys = read_key_file(&config.keys).unwrap();
-    match load::policies(&Inputs::from(&config), keys.root_key(), &engine).await {
-        Ok(_) => panic!("it loads"),
-        Err(problems) => problems,
-    }
+    load::policies(&Inputs::from(&config), keys.root_key(), &engine).await.err()
 }
 
 #[tokio::test]
 async fn the_committed_policies_load_without_a_warning() {
     // `Local::start` asserts that there is none
-    let local = Local::start(&Scratch::demo()).await;
+    let local = Local::demo().await;
     let names: Vec<String> = local.policy.tables().map(|table| table.name.to_string()).collect();
     assert_eq!(names, ["scrim.care.patients", "scrim.care.visits", "scrim.insurance.claims"]);
     assert_eq!(local.policy.version().len(), 64);
@@ -121,7 +122,7 @@ const MISTAKES: &[Mistake] = &[
     (PATIENTS, "rows: insurer = agreement.organisation", "rows: CAST(zip AS INT) = 1", "CAST(zip", &["TRY_CAST"]),
     (PATIENTS, "rows: insurer = agreement.organisation", "rows: 100 / household_income > 1", "100 / household", &["NULLIF"]),
     (PATIENTS, "rows: insurer = agreement.organisation", "rows: random() > 0.5", "random()", &["random"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer", "rows: insurer", &["bool"]),
+    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer", "rows: insurer", &["true or false"]),
     (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer = principal.no_such", "no_such", &["no_such"]),
     (PATIENTS, "rows: insurer = agreement.organisation", "rows: \"insurer = \"", "insurer = ", &[]),
     (PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}", "top_kode", &["top_kode", "top_code"]),
@@ -134,22 +135,21 @@ const MISTAKES: &[Mistake] = &[
     (PATIENTS, "      profiles:\n", "      exceptions:\n        emergency: {profile: owner, max_duration: 4h}\n      profiles:\n", "exceptions", &["exceptions"]),
     (PATIENTS, "      guards:\n", "      gards:\n", "gards", &["gards", "guards"]),
     (PATIENTS, "      - name: household_income\n", "      - name: income\n", "", &["income"]),
-    (PATIENTS, "path: data/patients.parquet", "path: data/nobody.parquet", "data/nobody", &["nobody"]),
+    (PATIENTS, "path: data/patients.parquet", "path: data/nobody.parquet", "", &["nobody"]),
     (PATIENTS, "environment: demo", "environment: production", "", &["demo"]),
-    (PATIENTS, "lookup.entitlements", "lookup.entitelments", "entitelments", &["entitelments"]),
+    (PATIENTS, "lookup.entitlements", "lookup.entitelments", "", &["entitelments"]),
     (VISITS, "array_has(context.network, 'trusted')", "array_has(context.network, 'trustd')", "trustd", &["trustd"]),
     (VISITS, "ip_in(context.ip, '10.20.0.0/16')", "ip_in(context.ip, '10.20.0.0/99')", "10.20.0.0/99", &["10.20.0.0/99"]),
     (CLAIMS, "id: claims\n", "id: visits\n", "", &["visits"]),
     (AGREEMENT, "id: patients", "id: pacients", "pacients", &["pacients", "patients"]),
     (AGREEMENT, "profile: research", "profile: resarch", "resarch", &["resarch", "research"]),
     (AGREEMENT, "purpose: research", "purpose: marketing", "marketing", &["marketing"]),
-    (AGREEMENT, "version: \"^1\"", "version: \"^9\"", "^9", &["9"]),
     (AGREEMENT, "status: active", "status: on", "status: on", &["on", "active"]),
     (AGREEMENT, "start: 2024-01-01", "start: 2024-13-01", "2024-13-01", &["2024-13-01"]),
     (AGREEMENT, "start: 2024-01-01", "start: 2100-01-01", "", &["start"]),
     (AGREEMENT, "id: meridian-patients", "id: meridian-visits", "", &["meridian-visits"]),
     (AGREEMENT, "purpose: research", "purpos: research", "purpos:", &["purpos", "purpose"]),
-    (AGREEMENT, "principal.org = 'meridian'", "principal.org = region", "region", &["region"]),
+    (AGREEMENT, "principal.org = 'meridian'", "principal.org = region", "= region", &["region"]),
     (AGREEMENT, "who:", "who: 'true'\n  who:", "", &["who"]),
 ];
 
@@ -159,7 +159,11 @@ async fn inv_03_inv_09_each_mistake_stops_the_load_and_is_told_with_its_place() 
     for (file, from, to, place, words) in MISTAKES {
         let world = Scratch::demo();
         world.edit(file, from, to);
-        let said = problems(&world).await.to_string();
+        let Some(said) = load_problems(&world).await else {
+            wrong.push(format!("{file}: {to}\n    loads"));
+            continue;
+        };
+        let said = said.to_string();
         let text = std::fs::read_to_string(world.path(file)).unwrap();
         let located = match text.lines().position(|line| !place.is_empty() && line.contains(place)) {
             Some(line) => said.contains(&format!("{}:{}:", file.rsplit('/').next().unwrap(), line + 1)),
@@ -176,16 +180,17 @@ async fn inv_03_inv_09_each_mistake_stops_the_load_and_is_told_with_its_place() 
 #[tokio::test]
 async fn all_problems_of_all_files_are_told_at_once() {
     let world = Scratch::demo();
+    // what the documents alone show; what the sources show comes once these are mended
     world.edit(PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}");
-    world.edit(PATIENTS, "NOT legal_hold", "NOT leggal_hold");
+    world.edit(PATIENTS, "      guards:\n", "      gards:\n");
     world.edit(VISITS, "length: 3", "lenght: 3");
-    world.edit(CLAIMS, "rows: provider = agreement.organisation", "rows: 1 / 0 = 1");
+    world.edit(AGREEMENT, "status: active", "status: on");
     let said = problems(&world).await;
     let text = said.to_string();
-    for word in ["top_kode", "leggal_hold", "lenght"] {
+    for word in ["top_kode", "gards", "lenght", "`on`"] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
-    for file in ["patients.odcs.yaml:", "visits.odcs.yaml:"] {
+    for file in ["patients.odcs.yaml:", "visits.odcs.yaml:", "meridian-patients.yaml:"] {
         assert!(text.contains(file), "{file} is missing:\n{text}");
     }
     let picture = said.render();
@@ -193,10 +198,22 @@ async fn all_problems_of_all_files_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn all_problems_against_the_sources_are_told_at_once() {
+    let world = Scratch::demo();
+    world.edit(PATIENTS, "NOT legal_hold", "NOT leggal_hold");
+    world.edit(VISITS, "rows: payer = agreement.organisation", "rows: cost / length_of_stay > 1");
+    world.edit(CLAIMS, "rows: provider = agreement.organisation", "rows: provider = principal.no_such");
+    world.edit(AGREEMENT, "principal.org = 'meridian'", "principal.org = no_such_name");
+    let text = problems(&world).await.to_string();
+    for word in ["leggal_hold", "NULLIF", "principal.no_such", "no_such_name"] {
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_does_not_start_with_broken_policies() {
     let world = Scratch::demo();
     world.edit(AGREEMENT, "profile: research", "profile: resarch");
-    world.edit(VISITS, "{mask: top_code, limit: 30}", "{mask: top_code}");
     match Server::start(world.config(), TestClock::noon()).await {
         Err(StartError::Problems(problems)) => {
             let text = problems.to_string();

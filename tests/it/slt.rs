@@ -82,7 +82,7 @@ async fn run(name: &str) {
         world.edit(patients, "limits: {max_rows: 50000, concurrent_queries: 4}", "limits: {max_rows: 10}");
         world.edit(patients, "limits: {max_rows: 100000, concurrent_queries: 4}", "limits: {max_rows: 20}");
         let claims = "policies/contracts/claims.odcs.yaml";
-        world.edit(claims, "max_rows: 250000, max_bytes: 268435456", "max_bytes: 20000, queries_per_minute: 5");
+        world.edit(claims, "max_rows: 250000, max_bytes: 268435456", "max_bytes: 20000");
     }
     let local = Arc::new(Local::start(&world).await);
     let mut runner = Runner::new(|| async {

@@ -11,7 +11,7 @@ fn the_demo_shows_three_views_side_by_side_and_why() {
     let out = &run.out;
     for word in [
         "nora", "ivan", "rhea", "northgate", "harbor", "meridian", "operations", "fraud-analytics", "research",
-        "SELECT", "Zoë Ångström", "meridian-study-7", "harbor-patients", "patients.odcs.yaml", "pseudonymize",
+        "SELECT", "Zoë Ångström", "meridian-study-7", "harbor-patients", "pseudonymize",
     ] {
         assert!(out.contains(word), "{word} is missing:\n{out}");
     }

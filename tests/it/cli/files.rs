@@ -65,6 +65,10 @@ fn accounts_are_added_to_a_file_that_stays_good() {
         arguments.extend_from_slice(more);
         scrim_with(folder.root(), arguments, "sesame\n")
     };
+    let said = add("alice", &["--attribute", "clearance=2"]).bad(2);
+    assert!(said.contains("identity") && said.contains("clearance"), "{said}");
+    let demo = Scratch::demo();
+    fs::copy(demo.path("scrim.yaml"), folder.path("scrim.yaml")).unwrap();
     add("alice", &["--group", "analyst", "--group", "fraud", "--role", "lead", "--attribute", "clearance=2"]).good();
     add("robot", &["--kind", "service"]).good();
     add("o'neill: \"x\"", &[]);

@@ -36,9 +36,9 @@ fn a_policy_test_that_fails_says_what_differs_and_where() {
 fn broken_policies_are_shown_with_their_lines() {
     let world = Scratch::demo();
     world.edit("policies/contracts/patients.odcs.yaml", "{mask: zip3}", "{mask: zipp3}");
-    world.edit("policies/agreements/meridian-visits.yaml", "profile: research", "profile: resarch");
+    world.edit("policies/agreements/meridian-visits.yaml", "status: active", "status: on");
     let said = scrim(world.root(), ["policy", "check", "policies"]).bad(2);
-    for word in ["patients.odcs.yaml:", "zipp3", "zip3", "help"] {
+    for word in ["patients.odcs.yaml:150:", "zipp3", "zip3", "meridian-visits.yaml:", "`on`"] {
         assert!(said.contains(word), "{word}: {said}");
     }
     scrim(world.root(), ["policy", "test", "policies"]).bad(2);

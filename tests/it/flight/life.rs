@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow_flight::Ticket;
 use bytes::Bytes;
-use scrim_ledger::{Filter, Outcome, Record};
+use scrim_ledger::{Outcome, Record};
 use tonic::Code;
 
 use crate::client::{Client, code, statement};
@@ -14,7 +14,7 @@ use crate::kit::{Hosted, Scratch, read_ledger};
 /// The records, once every one is closed: a stream that a client drops ends a moment later.
 async fn closed_records(world: &Scratch) -> Vec<Record> {
     for _ in 0..500 {
-        let records = read_ledger(&world.path("ledger/ledger.jsonl"), &Filter::default());
+        let records = read_ledger(&world.path("ledger/ledger.jsonl"));
         if records.iter().all(|record| record.outcome != Outcome::Open) {
             return records;
         }

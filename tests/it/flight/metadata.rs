@@ -37,7 +37,7 @@ async fn the_schemas_are_exactly_the_protocols() {
     macro_rules! check {
         ($command:expr, $fields:expr) => {
             let fetched = client.fetch(&$command).await.unwrap();
-            assert_eq!(*fetched.schema(), Schema::new($fields), stringify!($command));
+            assert_eq!(*fetched.schema(), Schema::new($fields), "{}", stringify!($command));
         };
     }
     check!(CommandGetCatalogs {}, vec![utf8("catalog_name", false)]);

@@ -128,18 +128,15 @@ async fn a_ticket_survives_a_restart_and_a_rotation_but_not_other_keys() {
     let mut client = Client::persona(host.address(), "nora").await;
     let (ticket, token) = (ticket(&mut client, "SELECT 1").await, client.token.clone());
     let world = host.stop().await;
-    let rotated = scrim_identity::read_key_file(&world.path("keys.json")).map(|mut keys| {
-        keys.rotate("2026-03-02T12:00:00Z".parse().unwrap()).unwrap();
-        keys.to_json()
-    });
-    std::fs::write(world.path("keys.json"), rotated.unwrap()).unwrap();
+    let now = "2026-03-02T12:00:00Z".parse().unwrap();
+    scrim_identity::rotate_key_file(&world.path("keys.json"), now).unwrap();
     let host = Hosted::start(world).await;
     let mut client = Client::connect(host.address()).await;
     client.token.clone_from(&token);
     client.get(Ticket::new(ticket.clone())).await.unwrap();
     let world = host.stop().await;
     std::fs::remove_file(world.path("keys.json")).unwrap();
-    let fresh = scrim_identity::KeyFile::generate("2026-03-02T12:00:00Z".parse().unwrap()).unwrap();
+    let fresh = scrim_identity::KeyFile::generate(now).unwrap();
     scrim_identity::write_new_key_file(&world.path("keys.json"), &fresh).unwrap();
     let host = Hosted::start(world).await;
     let mut client = Client::connect(host.address()).await;
