@@ -40,13 +40,17 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 /// When the command's library was built that this test was linked with.
 fn library(folder: &Path, linked: Option<SystemTime>) -> Option<SystemTime> {
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap());
     let ours = files.filter(|file| {
         let name = file.file_name();
         let name = name.to_string_lossy();
         name.starts_with("libscrim-") && name.ends_with(".rlib")
     });
-    ours.filter_map(|file| modified(&file.path())).filter(|built| Some(*built) <= linked).max()
+    ours.filter_map(|file| modified(&file.path()))
+        .filter(|built| Some(*built) <= linked)
+        .max()
 }
 
 /// How a run went.

@@ -12,9 +12,7 @@ use arrow_flight::sql::{
     DoPutPreparedStatementResult, ProstMessageExt,
 };
 use arrow_flight::utils::{batches_to_flight_data, flight_data_to_batches};
-use arrow_flight::{
-    Action, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, Ticket,
-};
+use arrow_flight::{Action, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest, Ticket};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use bytes::Bytes;
@@ -93,8 +91,11 @@ pub(crate) fn metadata_bytes(metadata: &MetadataMap) -> Vec<u8> {
 /// `account:password` as most drivers encode it, or as ADBC does.
 pub(crate) fn basic(user: &str, password: &str, padded: bool) -> String {
     let text = format!("{user}:{password}");
-    let text =
-        if padded { BASE64_STANDARD.encode(text) } else { BASE64_STANDARD_NO_PAD.encode(text) };
+    let text = if padded {
+        BASE64_STANDARD.encode(text)
+    } else {
+        BASE64_STANDARD_NO_PAD.encode(text)
+    };
     format!("Basic {text}")
 }
 
@@ -104,7 +105,10 @@ pub(crate) fn packed(command: &impl ProstMessageExt) -> Bytes {
 }
 
 pub(crate) fn statement(sql: &str) -> CommandStatementQuery {
-    CommandStatementQuery { query: sql.to_owned(), transaction_id: None }
+    CommandStatementQuery {
+        query: sql.to_owned(),
+        transaction_id: None,
+    }
 }
 
 impl Client {
@@ -113,22 +117,33 @@ impl Client {
         Self::over(endpoint.connect().await.unwrap())
     }
 
-    pub(crate) async fn connect_tls(address: SocketAddr, ca: &str) -> Result<Self, tonic::transport::Error> {
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name("localhost");
+    pub(crate) async fn connect_tls(
+        address: SocketAddr,
+        ca: &str,
+    ) -> Result<Self, tonic::transport::Error> {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(ca))
+            .domain_name("localhost");
         let endpoint = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?;
         Ok(Self::over(endpoint.connect().await?))
     }
 
     fn over(channel: Channel) -> Self {
         let inner = FlightServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Self { inner, token: None, headers: Vec::new() }
+        Self {
+            inner,
+            token: None,
+            headers: Vec::new(),
+        }
     }
 
     /// A persona of the demo, signed in, stating its usual purpose.
     pub(crate) async fn persona(address: SocketAddr, id: &str) -> Self {
         let mut client = Self::connect(address).await;
         client.sign_in(id, PASSWORD).await.unwrap();
-        client.headers.push(("x-scrim-purpose", persona(id).unwrap().purpose.to_owned()));
+        client
+            .headers
+            .push(("x-scrim-purpose", persona(id).unwrap().purpose.to_owned()));
         client
     }
 
@@ -142,10 +157,20 @@ impl Client {
     /// A handshake with this `authorization`; the token comes in the response's first headers.
     pub(crate) async fn handshake(&mut self, authorization: &str) -> Result<String, Status> {
         let mut request = Request::new(futures::stream::iter([HandshakeRequest::default()]));
-        request.metadata_mut().insert("authorization", authorization.parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", authorization.parse().unwrap());
         let response = self.inner.handshake(request).await?;
-        let header = response.metadata().get("authorization").expect("a token in the headers");
-        let token = header.to_str().unwrap().strip_prefix("Bearer ").expect("a bearer token").to_owned();
+        let header = response
+            .metadata()
+            .get("authorization")
+            .expect("a token in the headers");
+        let token = header
+            .to_str()
+            .unwrap()
+            .strip_prefix("Bearer ")
+            .expect("a bearer token")
+            .to_owned();
         let answers: Vec<_> = response.into_inner().try_collect().await?;
         assert!(!answers.is_empty());
         Ok(token)
@@ -154,7 +179,9 @@ impl Client {
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(token) = &self.token {
-            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
         }
         for (name, value) in &self.headers {
             request.metadata_mut().insert(*name, value.parse().unwrap());
@@ -162,7 +189,10 @@ impl Client {
         request
     }
 
-    pub(crate) async fn info(&mut self, command: &impl ProstMessageExt) -> Result<FlightInfo, Status> {
+    pub(crate) async fn info(
+        &mut self,
+        command: &impl ProstMessageExt,
+    ) -> Result<FlightInfo, Status> {
         let request = self.request(FlightDescriptor::new_cmd(packed(command)));
         Ok(self.inner.get_flight_info(request).await?.into_inner())
     }
@@ -176,18 +206,32 @@ impl Client {
             messages.push(message);
         }
         let trailers = stream.trailers().await?.unwrap_or_default();
-        Ok(Fetched { messages, headers, trailers })
+        Ok(Fetched {
+            messages,
+            headers,
+            trailers,
+        })
     }
 
     /// Announces and fetches; what is announced must be what comes.
-    pub(crate) async fn fetch(&mut self, command: &impl ProstMessageExt) -> Result<Fetched, Status> {
+    pub(crate) async fn fetch(
+        &mut self,
+        command: &impl ProstMessageExt,
+    ) -> Result<Fetched, Status> {
         let info = self.info(command).await?;
         assert_eq!(info.endpoint.len(), 1, "every client handles one endpoint");
-        assert!(info.endpoint[0].location.is_empty(), "every client handles no location");
+        assert!(
+            info.endpoint[0].location.is_empty(),
+            "every client handles no location"
+        );
         assert_eq!(info.total_records, -1, "unknown is not zero");
         let announced = info.clone().try_decode_schema().unwrap();
         let fetched = self.get(info.endpoint[0].ticket.clone().unwrap()).await?;
-        assert_eq!(announced, *fetched.schema(), "the announced schema is not the sent one");
+        assert_eq!(
+            announced,
+            *fetched.schema(),
+            "the announced schema is not the sent one"
+        );
         Ok(fetched)
     }
 
@@ -196,27 +240,44 @@ impl Client {
     }
 
     pub(crate) async fn action(&mut self, name: &str, body: Bytes) -> Result<Vec<Bytes>, Status> {
-        let request = self.request(Action { r#type: name.to_owned(), body });
+        let request = self.request(Action {
+            r#type: name.to_owned(),
+            body,
+        });
         let stream = self.inner.do_action(request).await?.into_inner();
         stream.map_ok(|result| result.body).try_collect().await
     }
 
-    pub(crate) async fn prepare(&mut self, sql: &str) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let request = ActionCreatePreparedStatementRequest { query: sql.to_owned(), transaction_id: None };
-        let answers = self.action("CreatePreparedStatement", packed(&request)).await?;
+    pub(crate) async fn prepare(
+        &mut self,
+        sql: &str,
+    ) -> Result<ActionCreatePreparedStatementResult, Status> {
+        let request = ActionCreatePreparedStatementRequest {
+            query: sql.to_owned(),
+            transaction_id: None,
+        };
+        let answers = self
+            .action("CreatePreparedStatement", packed(&request))
+            .await?;
         assert_eq!(answers.len(), 1);
         let any = Any::decode(answers[0].clone()).unwrap();
         Ok(any.unpack().unwrap().expect("the result of a preparation"))
     }
 
     pub(crate) async fn close_prepared(&mut self, handle: Bytes) -> Result<(), Status> {
-        let request = ActionClosePreparedStatementRequest { prepared_statement_handle: handle };
-        self.action("ClosePreparedStatement", packed(&request)).await.map(drop)
+        let request = ActionClosePreparedStatementRequest {
+            prepared_statement_handle: handle,
+        };
+        self.action("ClosePreparedStatement", packed(&request))
+            .await
+            .map(drop)
     }
 
     /// Binds one row; gives the updated handle.
     pub(crate) async fn bind(&mut self, handle: Bytes, row: RecordBatch) -> Result<Bytes, Status> {
-        let command = CommandPreparedStatementQuery { prepared_statement_handle: handle };
+        let command = CommandPreparedStatementQuery {
+            prepared_statement_handle: handle,
+        };
         let mut data = batches_to_flight_data(&row.schema(), vec![row]).unwrap();
         data[0].flight_descriptor = Some(FlightDescriptor::new_cmd(packed(&command)));
         let request = self.request(futures::stream::iter(data));
@@ -230,9 +291,16 @@ impl Client {
 /// Any message that gRPC carries back with an error is short enough to arrive, and has a code of
 /// its own.
 pub(crate) fn is_clean(status: &Status) {
-    assert!(status.message().len() <= 2048, "{} bytes", status.message().len());
+    assert!(
+        status.message().len() <= 2048,
+        "{} bytes",
+        status.message().len()
+    );
     assert!(metadata_bytes(status.metadata()).len() < 8192);
-    assert!(!matches!(status.code(), Code::Internal | Code::Unknown | Code::Ok), "{status:?}");
+    assert!(
+        !matches!(status.code(), Code::Internal | Code::Unknown | Code::Ok),
+        "{status:?}"
+    );
 }
 
 /// The stable code that a status message begins with.

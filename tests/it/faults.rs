@@ -23,14 +23,20 @@ const COUNT: &str = "SELECT count(*) FROM care.patients";
 
 /// Somebody else writes into the ledger: from now on it takes nothing more.
 fn break_ledger(world: &Scratch) {
-    let mut file = OpenOptions::new().append(true).open(world.path("ledger/ledger.jsonl")).unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(world.path("ledger/ledger.jsonl"))
+        .unwrap();
     file.write_all(b"\n").unwrap();
 }
 
 async fn record(local: &Local, world: &Scratch, sql: &str) -> Record {
     local.ledger.shutdown().await.unwrap();
     let records = read_ledger(&world.path("ledger/ledger.jsonl"));
-    let mut of: Vec<_> = records.into_iter().filter(|record| record.sql == sql).collect();
+    let mut of: Vec<_> = records
+        .into_iter()
+        .filter(|record| record.sql == sql)
+        .collect();
     assert_eq!(of.len(), 1, "{of:?}");
     of.remove(0)
 }
@@ -48,7 +54,13 @@ async fn inv_04_no_ledger_no_data() {
     let local = Local::start(&world).await;
     local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
     break_ledger(&world);
-    for sql in [COUNT, "SELECT 1", "EXPLAIN SELECT 1", "SELECT * FROM care.secret", "DELETE FROM care.patients"] {
+    for sql in [
+        COUNT,
+        "SELECT 1",
+        "EXPLAIN SELECT 1",
+        "SELECT * FROM care.secret",
+        "DELETE FROM care.patients",
+    ] {
         let refusal = refused(&local, "nora", sql).await;
         assert_eq!(refusal.code(), Code::LedgerUnavailable, "{sql}: {refusal}");
         assert!(!refusal.message().contains('/'), "{refusal}");
@@ -60,13 +72,22 @@ async fn inv_04_no_ledger_no_data() {
 async fn inv_04_no_ledger_no_data_over_the_wire_and_no_new_sessions() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let ticket = client.info(&statement(COUNT)).await.unwrap().endpoint[0].ticket.clone().unwrap();
+    let ticket = client.info(&statement(COUNT)).await.unwrap().endpoint[0]
+        .ticket
+        .clone()
+        .unwrap();
     break_ledger(&host.world);
     let status = client.get(ticket).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (tonic::Code::Unavailable, "ledger-unavailable"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (tonic::Code::Unavailable, "ledger-unavailable")
+    );
     is_clean(&status);
     let mut other = Client::connect(host.address()).await;
-    let status = other.sign_in("nora", scrim::demo::world::PASSWORD).await.unwrap_err();
+    let status = other
+        .sign_in("nora", scrim::demo::world::PASSWORD)
+        .await
+        .unwrap_err();
     assert_eq!(code(&status), "ledger-unavailable", "{status:?}");
 }
 
@@ -74,7 +95,10 @@ async fn inv_04_no_ledger_no_data_over_the_wire_and_no_new_sessions() {
 async fn inv_04_a_ledger_that_cannot_be_used_stops_the_start() {
     let world = Scratch::demo();
     let first = Hosted::start(world).await;
-    let error = Server::start(first.world.config(), TestClock::noon()).await.err().unwrap();
+    let error = Server::start(first.world.config(), TestClock::noon())
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("in use"), "{error}");
     let world = first.stop().await;
     let path = world.path("ledger/ledger.jsonl");
@@ -83,7 +107,10 @@ async fn inv_04_a_ledger_that_cannot_be_used_stops_the_start() {
     let place = changed.iter().position(|byte| *byte == b'\n').unwrap() + 30;
     changed[place] ^= 1;
     fs::write(&path, &changed).unwrap();
-    let error = Server::start(world.config(), TestClock::noon()).await.err().unwrap();
+    let error = Server::start(world.config(), TestClock::noon())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, StartError::Ledger(_)), "{error:?}");
     assert!(error.to_string().contains("line 2"), "{error}");
     // a line that a crash cut short is no damage
@@ -94,22 +121,36 @@ async fn inv_04_a_ledger_that_cannot_be_used_stops_the_start() {
     // a folder that is no folder
     fs::remove_dir_all(world.path("ledger")).unwrap();
     world.write("ledger", "a file");
-    assert!(Server::start(world.config(), TestClock::noon()).await.is_err());
+    assert!(
+        Server::start(world.config(), TestClock::noon())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn inv_05_what_a_crash_left_open_is_closed_at_the_next_start() {
     let world = Scratch::demo();
     let local = Local::start(&world).await;
-    let results = local.engine.run(&local.usual("nora"), "SELECT * FROM care.visits", None).await.unwrap();
+    let results = local
+        .engine
+        .run(&local.usual("nora"), "SELECT * FROM care.visits", None)
+        .await
+        .unwrap();
     // the file as a crash would leave it: opened, not closed
-    local.rows(&local.usual("nora"), "SELECT 1", None).await.unwrap();
+    local
+        .rows(&local.usual("nora"), "SELECT 1", None)
+        .await
+        .unwrap();
     let crashed = fs::read(world.path("ledger/ledger.jsonl")).unwrap();
     drop(results);
     local.ledger.shutdown().await.unwrap();
     drop(local);
     let after = Scratch::demo();
-    after.write("ledger/ledger.jsonl", std::str::from_utf8(&crashed).unwrap());
+    after.write(
+        "ledger/ledger.jsonl",
+        std::str::from_utf8(&crashed).unwrap(),
+    );
     let local = Local::start(&after).await;
     let record = record(&local, &after, "SELECT * FROM care.visits").await;
     assert_eq!(record.outcome, Outcome::Abandoned, "{record:?}");
@@ -120,19 +161,32 @@ async fn a_source_that_is_gone_is_a_clear_failure_and_comes_back() {
     let world = Scratch::demo_with_data();
     let local = Local::start(&world).await;
     let (_, before) = local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
-    let (path, aside) = (world.path("data/patients.parquet"), world.path("aside.parquet"));
+    let (path, aside) = (
+        world.path("data/patients.parquet"),
+        world.path("aside.parquet"),
+    );
     fs::rename(&path, &aside).unwrap();
     let sql = "SELECT count(*) AS gone FROM care.patients";
     let refusal = refused(&local, "nora", sql).await;
     assert_eq!(refusal.code(), Code::SourceUnavailable, "{refusal}");
     assert!(!refusal.message().contains("parquet"), "{refusal}");
     // other tables are as they were
-    local.rows(&local.usual("ivan"), "SELECT count(*) FROM insurance.claims", None).await.unwrap();
+    local
+        .rows(
+            &local.usual("ivan"),
+            "SELECT count(*) FROM insurance.claims",
+            None,
+        )
+        .await
+        .unwrap();
     fs::rename(&aside, &path).unwrap();
     let (_, after) = local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
     assert_eq!(before, after);
     let record = record(&local, &world, sql).await;
-    assert_eq!((record.outcome, record.code.as_deref()), (Outcome::Failed, Some("source-unavailable")));
+    assert_eq!(
+        (record.outcome, record.code.as_deref()),
+        (Outcome::Failed, Some("source-unavailable"))
+    );
 }
 
 #[tokio::test]
@@ -149,7 +203,10 @@ async fn a_folder_whose_files_are_gone_is_not_an_empty_table() {
 #[tokio::test]
 async fn a_source_that_is_cut_or_overwritten_is_a_clear_failure() {
     for (what, damage) in [
-        ("cut", (|bytes| bytes.truncate(bytes.len() / 2)) as fn(&mut Vec<u8>)),
+        (
+            "cut",
+            (|bytes| bytes.truncate(bytes.len() / 2)) as fn(&mut Vec<u8>),
+        ),
         ("empty", Vec::clear),
         ("no footer", |bytes| bytes.extend_from_slice(&[0; 64])),
         ("overwritten", |bytes| {
@@ -167,11 +224,27 @@ async fn a_source_that_is_cut_or_overwritten_is_a_clear_failure() {
         fs::write(&path, &bad).unwrap();
         let sql = "SELECT * FROM insurance.claims";
         let refusal = refused(&local, "ivan", sql).await;
-        assert_eq!(refusal.code(), Code::SourceUnavailable, "{what}: {refusal} {:?}", refusal.detail());
+        assert_eq!(
+            refusal.code(),
+            Code::SourceUnavailable,
+            "{what}: {refusal} {:?}",
+            refusal.detail()
+        );
         fs::write(&path, &good).unwrap();
-        local.rows(&local.usual("ivan"), "SELECT count(*) FROM insurance.claims", None).await.unwrap();
+        local
+            .rows(
+                &local.usual("ivan"),
+                "SELECT count(*) FROM insurance.claims",
+                None,
+            )
+            .await
+            .unwrap();
         let record = record(&local, &world, sql).await;
-        assert_eq!((record.outcome, record.code.as_deref()), (Outcome::Failed, Some("source-unavailable")), "{what}");
+        assert_eq!(
+            (record.outcome, record.code.as_deref()),
+            (Outcome::Failed, Some("source-unavailable")),
+            "{what}"
+        );
     }
 }
 
@@ -179,7 +252,11 @@ async fn a_source_that_is_cut_or_overwritten_is_a_clear_failure() {
 async fn a_source_with_other_columns_than_its_contract_is_a_clear_failure() {
     let world = Scratch::demo_with_data();
     let local = Local::start(&world).await;
-    fs::copy(world.path("data/claims.parquet"), world.path("data/patients.parquet")).unwrap();
+    fs::copy(
+        world.path("data/claims.parquet"),
+        world.path("data/patients.parquet"),
+    )
+    .unwrap();
     let refusal = refused(&local, "nora", "SELECT full_name FROM care.patients").await;
     assert_eq!(refusal.code(), Code::SourceUnavailable, "{refusal}");
 }
@@ -191,7 +268,12 @@ fn with_long_table() -> Scratch {
         .map(|group| {
             let ids = (0..8_192_i64).map(|row| group * 8_192 + row);
             // different for each row, so that the file is large
-            let text = ids.clone().map(|id| format!("{:064x}", (id as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)));
+            let text = ids.clone().map(|id| {
+                format!(
+                    "{:064x}",
+                    (id as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+                )
+            });
             let columns: Vec<(&str, ArrayRef)> = vec![
                 ("id", Arc::new(Int64Array::from_iter_values(ids.clone()))),
                 ("text", Arc::new(StringArray::from_iter_values(text))),
@@ -208,11 +290,20 @@ async fn a_source_that_breaks_on_the_way_ends_the_stream_with_an_error() {
     let world = with_long_table();
     let local = Local::start(&world).await;
     let sql = "SELECT * FROM care.long";
-    let mut results = local.engine.run(&local.usual("nora"), sql, None).await.unwrap();
+    let mut results = local
+        .engine
+        .run(&local.usual("nora"), sql, None)
+        .await
+        .unwrap();
     results.next().await.unwrap().unwrap();
     let path = world.path("long.parquet");
     let length = fs::metadata(&path).unwrap().len();
-    OpenOptions::new().write(true).open(&path).unwrap().set_len(length / 10).unwrap();
+    OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(length / 10)
+        .unwrap();
     let refusal = loop {
         match results.next().await {
             Some(Ok(_)) => {}
@@ -220,12 +311,25 @@ async fn a_source_that_breaks_on_the_way_ends_the_stream_with_an_error() {
             None => panic!("a quiet end after the file was cut"),
         }
     };
-    assert_eq!(refusal.code(), Code::SourceUnavailable, "{refusal} {:?}", refusal.detail());
+    assert_eq!(
+        refusal.code(),
+        Code::SourceUnavailable,
+        "{refusal} {:?}",
+        refusal.detail()
+    );
     assert!(results.next().await.is_none(), "an ended query goes on");
     local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
     let record = record(&local, &world, sql).await;
-    assert_eq!((record.outcome, record.code.as_deref()), (Outcome::Failed, Some("source-unavailable")));
-    assert!(record.rows.is_some_and(|rows| rows >= 8_192 && rows < 60 * 8_192), "{record:?}");
+    assert_eq!(
+        (record.outcome, record.code.as_deref()),
+        (Outcome::Failed, Some("source-unavailable"))
+    );
+    assert!(
+        record
+            .rows
+            .is_some_and(|rows| rows >= 8_192 && rows < 60 * 8_192),
+        "{record:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,24 +345,44 @@ async fn inv_14_limits_end_a_query_with_their_own_code() {
     let heavy = "SELECT count(*) FROM care.long a CROSS JOIN care.long b CROSS JOIN care.long c";
     for (sql, limit) in [
         ("SELECT id FROM care.long", Code::RowLimit),
-        ("SELECT text FROM care.long WHERE id < 99999", Code::ByteLimit),
+        (
+            "SELECT text FROM care.long WHERE id < 99999",
+            Code::ByteLimit,
+        ),
         ("SELECT array_agg(text) FROM care.long", Code::MemoryLimit),
-        ("SELECT count(*) FROM care.long a JOIN care.long b ON a.text = b.text", Code::MemoryLimit),
-        ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n", Code::TimeLimit),
+        (
+            "SELECT count(*) FROM care.long a JOIN care.long b ON a.text = b.text",
+            Code::MemoryLimit,
+        ),
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n",
+            Code::TimeLimit,
+        ),
     ] {
         let refusal = refused(&local, "nora", sql).await;
-        assert_eq!(refusal.code(), limit, "{sql}: {refusal} {:?}", refusal.detail());
+        assert_eq!(
+            refusal.code(),
+            limit,
+            "{sql}: {refusal} {:?}",
+            refusal.detail()
+        );
         // the next small query works at once
         local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
         let of = local.usual("nora");
         assert!(local.engine.visible(&of).is_ok());
     }
     let refusal = refused(&local, "nora", heavy).await;
-    assert!([Code::TimeLimit, Code::MemoryLimit].contains(&refusal.code()), "{refusal}");
+    assert!(
+        [Code::TimeLimit, Code::MemoryLimit].contains(&refusal.code()),
+        "{refusal}"
+    );
     local.ledger.shutdown().await.unwrap();
     let records = world.records();
-    let failed: Vec<_> =
-        records.iter().filter(|r| r.outcome == Outcome::Failed).filter_map(|r| r.code.clone()).collect();
+    let failed: Vec<_> = records
+        .iter()
+        .filter(|r| r.outcome == Outcome::Failed)
+        .filter_map(|r| r.code.clone())
+        .collect();
     assert_eq!(failed.len(), 6, "{failed:?}");
     assert!(records.iter().all(|record| record.outcome != Outcome::Open));
 }
@@ -278,11 +402,16 @@ async fn inv_14_sorts_spill_and_leave_nothing_behind() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{} bytes of spilled data are left", left(&world.path("spill")));
+    panic!(
+        "{} bytes of spilled data are left",
+        left(&world.path("spill"))
+    );
 }
 
 fn size(folder: &std::path::Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
@@ -296,7 +425,8 @@ fn size(folder: &std::path::Path) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_14_one_principal_runs_so_many_queries_at_once() {
     let world = with_long_table();
-    let local = Local::start_with(&world, |config| config.limits.concurrent_per_principal = 2).await;
+    let local =
+        Local::start_with(&world, |config| config.limits.concurrent_per_principal = 2).await;
     let start = async |id: &str, sql: &str| -> Result<Results, Refusal> {
         local.engine.run(&local.usual(id), sql, None).await
     };
@@ -310,7 +440,10 @@ async fn inv_14_one_principal_runs_so_many_queries_at_once() {
     start("ivan", COUNT).await.unwrap();
     drop(first);
     let third = start("nora", COUNT).await.unwrap();
-    assert_eq!(start("nora", COUNT).await.unwrap_err().code(), Code::ConcurrencyLimit);
+    assert_eq!(
+        start("nora", COUNT).await.unwrap_err().code(),
+        Code::ConcurrencyLimit
+    );
     let rest: Vec<_> = third.try_collect().await.unwrap();
     assert_eq!(rest.len(), 1);
     start("nora", COUNT).await.unwrap();
@@ -320,7 +453,11 @@ async fn inv_14_one_principal_runs_so_many_queries_at_once() {
 #[tokio::test]
 async fn inv_14_a_contract_limits_the_queries_of_a_minute() {
     let world = Scratch::demo();
-    world.edit("policies/contracts/visits.odcs.yaml", "queries_per_minute: 600", "queries_per_minute: 3");
+    world.edit(
+        "policies/contracts/visits.odcs.yaml",
+        "queries_per_minute: 600",
+        "queries_per_minute: 3",
+    );
     let local = Local::start(&world).await;
     let sql = "SELECT count(*) FROM care.visits";
     for _ in 0..3 {
@@ -339,8 +476,16 @@ async fn an_engine_that_is_dropped_lets_its_last_query_end() {
     let local = Local::start(&world).await;
     let ledger = local.ledger.clone();
     let sql = "SELECT * FROM care.long";
-    let mut results = local.engine.run(&local.usual("nora"), sql, None).await.unwrap();
-    let dropped = local.engine.run(&local.usual("nora"), "SELECT id FROM care.long", None).await.unwrap();
+    let mut results = local
+        .engine
+        .run(&local.usual("nora"), sql, None)
+        .await
+        .unwrap();
+    let dropped = local
+        .engine
+        .run(&local.usual("nora"), "SELECT id FROM care.long", None)
+        .await
+        .unwrap();
     results.next().await.unwrap().unwrap();
     drop(local);
     drop(dropped);
@@ -348,9 +493,17 @@ async fn an_engine_that_is_dropped_lets_its_last_query_end() {
     assert!(!rest.is_empty());
     ledger.shutdown().await.unwrap();
     let records = world.records();
-    let outcome = |sql: &str| records.iter().find(|record| record.sql == sql).map(|record| record.outcome);
+    let outcome = |sql: &str| {
+        records
+            .iter()
+            .find(|record| record.sql == sql)
+            .map(|record| record.outcome)
+    };
     assert_eq!(outcome(sql), Some(Outcome::Completed));
-    assert_eq!(outcome("SELECT id FROM care.long"), Some(Outcome::Abandoned));
+    assert_eq!(
+        outcome("SELECT id FROM care.long"),
+        Some(Outcome::Abandoned)
+    );
 }
 
 #[tokio::test]
@@ -360,9 +513,15 @@ async fn keys_that_others_can_read_stop_the_start() {
     for mode in [0o644, 0o640, 0o604, 0o660] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let error = Server::start(world.config(), TestClock::noon()).await.err();
-        assert!(matches!(error, Some(StartError::Keys(_))), "{mode:o}: {error:?}");
+        assert!(
+            matches!(error, Some(StartError::Keys(_))),
+            "{mode:o}: {error:?}"
+        );
         let text = error.unwrap().to_string();
-        assert!(text.contains("keys.json") && text.contains("chmod 600"), "{text}");
+        assert!(
+            text.contains("keys.json") && text.contains("chmod 600"),
+            "{text}"
+        );
     }
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     Hosted::start(world).await;
@@ -375,14 +534,22 @@ async fn broken_keys_and_accounts_stop_the_start() {
         ("keys.json", "garbage"),
         ("accounts.yaml", "accounts:\n  - {id: nora}\n"),
         ("accounts.yaml", "accounts: 7\n"),
-        ("accounts.yaml", "accounts:\n  - {id: a, org: b, groups: [], roles: [], kind: human, password_hash: \"plain\"}\n"),
-        ("accounts.yaml", "accounts:\n  - {id: a, org: b, kind: human, attributes: {unheard: 1}, password_hash: \"x\"}\n"),
+        (
+            "accounts.yaml",
+            "accounts:\n  - {id: a, org: b, groups: [], roles: [], kind: human, password_hash: \"plain\"}\n",
+        ),
+        (
+            "accounts.yaml",
+            "accounts:\n  - {id: a, org: b, kind: human, attributes: {unheard: 1}, password_hash: \"x\"}\n",
+        ),
     ] {
         let world = Scratch::demo();
         // written in place, so the mode stays
         fs::write(world.path(file), text).unwrap();
         let error = Server::start(world.config(), TestClock::noon()).await.err();
-        let error = error.unwrap_or_else(|| panic!("{file}: {text}")).to_string();
+        let error = error
+            .unwrap_or_else(|| panic!("{file}: {text}"))
+            .to_string();
         assert!(error.contains(file), "{text}: {error}");
         assert!(!error.contains("garbage"), "{error}");
     }
@@ -401,19 +568,40 @@ async fn inv_11_a_query_sees_one_policy_set_from_its_first_step_to_its_last() {
     let local = Local::start(&world).await;
     let old = local.policy.version().to_owned();
     let sql = "SELECT zip FROM care.patients WHERE ward = 'Lighthouse'";
-    let bound = local.engine.bind(&local.usual("rolf"), sql, None).await.unwrap();
-    world.edit("policies/contracts/patients.odcs.yaml", "zip: {mask: zip3}", "zip: {mask: constant, value: none}");
+    let bound = local
+        .engine
+        .bind(&local.usual("rolf"), sql, None)
+        .await
+        .unwrap();
+    world.edit(
+        "policies/contracts/patients.odcs.yaml",
+        "zip: {mask: zip3}",
+        "zip: {mask: constant, value: none}",
+    );
     reload(&local, &local.engine).await;
     let text = async |results: Results| -> String {
         let batches: Vec<RecordBatch> = results.try_collect().await.unwrap();
-        arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string()
+        arrow::util::pretty::pretty_format_batches(&batches)
+            .unwrap()
+            .to_string()
     };
     let during = text(local.engine.start(bound).await.unwrap()).await;
     assert!(during.contains("021"), "{during}");
-    let after = text(local.engine.run(&local.usual("rolf"), sql, None).await.unwrap()).await;
+    let after = text(
+        local
+            .engine
+            .run(&local.usual("rolf"), sql, None)
+            .await
+            .unwrap(),
+    )
+    .await;
     assert!(after.contains("none") && !after.contains("021"), "{after}");
     local.ledger.shutdown().await.unwrap();
-    let versions: Vec<_> = world.records().into_iter().map(|record| record.policy_version.unwrap()).collect();
+    let versions: Vec<_> = world
+        .records()
+        .into_iter()
+        .map(|record| record.policy_version.unwrap())
+        .collect();
     assert_eq!(versions.len(), 2);
     assert!(versions[0] == old && versions[1] != old, "{versions:?}");
 }
@@ -422,19 +610,40 @@ async fn inv_11_a_query_sees_one_policy_set_from_its_first_step_to_its_last() {
 async fn inv_12_a_ticket_whose_columns_changed_is_refused_with_a_reason() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "rolf").await;
-    let all = client.info(&statement("SELECT * FROM care.patients")).await.unwrap();
-    let one = client.info(&statement("SELECT zip FROM care.patients")).await.unwrap();
-    let kept = client.info(&statement("SELECT ward FROM care.patients")).await.unwrap();
-    host.world.edit("policies/contracts/patients.odcs.yaml", "zip: {mask: zip3}", "zip: hidden");
+    let all = client
+        .info(&statement("SELECT * FROM care.patients"))
+        .await
+        .unwrap();
+    let one = client
+        .info(&statement("SELECT zip FROM care.patients"))
+        .await
+        .unwrap();
+    let kept = client
+        .info(&statement("SELECT ward FROM care.patients"))
+        .await
+        .unwrap();
+    host.world.edit(
+        "policies/contracts/patients.odcs.yaml",
+        "zip: {mask: zip3}",
+        "zip: hidden",
+    );
     let config = host.world.config();
     let keys = read_key_file(&config.keys).unwrap();
-    let loaded = load::policies(&Inputs::from(&config), keys.root_key(), host.engine()).await.unwrap();
+    let loaded = load::policies(&Inputs::from(&config), keys.root_key(), host.engine())
+        .await
+        .unwrap();
     host.engine().load(loaded.world);
     let ticket = |info: &arrow_flight::FlightInfo| info.endpoint[0].ticket.clone().unwrap();
     let status = client.get(ticket(&all)).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (tonic::Code::FailedPrecondition, "result-changed"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (tonic::Code::FailedPrecondition, "result-changed")
+    );
     let status = client.get(ticket(&one)).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (tonic::Code::PermissionDenied, "revoked"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (tonic::Code::PermissionDenied, "revoked")
+    );
     client.get(ticket(&kept)).await.unwrap();
 }
 
@@ -466,9 +675,17 @@ async fn a_panic_in_a_built_in_is_its_querys_own() {
         "SELECT percentile_cont(-1) WITHIN GROUP (ORDER BY cost) FROM care.visits",
     ] {
         if let Err(refusal) = local.rows(&local.usual("nora"), sql, None).await {
-            assert_ne!(refusal.code(), Code::Internal, "{sql}: {refusal} {:?}", refusal.detail());
+            assert_ne!(
+                refusal.code(),
+                Code::Internal,
+                "{sql}: {refusal} {:?}",
+                refusal.detail()
+            );
             assert!(!refusal.message().contains("panic"), "{refusal}");
         }
-        local.rows(&local.usual("nora"), "SELECT 1", None).await.unwrap();
+        local
+            .rows(&local.usual("nora"), "SELECT 1", None)
+            .await
+            .unwrap();
     }
 }

@@ -11,8 +11,13 @@ use scrim_policy::{Decision, Showing, Table, Treatment, Verdict};
 use crate::kit::Local;
 
 /// Every purpose of the contracts, one that no contract has, and none.
-const PURPOSES: [Option<&str>; 5] =
-    [Some("operations"), Some("fraud-analytics"), Some("research"), Some("marketing"), None];
+const PURPOSES: [Option<&str>; 5] = [
+    Some("operations"),
+    Some("fraud-analytics"),
+    Some("research"),
+    Some("marketing"),
+    None,
+];
 
 #[tokio::test]
 async fn inv_03_the_matrix_of_decisions_is_as_it_was_agreed() {
@@ -23,23 +28,42 @@ async fn inv_03_the_matrix_of_decisions_is_as_it_was_agreed() {
         std::fs::write(&path, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    if let Some((number, (was, is))) =
-        expected.lines().zip(found.lines()).enumerate().find(|(_, (was, is))| was != is)
+    if let Some((number, (was, is))) = expected
+        .lines()
+        .zip(found.lines())
+        .enumerate()
+        .find(|(_, (was, is))| was != is)
     {
-        panic!("line {}:\n  was {was}\n  is  {is}\nif it should be so: SCRIM_BLESS=1", number + 1);
+        panic!(
+            "line {}:\n  was {was}\n  is  {is}\nif it should be so: SCRIM_BLESS=1",
+            number + 1
+        );
     }
-    assert_eq!(expected.lines().count(), found.lines().count(), "if it should be so: SCRIM_BLESS=1");
+    assert_eq!(
+        expected.lines().count(),
+        found.lines().count(),
+        "if it should be so: SCRIM_BLESS=1"
+    );
 }
 
 fn matrix(local: &Local) -> String {
     let mut text = String::from(HEAD);
     for persona in PERSONAS {
-        for (place, purposes) in [("127.0.0.1 12:00", &PURPOSES[..]), ("127.0.0.1 23:00", &PURPOSES[..1]), ("203.0.113.9 12:00", &PURPOSES[..3])] {
+        for (place, purposes) in [
+            ("127.0.0.1 12:00", &PURPOSES[..]),
+            ("127.0.0.1 23:00", &PURPOSES[..1]),
+            ("203.0.113.9 12:00", &PURPOSES[..3]),
+        ] {
             for purpose in purposes {
                 let ask = asker(local, persona.id, *purpose, place);
                 let rows = tables(local, &ask);
                 let purpose = purpose.unwrap_or("no purpose");
-                writeln!(text, "\n{} ({}) for {purpose} from {place}", persona.id, persona.org).unwrap();
+                writeln!(
+                    text,
+                    "\n{} ({}) for {purpose} from {place}",
+                    persona.id, persona.org
+                )
+                .unwrap();
                 text.push_str(&rows);
             }
         }
@@ -66,7 +90,9 @@ fn tables(local: &Local, ask: &Ask) -> String {
     let mut text = String::new();
     for table in local.policy.tables() {
         let principal = ask.principal.get();
-        let decision = local.policy.decide(principal, &ask.context, &ask.settings, &table.name);
+        let decision = local
+            .policy
+            .decide(principal, &ask.context, &ask.settings, &table.name);
         write!(text, "  {}.{}: ", table.name.schema, table.name.table).unwrap();
         match &decision.verdict {
             Verdict::NoAgreement => text.push_str("denied\n"),
@@ -79,11 +105,33 @@ fn tables(local: &Local, ask: &Ask) -> String {
 }
 
 fn shown(decision: &Decision, table: &Table, text: &mut String) {
-    let agreements: Vec<_> = decision.arms.iter().map(|arm| arm.agreement.as_str()).collect();
-    let arms = decision.arms.iter().filter(|arm| arm.rows.is_some()).count();
-    let guards = decision.guards.iter().filter(|guard| guard.rows.is_some()).count();
-    let filter = if arms + guards == 0 { "all rows".to_owned() } else { format!("rows by {arms} + {guards}") };
-    writeln!(text, "shown by {}, {filter}{}", agreements.join(" + "), limits(decision)).unwrap();
+    let agreements: Vec<_> = decision
+        .arms
+        .iter()
+        .map(|arm| arm.agreement.as_str())
+        .collect();
+    let arms = decision
+        .arms
+        .iter()
+        .filter(|arm| arm.rows.is_some())
+        .count();
+    let guards = decision
+        .guards
+        .iter()
+        .filter(|guard| guard.rows.is_some())
+        .count();
+    let filter = if arms + guards == 0 {
+        "all rows".to_owned()
+    } else {
+        format!("rows by {arms} + {guards}")
+    };
+    writeln!(
+        text,
+        "shown by {}, {filter}{}",
+        agreements.join(" + "),
+        limits(decision)
+    )
+    .unwrap();
     for column in &decision.columns {
         let mut words: Vec<String> = column.treatments.iter().map(treatment).collect();
         words.dedup();
@@ -91,7 +139,12 @@ fn shown(decision: &Decision, table: &Table, text: &mut String) {
     }
     let all = table.schema.fields().len();
     if decision.columns.len() < all {
-        writeln!(text, "    ({} of {all} columns do not exist)", all - decision.columns.len()).unwrap();
+        writeln!(
+            text,
+            "    ({} of {all} columns do not exist)",
+            all - decision.columns.len()
+        )
+        .unwrap();
     }
 }
 
@@ -103,9 +156,15 @@ fn limits(decision: &Decision) -> String {
         ("a minute", limits.queries_per_minute),
         ("at once", limits.concurrent_queries),
     ];
-    let said: Vec<_> =
-        all.iter().filter_map(|(unit, limit)| Some(format!("{} {unit}", (*limit)?))).collect();
-    if said.is_empty() { String::new() } else { format!(", at most {}", said.join(", ")) }
+    let said: Vec<_> = all
+        .iter()
+        .filter_map(|(unit, limit)| Some(format!("{} {unit}", (*limit)?)))
+        .collect();
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(", at most {}", said.join(", "))
+    }
 }
 
 fn treatment(treatment: &Treatment) -> String {
@@ -132,13 +191,23 @@ async fn inv_02_the_same_question_gets_the_same_bytes() {
         let (a, b) = (one.usual(persona.id), two.usual(persona.id));
         for table in one.policy.tables() {
             let decide = |local: &Local, ask: &Ask| {
-                let decision =
-                    local.policy.decide(ask.principal.get(), &ask.context, &ask.settings, &table.name);
+                let decision = local.policy.decide(
+                    ask.principal.get(),
+                    &ask.context,
+                    &ask.settings,
+                    &table.name,
+                );
                 let mut value = serde_json::to_value(&decision).unwrap();
                 value.as_object_mut().unwrap().remove("policy_version");
                 without_places(&value)
             };
-            assert_eq!(decide(&one, &a), decide(&two, &b), "{} {}", persona.id, table.name);
+            assert_eq!(
+                decide(&one, &a),
+                decide(&two, &b),
+                "{} {}",
+                persona.id,
+                table.name
+            );
         }
     }
 }

@@ -55,8 +55,16 @@ fn demo() -> Arc<TempDir> {
         return folder;
     }
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let data = DataOptions { scale: SCALE, ..DataOptions::default() };
-    World::create(folder.path(), WorldOptions { data, port: 0 }, TestClock::noon().now()).unwrap();
+    let data = DataOptions {
+        scale: SCALE,
+        ..DataOptions::default()
+    };
+    World::create(
+        folder.path(),
+        WorldOptions { data, port: 0 },
+        TestClock::noon().now(),
+    )
+    .unwrap();
     *shared = Arc::downgrade(&folder);
     folder
 }
@@ -75,19 +83,28 @@ impl Scratch {
         let folder = tempfile::tempdir().unwrap();
         copy(demo.path(), folder.path(), &["data"]);
         std::os::unix::fs::symlink(demo.path().join("data"), folder.path().join("data")).unwrap();
-        Self { folder, _demo: Some(demo) }
+        Self {
+            folder,
+            _demo: Some(demo),
+        }
     }
 
     /// The demo world with data of its own.
     pub(crate) fn demo_with_data() -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(demo().path(), folder.path(), &[]);
-        Self { folder, _demo: None }
+        Self {
+            folder,
+            _demo: None,
+        }
     }
 
     /// An empty folder.
     pub(crate) fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), _demo: None }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            _demo: None,
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -128,12 +145,18 @@ impl Scratch {
                 DataType::Boolean => "logicalType: boolean, physicalType: BOOLEAN",
                 _ => "logicalType: integer, physicalType: BIGINT",
             };
-            let line = format!("      - {{name: {}, {kind}}}\ncustomProperties:", field.name());
+            let line = format!(
+                "      - {{name: {}, {kind}}}\ncustomProperties:",
+                field.name()
+            );
             contract = contract.replace("customProperties:", &line);
         }
         self.write(&format!("policies/contracts/{name}.odcs.yaml"), &contract);
         let agreement = AGREEMENT.replace("NAME", name);
-        self.write(&format!("policies/agreements/northgate-{name}.yaml"), &agreement);
+        self.write(
+            &format!("policies/agreements/northgate-{name}.yaml"),
+            &agreement,
+        );
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -182,7 +205,10 @@ end: 2099-12-31
 "#;
 
 pub(crate) fn read_ledger(path: &Path) -> Vec<Record> {
-    scrim_ledger::read(path, Filter::default()).unwrap().map(Result::unwrap).collect()
+    scrim_ledger::read(path, Filter::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 /// Copies a folder; a key file stays its owner's alone.
@@ -220,7 +246,10 @@ impl Local {
     pub(crate) async fn demo() -> Self {
         let world = Scratch::demo();
         let local = Self::start(&world).await;
-        Self { _world: Some(world), ..local }
+        Self {
+            _world: Some(world),
+            ..local
+        }
     }
 
     pub(crate) async fn start(world: &Scratch) -> Self {
@@ -228,7 +257,10 @@ impl Local {
     }
 
     /// With the engine's settings changed.
-    pub(crate) async fn start_with(world: &Scratch, change: impl FnOnce(&mut EngineConfig)) -> Self {
+    pub(crate) async fn start_with(
+        world: &Scratch,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
         let config = world.config();
         let clock = TestClock::noon();
         let (ledger, _) = Ledger::open(&config.ledger, Arc::clone(&clock) as _).unwrap();
@@ -248,16 +280,30 @@ impl Local {
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
         let accounts = accounts(&config);
-        Self { config, engine, ledger, accounts, policy, clock, _world: None }
+        Self {
+            config,
+            engine,
+            ledger,
+            accounts,
+            policy,
+            clock,
+            _world: None,
+        }
     }
 
     /// A persona on this machine; it states its own purpose unless another is given.
     pub(crate) fn ask(&self, id: &str, purpose: Option<&str>) -> Ask {
-        let principal = self.accounts.vouch(id).unwrap_or_else(|| panic!("no account {id}"));
+        let principal = self
+            .accounts
+            .vouch(id)
+            .unwrap_or_else(|| panic!("no account {id}"));
         let mut ask = Ask {
             principal,
             context: Context::at(self.clock.now()),
-            settings: SessionSettings { purpose: purpose.map(str::to_owned), ..Default::default() },
+            settings: SessionSettings {
+                purpose: purpose.map(str::to_owned),
+                ..Default::default()
+            },
             session: None,
             default_schema: None,
         };
@@ -294,7 +340,8 @@ pub(crate) fn accounts(config: &Config) -> Accounts {
     let path = &config.identity.accounts;
     let text = fs::read_to_string(path).unwrap();
     let file = SourceFile::new(path.display().to_string(), text);
-    Accounts::parse(&file, &config.identity.attributes).unwrap_or_else(|problems| panic!("{problems}"))
+    Accounts::parse(&file, &config.identity.attributes)
+        .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// A world behind a server on a free port of this machine.
@@ -315,7 +362,11 @@ impl Hosted {
         let running = Server::start(world.config(), Arc::clone(&clock) as _)
             .await
             .unwrap_or_else(|error| panic!("{error}"));
-        Self { world, clock, running }
+        Self {
+            world,
+            clock,
+            running,
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -32,11 +32,17 @@ const SHAPES: &[&str] = &[
 ];
 
 /// Leaves that hold no data of a source.
-const FREE_OF_DATA: [&str; 4] =
-    ["PlaceholderRowExec", "EmptyExec", "WorkTableExec", "DataSourceExec: partitions=1, partition_sizes="];
+const FREE_OF_DATA: [&str; 4] = [
+    "PlaceholderRowExec",
+    "EmptyExec",
+    "WorkTableExec",
+    "DataSourceExec: partitions=1, partition_sizes=",
+];
 
 async fn plan(local: &Local, id: &str, sql: &str) -> (String, String) {
-    let rows = local.rows(&local.usual(id), &format!("EXPLAIN {sql}"), None).await;
+    let rows = local
+        .rows(&local.usual(id), &format!("EXPLAIN {sql}"), None)
+        .await;
     let (_, batches) = rows.unwrap_or_else(|refusal| panic!("{sql}: {refusal}"));
     let texts = batches[0].column(1).as_string::<i32>().clone();
     (texts.value(0).to_owned(), texts.value(1).to_owned())
@@ -46,8 +52,15 @@ async fn plan(local: &Local, id: &str, sql: &str) -> (String, String) {
 fn leaves(plan: &str) -> Vec<&str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let lines: Vec<&str> = plan.lines().collect();
-    let below = |i: usize| lines.get(i + 1).is_some_and(|next| indent(next) > indent(lines[i]));
-    (0..lines.len()).filter(|i| !below(*i)).map(|i| lines[i].trim_start()).collect()
+    let below = |i: usize| {
+        lines
+            .get(i + 1)
+            .is_some_and(|next| indent(next) > indent(lines[i]))
+    };
+    (0..lines.len())
+        .filter(|i| !below(*i))
+        .map(|i| lines[i].trim_start())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,17 +88,39 @@ async fn inv_07_no_plan_tells_what_lies_inside_a_guard() {
     for id in ["ivan", "rhea", "rolf"] {
         for sql in SHAPES {
             let ask = local.usual(id);
-            let Ok((_, batches)) = local.rows(&ask, &format!("EXPLAIN {sql}"), None).await else { continue };
+            let Ok((_, batches)) = local.rows(&ask, &format!("EXPLAIN {sql}"), None).await else {
+                continue;
+            };
             let texts = batches[0].column(1).as_string::<i32>();
             let text = texts.iter().flatten().collect::<Vec<_>>().join("\n");
             for inside in [
-                ".parquet", "ParquetSource", "entitlements", "lookup", "legal_hold", "consent_research",
-                "full_name", "national_id", "iban", "mask", "pseudonym", "harbor", "meridian", "study-7",
-                "payer =", "file_groups", "predicate=", "statistics", "metrics", &folder,
+                ".parquet",
+                "ParquetSource",
+                "entitlements",
+                "lookup",
+                "legal_hold",
+                "consent_research",
+                "full_name",
+                "national_id",
+                "iban",
+                "mask",
+                "pseudonym",
+                "harbor",
+                "meridian",
+                "study-7",
+                "payer =",
+                "file_groups",
+                "predicate=",
+                "statistics",
+                "metrics",
+                &folder,
             ] {
                 // a column of one's own may be named
                 let own = matches!((id, inside), ("ivan", "full_name" | "iban" | "legal_hold"));
-                assert!(own || !text.contains(inside), "{id}: {sql}: {inside}\n{text}");
+                assert!(
+                    own || !text.contains(inside),
+                    "{id}: {sql}: {inside}\n{text}"
+                );
             }
         }
     }
@@ -94,8 +129,15 @@ async fn inv_07_no_plan_tells_what_lies_inside_a_guard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_07_two_who_see_the_same_columns_get_the_same_plan() {
     let local = Local::demo().await;
-    let sql = "SELECT zip, count(*) FROM care.patients WHERE region = 'NORTH' AND zip > '0' GROUP BY zip";
+    let sql =
+        "SELECT zip, count(*) FROM care.patients WHERE region = 'NORTH' AND zip > '0' GROUP BY zip";
     // rhea sees other rows than rolf, by two agreements instead of one
-    assert_eq!(plan(&local, "rhea", sql).await.0, plan(&local, "rolf", sql).await.0);
-    assert_eq!(plan(&local, "rhea", sql).await.1, plan(&local, "rolf", sql).await.1);
+    assert_eq!(
+        plan(&local, "rhea", sql).await.0,
+        plan(&local, "rolf", sql).await.0
+    );
+    assert_eq!(
+        plan(&local, "rhea", sql).await.1,
+        plan(&local, "rolf", sql).await.1
+    );
 }

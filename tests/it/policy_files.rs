@@ -30,15 +30,28 @@ async fn load_problems(world: &Scratch) -> Option<Problems> {
     };
     let engine = Engine::new(settings, ledger, clock).unwrap();
     let keys = read_key_file(&config.keys).unwrap();
-    load::policies(&Inputs::from(&config), keys.root_key(), &engine).await.err()
+    load::policies(&Inputs::from(&config), keys.root_key(), &engine)
+        .await
+        .err()
 }
 
 #[tokio::test]
 async fn the_committed_policies_load_without_a_warning() {
     // `Local::start` asserts that there is none
     let local = Local::demo().await;
-    let names: Vec<String> = local.policy.tables().map(|table| table.name.to_string()).collect();
-    assert_eq!(names, ["scrim.care.patients", "scrim.care.visits", "scrim.insurance.claims"]);
+    let names: Vec<String> = local
+        .policy
+        .tables()
+        .map(|table| table.name.to_string())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "scrim.care.patients",
+            "scrim.care.visits",
+            "scrim.insurance.claims"
+        ]
+    );
     assert_eq!(local.policy.version().len(), 64);
 }
 
@@ -61,7 +74,10 @@ async fn policy_tests(world: &Scratch, only: &str) -> Vec<CaseResult> {
 async fn the_committed_policy_tests_pass() {
     let results = policy_tests(&Scratch::demo(), "").await;
     assert!(results.len() > 10, "{}", results.len());
-    let failed: Vec<_> = results.iter().filter(|result| !result.differences.is_empty()).collect();
+    let failed: Vec<_> = results
+        .iter()
+        .filter(|result| !result.differences.is_empty())
+        .collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
@@ -70,7 +86,10 @@ async fn a_policy_test_that_is_wrong_fails() {
     let world = Scratch::demo();
     world.write("policies/tests/wrong.test.yaml", WRONG_TEST);
     let results = policy_tests(&world, "wrong").await;
-    let wrong: Vec<bool> = results.iter().map(|result| !result.differences.is_empty()).collect();
+    let wrong: Vec<bool> = results
+        .iter()
+        .map(|result| !result.differences.is_empty())
+        .collect();
     assert_eq!(wrong, [true, true, true, true, true, false], "{results:#?}");
 }
 
@@ -113,43 +132,241 @@ const CLAIMS: &str = "policies/contracts/claims.odcs.yaml";
 const AGREEMENT: &str = "policies/agreements/meridian-patients.yaml";
 
 /// One mistake: file, what to replace, by what, the place that is told, and words of the message.
-type Mistake = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str]);
+type Mistake = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
 
 /// The place is the last line that holds this text after the edit.
 const MISTAKES: &[Mistake] = &[
-    (PATIENTS, "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sexx: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sexx: clear", &["sexx", "sex"]),
-    (PATIENTS, "NOT legal_hold", "NOT leggal_hold", "leggal_hold", &["leggal_hold"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: CAST(zip AS INT) = 1", "CAST(zip", &["TRY_CAST"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: 100 / household_income > 1", "100 / household", &["NULLIF"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: random() > 0.5", "random()", &["random"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer", "rows: insurer", &["true or false"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: insurer = principal.no_such", "no_such", &["no_such"]),
-    (PATIENTS, "rows: insurer = agreement.organisation", "rows: \"insurer = \"", "insurer = ", &[]),
-    (PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}", "top_kode", &["top_kode", "top_code"]),
-    (PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_code, limitt: 150000}", "limitt", &["limitt"]),
-    (PATIENTS, "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sex: {mask: truncate_date, unit: year}\n            zip: clear\n            region: clear\n            ward: clear\n            insurer", "sex: {mask: truncate_date", &["truncate_date", "sex"]),
-    (PATIENTS, "contact.phone: {mask: partial", "contact.fax: {mask: partial", "contact.fax", &["fax"]),
-    (PATIENTS, "default: clear", "default: open", "default: open", &["open"]),
-    (PATIENTS, "        owner:\n          default: clear", "        owner:\n          release: aggregates\n          default: clear", "release: aggregates", &["release"]),
-    (PATIENTS, "rows: NOT legal_hold", "rows: NOT legal_hold\n        - id: mfa\n          columns: {tagged: direct-identifier}\n          step_up: {acr: mfa, max_age: 15m}", "step_up", &["step_up"]),
-    (PATIENTS, "      profiles:\n", "      exceptions:\n        emergency: {profile: owner, max_duration: 4h}\n      profiles:\n", "exceptions", &["exceptions"]),
-    (PATIENTS, "      guards:\n", "      gards:\n", "gards", &["gards", "guards"]),
-    (PATIENTS, "      - name: household_income\n", "      - name: income\n", "", &["income"]),
-    (PATIENTS, "path: data/patients.parquet", "path: data/nobody.parquet", "", &["nobody"]),
-    (PATIENTS, "environment: demo", "environment: production", "", &["demo"]),
-    (PATIENTS, "lookup.entitlements", "lookup.entitelments", "", &["entitelments"]),
-    (VISITS, "array_has(context.network, 'trusted')", "array_has(context.network, 'trustd')", "trustd", &["trustd"]),
-    (VISITS, "ip_in(context.ip, '10.20.0.0/16')", "ip_in(context.ip, '10.20.0.0/99')", "10.20.0.0/99", &["10.20.0.0/99"]),
+    (
+        PATIENTS,
+        "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer",
+        "sexx: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer",
+        "sexx: clear",
+        &["sexx", "sex"],
+    ),
+    (
+        PATIENTS,
+        "NOT legal_hold",
+        "NOT leggal_hold",
+        "leggal_hold",
+        &["leggal_hold"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: CAST(zip AS INT) = 1",
+        "CAST(zip",
+        &["TRY_CAST"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: 100 / household_income > 1",
+        "100 / household",
+        &["NULLIF"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: random() > 0.5",
+        "random()",
+        &["random"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: insurer",
+        "rows: insurer",
+        &["true or false"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: insurer = principal.no_such",
+        "no_such",
+        &["no_such"],
+    ),
+    (
+        PATIENTS,
+        "rows: insurer = agreement.organisation",
+        "rows: \"insurer = \"",
+        "insurer = ",
+        &[],
+    ),
+    (
+        PATIENTS,
+        "{mask: top_code, limit: 150000}",
+        "{mask: top_kode, limit: 150000}",
+        "top_kode",
+        &["top_kode", "top_code"],
+    ),
+    (
+        PATIENTS,
+        "{mask: top_code, limit: 150000}",
+        "{mask: top_code, limitt: 150000}",
+        "limitt",
+        &["limitt"],
+    ),
+    (
+        PATIENTS,
+        "sex: clear\n            zip: clear\n            region: clear\n            ward: clear\n            insurer",
+        "sex: {mask: truncate_date, unit: year}\n            zip: clear\n            region: clear\n            ward: clear\n            insurer",
+        "sex: {mask: truncate_date",
+        &["truncate_date", "sex"],
+    ),
+    (
+        PATIENTS,
+        "contact.phone: {mask: partial",
+        "contact.fax: {mask: partial",
+        "contact.fax",
+        &["fax"],
+    ),
+    (
+        PATIENTS,
+        "default: clear",
+        "default: open",
+        "default: open",
+        &["open"],
+    ),
+    (
+        PATIENTS,
+        "        owner:\n          default: clear",
+        "        owner:\n          release: aggregates\n          default: clear",
+        "release: aggregates",
+        &["release"],
+    ),
+    (
+        PATIENTS,
+        "rows: NOT legal_hold",
+        "rows: NOT legal_hold\n        - id: mfa\n          columns: {tagged: direct-identifier}\n          step_up: {acr: mfa, max_age: 15m}",
+        "step_up",
+        &["step_up"],
+    ),
+    (
+        PATIENTS,
+        "      profiles:\n",
+        "      exceptions:\n        emergency: {profile: owner, max_duration: 4h}\n      profiles:\n",
+        "exceptions",
+        &["exceptions"],
+    ),
+    (
+        PATIENTS,
+        "      guards:\n",
+        "      gards:\n",
+        "gards",
+        &["gards", "guards"],
+    ),
+    (
+        PATIENTS,
+        "      - name: household_income\n",
+        "      - name: income\n",
+        "",
+        &["income"],
+    ),
+    (
+        PATIENTS,
+        "path: data/patients.parquet",
+        "path: data/nobody.parquet",
+        "",
+        &["nobody"],
+    ),
+    (
+        PATIENTS,
+        "environment: demo",
+        "environment: production",
+        "",
+        &["demo"],
+    ),
+    (
+        PATIENTS,
+        "lookup.entitlements",
+        "lookup.entitelments",
+        "",
+        &["entitelments"],
+    ),
+    (
+        VISITS,
+        "array_has(context.network, 'trusted')",
+        "array_has(context.network, 'trustd')",
+        "trustd",
+        &["trustd"],
+    ),
+    (
+        VISITS,
+        "ip_in(context.ip, '10.20.0.0/16')",
+        "ip_in(context.ip, '10.20.0.0/99')",
+        "10.20.0.0/99",
+        &["10.20.0.0/99"],
+    ),
     (CLAIMS, "id: claims\n", "id: visits\n", "", &["visits"]),
-    (AGREEMENT, "id: patients", "id: pacients", "pacients", &["pacients", "patients"]),
-    (AGREEMENT, "profile: research", "profile: resarch", "resarch", &["resarch", "research"]),
-    (AGREEMENT, "purpose: research", "purpose: marketing", "marketing", &["marketing"]),
-    (AGREEMENT, "status: active", "status: on", "status: on", &["on", "active"]),
-    (AGREEMENT, "start: 2024-01-01", "start: 2024-13-01", "2024-13-01", &["2024-13-01"]),
-    (AGREEMENT, "start: 2024-01-01", "start: 2100-01-01", "", &["start"]),
-    (AGREEMENT, "id: meridian-patients", "id: meridian-visits", "", &["meridian-visits"]),
-    (AGREEMENT, "purpose: research", "purpos: research", "purpos:", &["purpos", "purpose"]),
-    (AGREEMENT, "principal.org = 'meridian'", "principal.org = region", "= region", &["region"]),
+    (
+        AGREEMENT,
+        "id: patients",
+        "id: pacients",
+        "pacients",
+        &["pacients", "patients"],
+    ),
+    (
+        AGREEMENT,
+        "profile: research",
+        "profile: resarch",
+        "resarch",
+        &["resarch", "research"],
+    ),
+    (
+        AGREEMENT,
+        "purpose: research",
+        "purpose: marketing",
+        "marketing",
+        &["marketing"],
+    ),
+    (
+        AGREEMENT,
+        "status: active",
+        "status: on",
+        "status: on",
+        &["on", "active"],
+    ),
+    (
+        AGREEMENT,
+        "start: 2024-01-01",
+        "start: 2024-13-01",
+        "2024-13-01",
+        &["2024-13-01"],
+    ),
+    (
+        AGREEMENT,
+        "start: 2024-01-01",
+        "start: 2100-01-01",
+        "",
+        &["start"],
+    ),
+    (
+        AGREEMENT,
+        "id: meridian-patients",
+        "id: meridian-visits",
+        "",
+        &["meridian-visits"],
+    ),
+    (
+        AGREEMENT,
+        "purpose: research",
+        "purpos: research",
+        "purpos:",
+        &["purpos", "purpose"],
+    ),
+    (
+        AGREEMENT,
+        "principal.org = 'meridian'",
+        "principal.org = region",
+        "= region",
+        &["region"],
+    ),
     (AGREEMENT, "who:", "who: 'true'\n  who:", "", &["who"]),
 ];
 
@@ -165,8 +382,15 @@ async fn inv_03_inv_09_each_mistake_stops_the_load_and_is_told_with_its_place() 
         };
         let said = said.to_string();
         let text = std::fs::read_to_string(world.path(file)).unwrap();
-        let located = match text.lines().position(|line| !place.is_empty() && line.contains(place)) {
-            Some(line) => said.contains(&format!("{}:{}:", file.rsplit('/').next().unwrap(), line + 1)),
+        let located = match text
+            .lines()
+            .position(|line| !place.is_empty() && line.contains(place))
+        {
+            Some(line) => said.contains(&format!(
+                "{}:{}:",
+                file.rsplit('/').next().unwrap(),
+                line + 1
+            )),
             None => said.contains(".yaml:"),
         };
         let worded = words.iter().all(|word| said.contains(word));
@@ -174,14 +398,24 @@ async fn inv_03_inv_09_each_mistake_stops_the_load_and_is_told_with_its_place() 
             wrong.push(format!("{file}: {to}\n    says: {said}"));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), MISTAKES.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        MISTAKES.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
 async fn all_problems_of_all_files_are_told_at_once() {
     let world = Scratch::demo();
     // what the documents alone show; what the sources show comes once these are mended
-    world.edit(PATIENTS, "{mask: top_code, limit: 150000}", "{mask: top_kode, limit: 150000}");
+    world.edit(
+        PATIENTS,
+        "{mask: top_code, limit: 150000}",
+        "{mask: top_kode, limit: 150000}",
+    );
     world.edit(PATIENTS, "      guards:\n", "      gards:\n");
     world.edit(VISITS, "length: 3", "lenght: 3");
     world.edit(AGREEMENT, "status: active", "status: on");
@@ -190,7 +424,11 @@ async fn all_problems_of_all_files_are_told_at_once() {
     for word in ["top_kode", "gards", "lenght", "`on`"] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
-    for file in ["patients.odcs.yaml:", "visits.odcs.yaml:", "meridian-patients.yaml:"] {
+    for file in [
+        "patients.odcs.yaml:",
+        "visits.odcs.yaml:",
+        "meridian-patients.yaml:",
+    ] {
         assert!(text.contains(file), "{file} is missing:\n{text}");
     }
     let picture = said.render();
@@ -201,9 +439,21 @@ async fn all_problems_of_all_files_are_told_at_once() {
 async fn all_problems_against_the_sources_are_told_at_once() {
     let world = Scratch::demo();
     world.edit(PATIENTS, "NOT legal_hold", "NOT leggal_hold");
-    world.edit(VISITS, "rows: payer = agreement.organisation", "rows: cost / length_of_stay > 1");
-    world.edit(CLAIMS, "rows: provider = agreement.organisation", "rows: provider = principal.no_such");
-    world.edit(AGREEMENT, "principal.org = 'meridian'", "principal.org = no_such_name");
+    world.edit(
+        VISITS,
+        "rows: payer = agreement.organisation",
+        "rows: cost / length_of_stay > 1",
+    );
+    world.edit(
+        CLAIMS,
+        "rows: provider = agreement.organisation",
+        "rows: provider = principal.no_such",
+    );
+    world.edit(
+        AGREEMENT,
+        "principal.org = 'meridian'",
+        "principal.org = no_such_name",
+    );
     let text = problems(&world).await.to_string();
     for word in ["leggal_hold", "NULLIF", "principal.no_such", "no_such_name"] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
@@ -231,7 +481,10 @@ async fn nothing_is_no_policy_set() {
         std::fs::copy(demo.path(file), world.path(file)).unwrap();
     }
     std::fs::copy(demo.path("keys.json"), world.path("keys.json")).unwrap();
-    world.write("lookups/entitlements.csv", "partner,region\nmeridian,NORTH\n");
+    world.write(
+        "lookups/entitlements.csv",
+        "partner,region\nmeridian,NORTH\n",
+    );
     assert!(problems(&world).await.has_errors());
     std::fs::create_dir_all(world.path("policies/contracts")).unwrap();
     let text = problems_or_empty(&world).await;
@@ -254,5 +507,8 @@ async fn inv_10_break_glass_offers_are_refused_not_ignored() {
     let offer = "      exceptions:\n        emergency-care:\n          profile: owner\n          reason: required\n          max_duration: 4h\n      profiles:\n";
     world.edit(VISITS, "      profiles:\n", offer);
     let said = problems(&world).await.to_string();
-    assert!(said.contains("exceptions") && said.contains("visits.odcs.yaml:"), "{said}");
+    assert!(
+        said.contains("exceptions") && said.contains("visits.odcs.yaml:"),
+        "{said}"
+    );
 }

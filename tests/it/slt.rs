@@ -79,20 +79,41 @@ async fn run(name: &str) {
     if name == "limits" {
         // the demo's own limits are far away
         let patients = "policies/contracts/patients.odcs.yaml";
-        world.edit(patients, "limits: {max_rows: 50000, concurrent_queries: 4}", "limits: {max_rows: 10}");
-        world.edit(patients, "limits: {max_rows: 100000, concurrent_queries: 4}", "limits: {max_rows: 20}");
+        world.edit(
+            patients,
+            "limits: {max_rows: 50000, concurrent_queries: 4}",
+            "limits: {max_rows: 10}",
+        );
+        world.edit(
+            patients,
+            "limits: {max_rows: 100000, concurrent_queries: 4}",
+            "limits: {max_rows: 20}",
+        );
         let claims = "policies/contracts/claims.odcs.yaml";
-        world.edit(claims, "max_rows: 250000, max_bytes: 268435456", "max_bytes: 20000");
+        world.edit(
+            claims,
+            "max_rows: 250000, max_bytes: 268435456",
+            "max_bytes: 20000",
+        );
     }
     let local = Arc::new(Local::start(&world).await);
     let mut runner = Runner::new(|| async {
-        Ok(Database { local: Arc::clone(&local), ask: None })
+        Ok(Database {
+            local: Arc::clone(&local),
+            ask: None,
+        })
     });
     runner.with_column_validator(strict_column_validator);
     let path = folder().join(format!("{name}.slt"));
     if std::env::var_os("SCRIM_BLESS").is_some() {
         runner
-            .update_test_file(&path, " ", default_validator, default_normalizer, strict_column_validator)
+            .update_test_file(
+                &path,
+                " ",
+                default_validator,
+                default_normalizer,
+                strict_column_validator,
+            )
             .await
             .unwrap();
     } else if let Err(error) = runner.run_file_async(&path).await {
@@ -116,11 +137,21 @@ impl AsyncDB for Database {
             self.ask = Some(asker(&self.local, persona)?);
             return Ok(DBOutput::StatementComplete(0));
         }
-        let ask = self.ask.as_ref().ok_or_else(|| wrong("say `AS <persona> FOR '<purpose>'` first"))?;
+        let ask = self
+            .ask
+            .as_ref()
+            .ok_or_else(|| wrong("say `AS <persona> FOR '<purpose>'` first"))?;
         let (sql, params) = split_parameters(sql)?;
         let (schema, batches) = self.local.rows(ask, &sql, params).await?;
-        let types = schema.fields().iter().map(|field| letter(field.data_type())).collect();
-        Ok(DBOutput::Rows { types, rows: batches.iter().flat_map(cells).collect() })
+        let types = schema
+            .fields()
+            .iter()
+            .map(|field| letter(field.data_type()))
+            .collect();
+        Ok(DBOutput::Rows {
+            types,
+            rows: batches.iter().flat_map(cells).collect(),
+        })
     }
 
     async fn shutdown(&mut self) {}
@@ -139,7 +170,9 @@ fn asker(local: &Local, text: &str) -> Result<Ask, Refusal> {
     let mut words = text.split_whitespace();
     let mut ask = local.ask(words.next().unwrap_or_default(), None);
     while let Some(word) = words.next() {
-        let value = words.next().map(|value| value.trim_matches('\'').to_owned());
+        let value = words
+            .next()
+            .map(|value| value.trim_matches('\'').to_owned());
         let value = value.ok_or_else(|| wrong("a word without its value"))?;
         match word {
             "FOR" => ask.settings.purpose = Some(value),
@@ -154,8 +187,11 @@ fn asker(local: &Local, text: &str) -> Result<Ask, Refusal> {
 }
 
 fn split_parameters(sql: &str) -> Result<(String, Option<Params>), Refusal> {
-    let Some((sql, list)) = sql.rsplit_once("\nBIND ") else { return Ok((sql.to_owned(), None)) };
-    let values: Vec<serde_json::Value> = serde_json::from_str(list).map_err(|_| wrong("not a JSON list"))?;
+    let Some((sql, list)) = sql.rsplit_once("\nBIND ") else {
+        return Ok((sql.to_owned(), None));
+    };
+    let values: Vec<serde_json::Value> =
+        serde_json::from_str(list).map_err(|_| wrong("not a JSON list"))?;
     Ok((sql.to_owned(), Some(values.iter().map(parameter).collect())))
 }
 
@@ -186,11 +222,18 @@ fn cells(batch: &RecordBatch) -> Vec<Vec<String>> {
     let columns: Vec<_> = batch
         .columns()
         .iter()
-        .map(|column| (column, ArrayFormatter::try_new(column.as_ref(), &options).unwrap()))
+        .map(|column| {
+            (
+                column,
+                ArrayFormatter::try_new(column.as_ref(), &options).unwrap(),
+            )
+        })
         .collect();
     (0..batch.num_rows())
         .flat_map(|row| {
-            let texts = columns.iter().map(|(column, format)| cell(column.as_ref(), format, row));
+            let texts = columns
+                .iter()
+                .map(|(column, format)| cell(column.as_ref(), format, row));
             lines(texts.collect())
         })
         .collect()
@@ -204,9 +247,9 @@ fn cell(column: &dyn Array, format: &ArrayFormatter<'_>, row: usize) -> String {
     match text.as_str() {
         "" => "(empty)".to_owned(),
         // the last digits of a sum depend on the order of its rows
-        number if column.data_type().is_floating() => {
-            number.parse::<f64>().map_or(text.clone(), |number| format!("{:.6}", number))
-        }
+        number if column.data_type().is_floating() => number
+            .parse::<f64>()
+            .map_or(text.clone(), |number| format!("{:.6}", number)),
         _ => text,
     }
 }
@@ -219,7 +262,10 @@ fn lines(row: Vec<String>) -> Vec<Vec<String>> {
     for text in row {
         for line in text.lines() {
             let bare = line.trim_start();
-            rows.push(vec![format!("{}{bare}", "-".repeat(line.len() - bare.len()))]);
+            rows.push(vec![format!(
+                "{}{bare}",
+                "-".repeat(line.len() - bare.len())
+            )]);
         }
     }
     rows

@@ -24,11 +24,19 @@ fn example() -> PathBuf {
 /// `examples/tpch` in a folder of its own, with rows, keys and passwords.
 fn world() -> Scratch {
     let world = Scratch::empty();
-    copy(&example(), world.root(), &["data", "queries", "ledger", "keys.json"]);
+    copy(
+        &example(),
+        world.root(),
+        &["data", "queries", "ledger", "keys.json"],
+    );
     let hash = hash_password(&Secret::new("tpch".to_owned())).unwrap();
     world.edit("accounts.yaml", "HASH", &hash);
     world.edit("scrim.yaml", "127.0.0.1:50061", "127.0.0.1:0");
-    world.edit("scrim.yaml", "environment: sf1 ", &format!("environment: {} ", tpch::environment(SCALE)));
+    world.edit(
+        "scrim.yaml",
+        "environment: sf1 ",
+        &format!("environment: {} ", tpch::environment(SCALE)),
+    );
     tpch::write(&world.path("data").join(tpch::environment(SCALE)), SCALE).unwrap();
     let keys = KeyFile::generate(TestClock::noon().now()).unwrap();
     write_new_key_file(&world.path("keys.json"), &keys).unwrap();
@@ -62,23 +70,37 @@ const AUTHORISED: &[(&str, &str)] = &[
     ),
 ];
 
-#[expect(clippy::disallowed_methods, reason = "the engine is compared with a plain one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine is compared with a plain one"
+)]
 async fn plain(world: &Scratch) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(2);
     let plain = SessionContext::new_with_config(config);
     for table in tpch::TABLES {
-        let file = world.path("data").join(tpch::environment(SCALE)).join(format!("{table}.parquet"));
+        let file = world
+            .path("data")
+            .join(tpch::environment(SCALE))
+            .join(format!("{table}.parquet"));
         let path = file.to_str().unwrap();
-        plain.register_parquet(format!("raw_{table}"), path, ParquetReadOptions::default()).await.unwrap();
+        plain
+            .register_parquet(format!("raw_{table}"), path, ParquetReadOptions::default())
+            .await
+            .unwrap();
     }
     for (name, sql) in AUTHORISED {
         // two characters and four stars; four stars alone when shorter than both together
         let mut sql = (*sql).to_owned();
         for column in ["s_address", "c_address"] {
-            let masked = format!("CASE WHEN char_length({column}) < 6 THEN '****' ELSE left({column}, 2) || '****' END");
+            let masked = format!(
+                "CASE WHEN char_length({column}) < 6 THEN '****' ELSE left({column}, 2) || '****' END"
+            );
             sql = sql.replace(&format!("MASKED({column})"), &masked);
         }
-        let frame = plain.sql(&sql).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let frame = plain
+            .sql(&sql)
+            .await
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
         let table = frame.cache().await.unwrap();
         plain.register_table(*name, table.into_view()).unwrap();
     }
@@ -120,7 +142,9 @@ fn same(a: &Value, b: &Value) -> bool {
 
 fn equal(a: &[Vec<Value>], b: &[Vec<Value>]) -> bool {
     a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)))
+        && a.iter()
+            .zip(b)
+            .all(|(a, b)| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)))
 }
 
 /// Rows that the order of the query leaves equal come in any order.
@@ -141,22 +165,41 @@ async fn all_queries_agree_with_hand_filtered_and_hand_masked_tables() {
     let plain = plain(&host.world).await;
     let mut client = Client::connect(host.address()).await;
     client.sign_in("analyst", "tpch").await.unwrap();
-    client.headers.push(("x-scrim-purpose", "market-analysis".to_owned()));
+    client
+        .headers
+        .push(("x-scrim-purpose", "market-analysis".to_owned()));
     let mut filled = 0;
     for number in 1..=22 {
         let sql = fs::read_to_string(example().join(format!("queries/q{number:02}.sql"))).unwrap();
         let expected = plain.sql(&sql).await.unwrap().collect().await.unwrap();
-        let fetched = client.query(&sql).await.unwrap_or_else(|status| panic!("q{number}: {status:?}"));
+        let fetched = client
+            .query(&sql)
+            .await
+            .unwrap_or_else(|status| panic!("q{number}: {status:?}"));
         let names = |schema: &arrow::datatypes::Schema| -> Vec<String> {
-            schema.fields().iter().map(|field| field.name().clone()).collect()
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect()
         };
         if let Some(first) = expected.first() {
-            assert_eq!(names(&fetched.schema()), names(&first.schema()), "q{number}");
+            assert_eq!(
+                names(&fetched.schema()),
+                names(&first.schema()),
+                "q{number}"
+            );
         }
         let (found, expected) = (rows(&fetched.batches()), rows(&expected));
         filled += usize::from(!expected.is_empty());
-        let agree = equal(&found, &expected) || equal(&sorted(found.clone()), &sorted(expected.clone()));
-        assert!(agree, "q{number}: {} rows {found:?}\nexpected {} rows {expected:?}", found.len(), expected.len());
+        let agree =
+            equal(&found, &expected) || equal(&sorted(found.clone()), &sorted(expected.clone()));
+        assert!(
+            agree,
+            "q{number}: {} rows {found:?}\nexpected {} rows {expected:?}",
+            found.len(),
+            expected.len()
+        );
     }
     assert!(filled > 15, "{filled} queries had rows");
 }
@@ -167,7 +210,9 @@ async fn the_partner_sees_a_tenth_of_the_lines_with_three_masks() {
     let plain = plain(&host.world).await;
     let mut client = Client::connect(host.address()).await;
     client.sign_in("partner", "tpch").await.unwrap();
-    client.headers.push(("x-scrim-purpose", "supply".to_owned()));
+    client
+        .headers
+        .push(("x-scrim-purpose", "supply".to_owned()));
     let sql = "SELECT l_orderkey, l_linenumber, l_suppkey, l_extendedprice, l_shipdate, l_comment
                FROM lineitem ORDER BY l_orderkey, l_linenumber";
     let by_hand = "SELECT l_orderkey, l_linenumber, l_suppkey,
@@ -181,6 +226,10 @@ async fn the_partner_sees_a_tenth_of_the_lines_with_three_masks() {
         ORDER BY l_orderkey, l_linenumber";
     let expected = rows(&plain.sql(by_hand).await.unwrap().collect().await.unwrap());
     let found = rows(&client.query(sql).await.unwrap().batches());
-    assert!(found.len() > 4_000 && found.len() < 8_000, "{}", found.len());
+    assert!(
+        found.len() > 4_000 && found.len() < 8_000,
+        "{}",
+        found.len()
+    );
     assert!(equal(&found, &expected));
 }

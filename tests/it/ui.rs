@@ -41,7 +41,11 @@ fn inv_01_inv_04_misuse_does_not_compile() {
         let expected = fs::read_to_string(&path).unwrap_or_default();
         // an empty expectation would bless code that compiles
         if found.is_empty() || found != expected {
-            write!(wrong, "--- {case}\nexpected:\n{expected}\nfound:\n{found}\n").unwrap();
+            write!(
+                wrong,
+                "--- {case}\nexpected:\n{expected}\nfound:\n{found}\n"
+            )
+            .unwrap();
         }
     }
     assert_eq!(wrong, "");
@@ -94,7 +98,11 @@ impl Compiler {
                 (name, path)
             })
             .collect();
-        Self { libraries, externs, out: tempfile::tempdir().unwrap() }
+        Self {
+            libraries,
+            externs,
+            out: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// The compiler's errors on a file, a line each: place, code, message.
@@ -104,14 +112,30 @@ impl Compiler {
         command
             .current_dir(folder())
             .arg(format!("{case}.rs"))
-            .args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata"])
-            .args(["--error-format", "short", "--color", "never", "--allow", "warnings"])
+            .args([
+                "--edition",
+                "2024",
+                "--crate-type",
+                "lib",
+                "--emit",
+                "metadata",
+            ])
+            .args([
+                "--error-format",
+                "short",
+                "--color",
+                "never",
+                "--allow",
+                "warnings",
+            ])
             .arg("--out-dir")
             .arg(self.out.path())
             .arg("-L")
             .arg(format!("dependency={}", self.libraries.display()));
         for (name, path) in &self.externs {
-            command.arg("--extern").arg(format!("{name}={}", path.display()));
+            command
+                .arg("--extern")
+                .arg(format!("{name}={}", path.display()));
         }
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
@@ -131,7 +155,10 @@ fn candidates(folder: &Path, name: &str) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let file = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             file.starts_with(&start) && file.ends_with(".rlib")
         })
         .collect()

@@ -354,7 +354,12 @@ mod tests {
             " END".repeat(2_000)
         );
         for sql in [chain, minus, nested, not, unions, long, cases] {
-            assert_eq!(code(&sql), Some(Code::SqlTooLarge), "{}", sql.get(..40).unwrap_or_default());
+            assert_eq!(
+                code(&sql),
+                Some(Code::SqlTooLarge),
+                "{}",
+                sql.get(..40).unwrap_or_default()
+            );
         }
     }
 

@@ -11,7 +11,7 @@
 //!
 //! There is no function from `Query<Bound>` to data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -34,7 +34,7 @@ use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
-use crate::names::Names;
+use crate::names::{Names, carry};
 use crate::results::Results;
 use crate::stub::StubTable;
 use crate::verify;
@@ -386,6 +386,12 @@ fn with_params(plan: LogicalPlan, params: Option<Params>) -> Result<LogicalPlan,
         return Ok(plan);
     };
     let types = plan.get_parameter_types()?;
+    if let Some(name) = unbound(&types, params.len()) {
+        return Err(carry(Refusal::new(
+            Code::ParameterInvalid,
+            format!("parameter {name} has no value"),
+        )));
+    }
     let mut values: Vec<ScalarAndMetadata> = Vec::with_capacity(params.len());
     for (index, value) in params.into_iter().enumerate() {
         let name = format!("${}", index + 1);
@@ -398,13 +404,20 @@ fn with_params(plan: LogicalPlan, params: Option<Params>) -> Result<LogicalPlan,
     plan.replace_params_with_values(&ParamValues::List(values))
 }
 
+/// The first parameter of a statement that `count` values leave without one.
+fn unbound(types: &HashMap<String, Option<DataType>>, count: usize) -> Option<String> {
+    let bound: BTreeSet<String> = (1..=count).map(|index| format!("${index}")).collect();
+    let open: BTreeSet<&String> = types.keys().filter(|name| !bound.contains(*name)).collect();
+    open.first().map(|name| (*name).clone())
+}
+
 fn cast_param(
     name: &str,
     value: &ScalarValue,
     to: &DataType,
 ) -> Result<ScalarValue, DataFusionError> {
     value.cast_to(to).map_err(|_| {
-        crate::names::carry(Refusal::new(
+        carry(Refusal::new(
             Code::ParameterInvalid,
             format!("the value of parameter {name} cannot be converted to {to}"),
         ))

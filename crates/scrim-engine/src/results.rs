@@ -247,15 +247,10 @@ async fn forward(
 }
 
 /// A built-in that panics ends its query, not the process; what it says may hold values.
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Refusal {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned());
+pub(crate) fn panicked(_: &(dyn Any + Send)) -> Refusal {
     Refusal::new(
         Code::ExpressionFailed,
         "an expression of the query failed; check its functions and their arguments",
     )
-    .with_detail(format!("panic: {text}"))
+    .with_detail("a function of the engine panicked")
 }

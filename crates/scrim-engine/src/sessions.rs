@@ -2,7 +2,6 @@
 //! own, which no SQL reaches.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
@@ -42,7 +41,8 @@ fn runtime(config: &EngineConfig, pool: &Arc<dyn MemoryPool>) -> Result<Arc<Runt
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::clone(pool))
         .with_disk_manager_builder(disk)
-        .with_object_list_cache_ttl(Some(Duration::from_secs(1)))
+        // A file that was replaced must be seen at once, and listing a local folder is cheap.
+        .with_object_list_cache_limit(0)
         .build_arc()
 }
 

@@ -1,6 +1,8 @@
 //! The hash of a decision: equal exactly when the same is shown.
 
-use arrow::datatypes::Schema;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
 use scrim_model::Value;
 use sha2::{Digest, Sha256};
 
@@ -60,9 +62,28 @@ pub(crate) fn of_schema(schema: &Schema) -> String {
     let mut fields = Fields::new("scrim/schema/v1");
     for field in schema.fields() {
         fields.text(field.name());
-        fields.text(&field.data_type().to_string());
+        fields.text(&without_nullability(field.data_type()).to_string());
     }
     hex(&fields.finish())
+}
+
+/// Whether a source's files rule NULL out inside a column is no part of what a clause means, and a
+/// hash that changed with it would tell of the files.
+fn without_nullability(data_type: &DataType) -> DataType {
+    let bare = |field: &Arc<Field>| {
+        Arc::new(Field::new(
+            field.name(),
+            without_nullability(field.data_type()),
+            true,
+        ))
+    };
+    match data_type {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(bare).collect()),
+        DataType::List(item) => DataType::List(bare(item)),
+        DataType::LargeList(item) => DataType::LargeList(bare(item)),
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(bare(item), *size),
+        other => other.clone(),
+    }
 }
 
 /// The hash of a decision, given what stands for its table's columns and, arm by arm, for the

@@ -3,6 +3,7 @@
 use scrim_document::{Node, Problem, Problems, SourceFile, nearest};
 
 use crate::agreement::AgreementDocument;
+use crate::compile::unknown_profile;
 use crate::odcs::ContractDocument;
 use crate::version::policy_version;
 
@@ -51,6 +52,7 @@ impl Documents {
         agreements.sort_by(|a, b| a.id.cmp(&b.id));
         let version = policy_version(&files);
         if problems.has_errors() {
+            problems.extend(unknown_profiles(&contracts, &agreements));
             problems.sort();
             return Err(problems);
         }
@@ -75,6 +77,25 @@ impl Documents {
     pub fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// What documents that could be read say about one another. Compiling checks this too, but it does
+/// not come to that when any document could not be read.
+fn unknown_profiles(contracts: &[ContractDocument], agreements: &[AgreementDocument]) -> Problems {
+    let mut problems = Problems::default();
+    for agreement in agreements {
+        let contract = contracts
+            .iter()
+            .find(|contract| contract.id == agreement.contract);
+        let Some(access) = contract.and_then(|contract| contract.access.as_ref()) else {
+            continue;
+        };
+        let mut names = access.profiles.iter().map(|profile| profile.name.as_str());
+        if !names.clone().any(|name| name == agreement.profile) {
+            problems.push(unknown_profile(agreement, &mut names));
+        }
+    }
+    problems
 }
 
 fn is_test(path: &str) -> bool {

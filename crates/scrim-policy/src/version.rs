@@ -104,10 +104,30 @@ impl Requirement {
     }
 }
 
+/// Bytes of the path of the folder that all files lie in. Files sorted by path: what the first and
+/// the last have in common, all have.
+fn common_folder(sorted: &[&SourceFile]) -> usize {
+    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
+        return 0;
+    };
+    let same = first
+        .path()
+        .bytes()
+        .zip(last.path().bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let common = first.path().as_bytes().get(..same).unwrap_or_default();
+    common
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(0, |slash| slash + 1)
+}
+
 /// The version of a policy set: SHA-256, lower-case hex, over its files sorted by path, each with
 /// its length in front, line ends normalised to LF.
 ///
-/// The paths count as they are given, so give them relative to the folder of the policies.
+/// Paths count from the folder that all files have in common: the same policies in another place are
+/// the same version.
 pub(crate) fn policy_version(files: &[SourceFile]) -> String {
     let mut sorted: Vec<_> = files.iter().collect();
     sorted.sort_by(|a, b| a.path().cmp(b.path()));
@@ -117,8 +137,9 @@ pub(crate) fn policy_version(files: &[SourceFile]) -> String {
         digest.update(text.as_bytes());
     };
     field("scrim/policy/v1");
+    let common = common_folder(&sorted);
     for file in sorted {
-        field(file.path());
+        field(file.path().get(common..).unwrap_or_default());
         field(&file.text().replace("\r\n", "\n"));
     }
     hex(&digest.finalize())

@@ -3,6 +3,7 @@
 //! An adapter never hands out a `TableProvider`: what it opens is sealed as a `RawTable`, which SQL
 //! cannot name. This crate must never know the server.
 
+mod checked;
 mod local;
 
 use std::path::Path;

@@ -17,6 +17,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use scrim_engine::RawTable;
 
 use crate::SourceError;
+use crate::checked::CheckedTable;
 
 /// Bytes of statistics that one table keeps.
 const STATISTICS_BYTES: usize = 8 * 1024 * 1024;
@@ -81,7 +82,10 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
     let table = ListingTable::try_new(config)
         .map_err(|e| unreadable(shown, e))?
         .with_cache(Some(Arc::new(statistics)));
-    Ok(RawTable::new(Arc::new(table), shown))
+    Ok(RawTable::new(
+        Arc::new(CheckedTable::new(table, shown)),
+        shown,
+    ))
 }
 
 fn csv(path: &Path, shown: &str) -> Result<RawTable, SourceError> {

@@ -132,12 +132,38 @@ pub(super) const STATISTICS: &[&str] = &[
     "SELECT count(*) AS n FROM (SELECT 1 FROM people LIMIT 5) AS p",
     "SELECT count(*) AS n FROM (SELECT id FROM people LIMIT 5 OFFSET 3) AS p",
     "SELECT count(*) AS n FROM (SELECT id FROM people ORDER BY weight LIMIT 5) AS p",
+    // Statistics of files leave out NaN and the sign of zero; pruning must not.
+    "SELECT oid FROM shop.orders WHERE amount > 60",
+    "SELECT oid FROM shop.orders WHERE amount < 1000.0",
+    "SELECT oid FROM shop.orders WHERE NOT (amount < 60.0)",
+    "SELECT oid FROM shop.orders WHERE amount = 0.0",
+    "SELECT oid FROM shop.orders WHERE amount >= 0.0 AND amount <= 0.5",
+    "SELECT oid FROM shop.orders WHERE amount IN (0.0, 1.5, -3.25)",
+    "SELECT oid FROM shop.orders WHERE NOT (amount NOT IN (0.0, 1.5, -3.25))",
+    "SELECT oid FROM shop.orders WHERE amount = CAST('NaN' AS DOUBLE)",
+    "SELECT oid FROM shop.orders WHERE amount BETWEEN 0.0 AND CAST('NaN' AS DOUBLE)",
+    "SELECT oid FROM shop.orders WHERE amount <> 5.0",
+    "SELECT vid FROM visits WHERE temp >= 38.5",
     "SELECT approx_distinct(region) AS n FROM people",
     "SELECT count(*) AS n FROM people a CROSS JOIN visits b",
     "SELECT count(*) AS n FROM people UNION ALL SELECT count(*) FROM visits",
-    "SELECT EXISTS (SELECT 1 FROM people WHERE weight = 0) AS e",
+    "SELECT count(*) AS n FROM visits WHERE EXISTS (SELECT 1 FROM people WHERE weight = 0)",
     "SELECT (SELECT max(id) FROM people) AS m",
     "SELECT max(vid) AS m FROM visits v JOIN people p ON v.person = p.id",
+];
+
+/// Conditions on a float.
+pub(super) const FLOATS: &[&str] = &[
+    "amount > 60.0",
+    "amount >= 60.0",
+    "amount <> 1.5",
+    "NOT (amount < 60.0)",
+    "amount = 0.0",
+    "amount < 0.0",
+    "amount IN (0.0, 60.0)",
+    "amount NOT IN (1.0, 1.5)",
+    "amount BETWEEN 60.0 AND CAST('NaN' AS DOUBLE)",
+    "amount IS NOT NULL",
 ];
 
 /// Plans that show the asker's own doing, and where a guard stands.
@@ -178,7 +204,10 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("SELECT array_repeat(1, 1000000000)", FUNCTION),
     ("SELECT array_resize(make_array(1), 1000000000)", FUNCTION),
     ("SELECT unnest(range(0, 1000000000))", FUNCTION),
-    ("SELECT unnest(generate_series(1, 1000000000)) FROM people", FUNCTION),
+    (
+        "SELECT unnest(generate_series(1, 1000000000)) FROM people",
+        FUNCTION,
+    ),
     ("SELECT * FROM generate_series(1, 1000000000)", FUNCTION),
     ("SELECT * FROM range(1, 10)", FUNCTION),
     ("SELECT * FROM read_parquet('/etc/passwd')", FUNCTION),
@@ -193,7 +222,15 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("SELECT * FROM information_schema.df_settings", NAME),
     ("SELECT * FROM information_schema.routines", NAME),
     ("SELECT secret FROM people", NAME),
-    ("SELECT @@version", &[Code::FunctionRefused, Code::PlanInvalid, Code::NotServed, Code::SqlSyntax]),
+    (
+        "SELECT @@version",
+        &[
+            Code::FunctionRefused,
+            Code::PlanInvalid,
+            Code::NotServed,
+            Code::SqlSyntax,
+        ],
+    ),
     ("SET datafusion.execution.batch_size = 1", STATEMENT),
     ("SET TIME ZONE 'UTC'", STATEMENT),
     ("RESET datafusion.execution.batch_size", STATEMENT),
@@ -201,7 +238,10 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("SHOW datafusion.execution.batch_size", STATEMENT),
     ("SHOW FUNCTIONS", STATEMENT),
     ("PREPARE p AS SELECT 1", STATEMENT),
-    ("PREPARE p(INT) AS SELECT * FROM people WHERE id = $1", STATEMENT),
+    (
+        "PREPARE p(INT) AS SELECT * FROM people WHERE id = $1",
+        STATEMENT,
+    ),
     ("EXECUTE p", STATEMENT),
     ("DEALLOCATE p", STATEMENT),
     ("BEGIN", STATEMENT),
@@ -219,14 +259,23 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("EXPLAIN FORMAT INDENT SELECT * FROM people", STATEMENT),
     ("EXPLAIN (ANALYZE) SELECT * FROM people", STATEMENT),
     ("EXPLAIN EXPLAIN SELECT 1", STATEMENT),
-    ("EXPLAIN INSERT INTO people VALUES (1)", &[Code::ReadOnly, Code::StatementRefused]),
+    (
+        "EXPLAIN INSERT INTO people VALUES (1)",
+        &[Code::ReadOnly, Code::StatementRefused],
+    ),
     ("COPY people TO '/tmp/scrim-x.parquet'", WRITING),
     ("COPY (SELECT * FROM people) TO '/tmp/scrim-x.csv'", WRITING),
     ("CREATE TABLE x AS SELECT * FROM people", WRITING),
     ("CREATE VIEW x AS SELECT * FROM people", WRITING),
-    ("CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'", WRITING),
+    (
+        "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
+        WRITING,
+    ),
     ("CREATE SCHEMA x", WRITING),
-    ("CREATE FUNCTION f(INT) RETURNS INT RETURN $1", &[Code::ReadOnly, Code::StatementRefused, Code::SqlSyntax]),
+    (
+        "CREATE FUNCTION f(INT) RETURNS INT RETURN $1",
+        &[Code::ReadOnly, Code::StatementRefused, Code::SqlSyntax],
+    ),
     ("INSERT INTO people SELECT * FROM people", WRITING),
     ("UPDATE people SET name = 'x'", WRITING),
     ("DELETE FROM people", WRITING),
@@ -235,9 +284,15 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("ALTER TABLE people ADD COLUMN x INT", WRITING),
     ("SELECT * INTO x FROM people", WRITING),
     ("SELECT * FROM people FOR UPDATE", WRITING),
-    ("WITH x AS (INSERT INTO people VALUES (1)) SELECT * FROM x", &[Code::ReadOnly, Code::SqlSyntax]),
+    (
+        "WITH x AS (INSERT INTO people VALUES (1)) SELECT * FROM x",
+        &[Code::ReadOnly, Code::SqlSyntax],
+    ),
     ("SELECT $1 FROM people", &[Code::ParameterInvalid]),
-    ("SELECT * FROM people WHERE id = ?", &[Code::ParameterInvalid]),
+    (
+        "SELECT * FROM people WHERE id = ?",
+        &[Code::ParameterInvalid],
+    ),
 ];
 
 /// Built-ins that panicked, overflowed or allocated without end somewhere; whatever comes, it comes
@@ -330,25 +385,117 @@ pub(super) fn too_large() -> Vec<(&'static str, String, &'static [Code])> {
     let repeat = |text: &str, n: usize| text.repeat(n);
     let numbers = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>().join(",");
     vec![
-        ("a chain of 20,000 terms", format!("SELECT 1{}", repeat("+1", 20_000)), SIZE),
-        ("a chain of conditions", format!("SELECT id FROM people WHERE id = 1{}", repeat(" OR id = 1", 5_000)), SIZE),
-        ("a chain of concatenations", format!("SELECT 'a'{}", repeat("||'a'", 20_000)), SIZE),
-        ("nested parentheses", format!("SELECT {}1{}", repeat("(", 10_000), repeat(")", 10_000)), SIZE),
-        ("nested functions", format!("SELECT {}1{}", repeat("abs(", 5_000), repeat(")", 5_000)), SIZE),
-        ("nested subqueries", format!("{}SELECT 1{}", repeat("SELECT * FROM (", 500), repeat(") AS x", 500)), SIZE),
-        ("nested CASE", format!("SELECT {}1{}", repeat("CASE WHEN true THEN ", 2_000), repeat(" END", 2_000)), SIZE),
-        ("NOT upon NOT", format!("SELECT {} true", repeat("NOT ", 20_000)), SIZE),
-        ("minus upon minus", format!("SELECT {}1", repeat("- ", 20_000)), SIZE),
-        ("a giant IN list", format!("SELECT id FROM people WHERE id IN ({})", numbers(200_000)), SIZE),
-        ("a huge literal", format!("SELECT '{}'", repeat("x", 2_000_000)), SIZE),
-        ("a huge number", format!("SELECT {}", repeat("9", 100_000)), LIST),
-        ("many unions", format!("SELECT 1{}", repeat(" UNION ALL SELECT 1", 5_000)), SIZE),
-        ("many joins", format!("SELECT 1 FROM people p{}", (0..2_000).map(|i| format!(" CROSS JOIN people p{i}")).collect::<String>()), SIZE),
+        (
+            "a chain of 20,000 terms",
+            format!("SELECT 1{}", repeat("+1", 20_000)),
+            SIZE,
+        ),
+        (
+            "a chain of conditions",
+            format!(
+                "SELECT id FROM people WHERE id = 1{}",
+                repeat(" OR id = 1", 5_000)
+            ),
+            SIZE,
+        ),
+        (
+            "a chain of concatenations",
+            format!("SELECT 'a'{}", repeat("||'a'", 20_000)),
+            SIZE,
+        ),
+        (
+            "nested parentheses",
+            format!("SELECT {}1{}", repeat("(", 10_000), repeat(")", 10_000)),
+            SIZE,
+        ),
+        (
+            "nested functions",
+            format!("SELECT {}1{}", repeat("abs(", 5_000), repeat(")", 5_000)),
+            SIZE,
+        ),
+        (
+            "nested subqueries",
+            format!(
+                "{}SELECT 1{}",
+                repeat("SELECT * FROM (", 500),
+                repeat(") AS x", 500)
+            ),
+            SIZE,
+        ),
+        (
+            "nested CASE",
+            format!(
+                "SELECT {}1{}",
+                repeat("CASE WHEN true THEN ", 2_000),
+                repeat(" END", 2_000)
+            ),
+            SIZE,
+        ),
+        (
+            "NOT upon NOT",
+            format!("SELECT {} true", repeat("NOT ", 20_000)),
+            SIZE,
+        ),
+        (
+            "minus upon minus",
+            format!("SELECT {}1", repeat("- ", 20_000)),
+            SIZE,
+        ),
+        (
+            "a giant IN list",
+            format!("SELECT id FROM people WHERE id IN ({})", numbers(200_000)),
+            SIZE,
+        ),
+        (
+            "a huge literal",
+            format!("SELECT '{}'", repeat("x", 2_000_000)),
+            SIZE,
+        ),
+        (
+            "a huge number",
+            format!("SELECT {}", repeat("9", 100_000)),
+            LIST,
+        ),
+        (
+            "many unions",
+            format!("SELECT 1{}", repeat(" UNION ALL SELECT 1", 5_000)),
+            SIZE,
+        ),
+        (
+            "many joins",
+            format!(
+                "SELECT 1 FROM people p{}",
+                (0..2_000)
+                    .map(|i| format!(" CROSS JOIN people p{i}"))
+                    .collect::<String>()
+            ),
+            SIZE,
+        ),
         ("many columns", format!("SELECT {}", numbers(100_000)), SIZE),
-        ("nested arrays", format!("SELECT {}1{}", repeat("[", 5_000), repeat("]", 5_000)), SIZE),
-        ("a chain of casts", format!("SELECT 1{}", repeat("::INT", 5_000)), SIZE),
-        ("a chain of subscripts", format!("SELECT tags{} FROM people", repeat("[1]", 20_000)), SIZE),
-        ("a chain of fields", format!("SELECT contact{} FROM people", repeat(".a", 20_000)), LIST),
-        ("a chain of IS NULL", format!("SELECT 1{}", repeat(" IS NULL", 5_000)), LIST),
+        (
+            "nested arrays",
+            format!("SELECT {}1{}", repeat("[", 5_000), repeat("]", 5_000)),
+            SIZE,
+        ),
+        (
+            "a chain of casts",
+            format!("SELECT 1{}", repeat("::INT", 5_000)),
+            SIZE,
+        ),
+        (
+            "a chain of subscripts",
+            format!("SELECT tags{} FROM people", repeat("[1]", 20_000)),
+            SIZE,
+        ),
+        (
+            "a chain of fields",
+            format!("SELECT contact{} FROM people", repeat(".a", 20_000)),
+            LIST,
+        ),
+        (
+            "a chain of IS NULL",
+            format!("SELECT 1{}", repeat(" IS NULL", 5_000)),
+            LIST,
+        ),
     ]
 }

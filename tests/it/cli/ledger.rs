@@ -20,7 +20,10 @@ async fn asked() -> Scratch {
     }
     local.clock.advance(TimeDelta::hours(1));
     let sql = "SELECT 1 / (length(ward) - length(ward))\nFROM care.patients -- \u{1b}[31mred";
-    local.rows(&local.usual("rolf"), sql, None).await.unwrap_err();
+    local
+        .rows(&local.usual("rolf"), sql, None)
+        .await
+        .unwrap_err();
     local.ledger.shutdown().await.unwrap();
     world
 }
@@ -28,7 +31,9 @@ async fn asked() -> Scratch {
 fn shown(world: &Scratch, filter: &[&str]) -> Vec<serde_json::Value> {
     let arguments = ["ledger", "show", "ledger", "--json"].iter().chain(filter);
     let text = scrim(world.root(), arguments).good();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,12 +57,32 @@ async fn the_ledger_is_shown_by_principal_table_time_and_outcome() {
         assert_eq!(shown(&world, filter).len(), count, "{filter:?}");
     }
     let all = scrim(world.root(), ["ledger", "show", "ledger"]).good();
-    for word in ["nora (northgate)", "rolf (meridian)", "for research", "divide-by-zero", "name-not-found", "scrim.care.visits", "meridian-visits", "2026-03-02 13:00:00"] {
+    for word in [
+        "nora (northgate)",
+        "rolf (meridian)",
+        "for research",
+        "divide-by-zero",
+        "name-not-found",
+        "scrim.care.visits",
+        "meridian-visits",
+        "2026-03-02 13:00:00",
+    ] {
         assert!(all.contains(word), "{word}: {all}");
     }
-    assert!(!all.contains('\u{1b}'), "a statement colours the owner's terminal: {all:?}");
-    scrim(world.root(), ["ledger", "show", "ledger", "--outcome", "lost"]).bad(2);
-    scrim(world.root(), ["ledger", "show", "ledger", "--since", "yesterday"]).bad(2);
+    assert!(
+        !all.contains('\u{1b}'),
+        "a statement colours the owner's terminal: {all:?}"
+    );
+    scrim(
+        world.root(),
+        ["ledger", "show", "ledger", "--outcome", "lost"],
+    )
+    .bad(2);
+    scrim(
+        world.root(),
+        ["ledger", "show", "ledger", "--since", "yesterday"],
+    )
+    .bad(2);
     scrim(world.root(), ["ledger", "show", "nowhere"]).bad(2);
 }
 
@@ -72,8 +97,15 @@ async fn a_ledger_is_verified_and_its_first_bad_line_named() {
     let same = scrim(world.root(), ["ledger", "verify", "ledger/ledger.jsonl"]).good();
     assert_eq!(said.rsplit(' ').next(), same.rsplit(' ').next());
     let changed = good.replacen("\"rolf\"", "\"nora\"", 1);
-    let changed_at = good.lines().position(|line| line.contains("\"rolf\"")).unwrap() + 1;
-    let swapped = [&lines[..2], &[lines[3], lines[2]], &lines[4..]].concat().join("\n") + "\n";
+    let changed_at = good
+        .lines()
+        .position(|line| line.contains("\"rolf\""))
+        .unwrap()
+        + 1;
+    let swapped = [&lines[..2], &[lines[3], lines[2]], &lines[4..]]
+        .concat()
+        .join("\n")
+        + "\n";
     let removed = [&lines[..2], &lines[3..]].concat().join("\n") + "\n";
     let inserted = [&lines[..2], &lines[1..]].concat().join("\n") + "\n";
     let beheaded = lines[1..].join("\n") + "\n";

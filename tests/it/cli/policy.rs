@@ -9,14 +9,29 @@ use crate::kit::Scratch;
 fn good_policies_are_in_order_and_their_tests_pass() {
     let world = Scratch::demo();
     let said = scrim(world.root(), ["policy", "check", "policies"]).good();
-    assert!(said.contains("care.patients") && !said.contains("warning"), "{said}");
-    assert!(scrim(world.root(), ["policy", "check"]).good().contains("in order"));
+    assert!(
+        said.contains("care.patients") && !said.contains("warning"),
+        "{said}"
+    );
+    assert!(
+        scrim(world.root(), ["policy", "check"])
+            .good()
+            .contains("in order")
+    );
     let said = scrim(world.root(), ["policy", "test", "policies"]).good();
     let last = said.lines().last().unwrap();
     assert!(last.ends_with(" passed, 0 failed"), "{said}");
-    let some = scrim(world.root(), ["policy", "test", "policies", "--only", "claims"]).good();
+    let some = scrim(
+        world.root(),
+        ["policy", "test", "policies", "--only", "claims"],
+    )
+    .good();
     assert!(some.lines().count() < said.lines().count());
-    let none = scrim(world.root(), ["policy", "test", "policies", "--only", "no such case"]).bad(1);
+    let none = scrim(
+        world.root(),
+        ["policy", "test", "policies", "--only", "no such case"],
+    )
+    .bad(1);
     assert!(none.contains("nothing to test"), "{none}");
 }
 
@@ -26,19 +41,40 @@ fn a_policy_test_that_fails_says_what_differs_and_where() {
     let text = "kind: PolicyTest\nat: 2026-03-02T10:00:00Z\npersonas:\n  nora: {org: northgate, groups: [analyst]}\n\
                 cases:\n  - name: one is two\n    as: nora\n    sql: SELECT 1\n    expect: {rows: [[2]]}\n";
     world.write("policies/tests/wrong.test.yaml", text);
-    let run = scrim(world.root(), ["policy", "test", "policies", "--only", "wrong"]);
+    let run = scrim(
+        world.root(),
+        ["policy", "test", "policies", "--only", "wrong"],
+    );
     assert_eq!(run.code, 1, "{run:?}");
-    assert!(run.out.contains("one is two") && run.out.contains("wrong.test.yaml:6:"), "{}", run.out);
+    assert!(
+        run.out.contains("one is two") && run.out.contains("wrong.test.yaml:6:"),
+        "{}",
+        run.out
+    );
     assert!(run.out.contains("0 passed, 1 failed"), "{}", run.out);
 }
 
 #[test]
 fn broken_policies_are_shown_with_their_lines() {
     let world = Scratch::demo();
-    world.edit("policies/contracts/patients.odcs.yaml", "{mask: zip3}", "{mask: zipp3}");
-    world.edit("policies/agreements/meridian-visits.yaml", "status: active", "status: on");
+    world.edit(
+        "policies/contracts/patients.odcs.yaml",
+        "{mask: zip3}",
+        "{mask: zipp3}",
+    );
+    world.edit(
+        "policies/agreements/meridian-visits.yaml",
+        "status: active",
+        "status: on",
+    );
     let said = scrim(world.root(), ["policy", "check", "policies"]).bad(2);
-    for word in ["patients.odcs.yaml:150:", "zipp3", "zip3", "meridian-visits.yaml:", "`on`"] {
+    for word in [
+        "patients.odcs.yaml:150:",
+        "zipp3",
+        "zip3",
+        "meridian-visits.yaml:",
+        "`on`",
+    ] {
         assert!(said.contains(word), "{word}: {said}");
     }
     scrim(world.root(), ["policy", "test", "policies"]).bad(2);
@@ -62,9 +98,21 @@ fn decisions_are_explained_in_words_with_file_and_line() {
     let world = Scratch::demo();
     let mut text = String::new();
     for arguments in [
-        &["--as", "rhea", "--purpose", "research", "SELECT p.ward FROM care.patients p JOIN insurance.claims c ON true"][..],
+        &[
+            "--as",
+            "rhea",
+            "--purpose",
+            "research",
+            "SELECT p.ward FROM care.patients p JOIN insurance.claims c ON true",
+        ][..],
         &["--as", "ivan", "SELECT * FROM care.visits"],
-        &["--as", "nora", "--ip", "203.0.113.9", "SELECT * FROM care.visits"],
+        &[
+            "--as",
+            "nora",
+            "--ip",
+            "203.0.113.9",
+            "SELECT * FROM care.visits",
+        ],
         &["--as", "luca", "SELECT * FROM insurance.claims"],
         &["--as", "nora", "SELECT * FROM no.such_table"],
     ] {
@@ -78,10 +126,22 @@ fn decisions_are_explained_in_words_with_file_and_line() {
         std::fs::write(&path, &text).unwrap();
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let differ = expected.lines().zip(text.lines()).find(|(was, is)| was != is);
+    let differ = expected
+        .lines()
+        .zip(text.lines())
+        .find(|(was, is)| was != is);
     assert_eq!(differ, None, "if it should be so: SCRIM_BLESS=1");
-    assert_eq!(expected.lines().count(), text.lines().count(), "if it should be so: SCRIM_BLESS=1");
-    for word in ["patients.odcs.yaml:", "meridian-study-7", "pseudonymize", "legal-hold"] {
+    assert_eq!(
+        expected.lines().count(),
+        text.lines().count(),
+        "if it should be so: SCRIM_BLESS=1"
+    );
+    for word in [
+        "patients.odcs.yaml:",
+        "meridian-study-7",
+        "pseudonymize",
+        "legal-hold",
+    ] {
         assert!(text.contains(word), "{word}");
     }
 }
@@ -89,10 +149,18 @@ fn decisions_are_explained_in_words_with_file_and_line() {
 #[test]
 fn explanations_as_json_and_mistakes() {
     let world = Scratch::demo();
-    let json = explain(&world, &["--json", "--as", "rolf", "SELECT * FROM care.patients"]).good();
+    let json = explain(
+        &world,
+        &["--json", "--as", "rolf", "SELECT * FROM care.patients"],
+    )
+    .good();
     let decisions: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(decisions.len(), 1);
-    assert!(decisions[0]["hash"].as_str().is_some_and(|hash| hash.len() == 64));
+    assert!(
+        decisions[0]["hash"]
+            .as_str()
+            .is_some_and(|hash| hash.len() == 64)
+    );
     let said = explain(&world, &["--as", "nobody", "SELECT 1 FROM care.patients"]).bad(2);
     assert!(said.contains("nobody") && said.contains("nora"), "{said}");
     explain(&world, &["--as", "nora", "SELECT 1"]).bad(2);

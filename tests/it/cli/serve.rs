@@ -38,13 +38,24 @@ impl Serving {
         out.read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap().to_owned();
         assert!(address.starts_with("127.0.0.1:"), "{line}");
-        Self { child, url: format!("grpc://{address}"), log, out }
+        Self {
+            child,
+            url: format!("grpc://{address}"),
+            log,
+            out,
+        }
     }
 
     /// Stops it as an init system does; gives the rest of its output, and its log.
     fn stop(mut self) -> (String, String) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = self.child.wait().unwrap();
         let mut out = String::new();
         self.out.read_to_string(&mut out).unwrap();
@@ -55,7 +66,15 @@ impl Serving {
 }
 
 fn query(world: &Scratch, url: &str, user: &str, arguments: &[&str]) -> Run {
-    let base = ["query", "--url", url, "--user", user, "--password-file", "password.txt"];
+    let base = [
+        "query",
+        "--url",
+        url,
+        "--user",
+        user,
+        "--password-file",
+        "password.txt",
+    ];
     scrim(world.root(), base.iter().chain(arguments))
 }
 
@@ -67,7 +86,10 @@ fn a_server_in_its_own_process_is_asked_in_every_format_and_stops_in_order() {
     let url = serving.url.clone();
     let sql = "SELECT ward, birth_date, contact['email'] AS mail, NULL AS nothing, 1.5 AS n FROM care.patients WHERE ward IN ('Lighthouse', 'Sunroom') ORDER BY ward";
     let table = query(&world, &url, "nora", &[sql]).good();
-    assert!(table.contains("Lighthouse") && table.contains("1954-03-17") && table.contains("mail"), "{table}");
+    assert!(
+        table.contains("Lighthouse") && table.contains("1954-03-17") && table.contains("mail"),
+        "{table}"
+    );
     let csv = query(&world, &url, "nora", &["--format", "csv", sql]).good();
     assert_eq!(
         csv.lines().collect::<Vec<_>>(),
@@ -78,29 +100,74 @@ fn a_server_in_its_own_process_is_asked_in_every_format_and_stops_in_order() {
         ]
     );
     let json = query(&world, &url, "nora", &["--format", "json", sql]).good();
-    let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<serde_json::Value> = json
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["birth_date"], "1954-03-17");
-    assert!(rows[0].get("nothing").is_none_or(serde_json::Value::is_null));
+    assert!(
+        rows[0]
+            .get("nothing")
+            .is_none_or(serde_json::Value::is_null)
+    );
     let bytes = Command::new(binary())
-        .args(["query", "--url", &url, "--user", "nora", "--password-file", "password.txt", "--format", "arrow", sql])
+        .args([
+            "query",
+            "--url",
+            &url,
+            "--user",
+            "nora",
+            "--password-file",
+            "password.txt",
+            "--format",
+            "arrow",
+            sql,
+        ])
         .current_dir(world.root())
         .output()
         .unwrap();
-    let batches: Vec<_> = StreamReader::try_new(&bytes.stdout[..], None).unwrap().map(Result::unwrap).collect();
-    assert_eq!(batches.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 2);
-    let none = query(&world, &url, "nora", &["--format", "csv", "SELECT ward FROM care.patients WHERE false"]).good();
+    let batches: Vec<_> = StreamReader::try_new(&bytes.stdout[..], None)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        batches
+            .iter()
+            .map(arrow::array::RecordBatch::num_rows)
+            .sum::<usize>(),
+        2
+    );
+    let none = query(
+        &world,
+        &url,
+        "nora",
+        &[
+            "--format",
+            "csv",
+            "SELECT ward FROM care.patients WHERE false",
+        ],
+    )
+    .good();
     assert_eq!(none.trim(), "ward");
     // the statement and the password from standard input
     let base = ["query", "--url", &url, "--user", "nora"];
     let piped = [&base[..], &["--password-file", "password.txt", "-"]].concat();
-    assert!(scrim_with(world.root(), piped, "SELECT 'through a pipe'").good().contains("through a pipe"));
+    assert!(
+        scrim_with(world.root(), piped, "SELECT 'through a pipe'")
+            .good()
+            .contains("through a pipe")
+    );
     let piped = [&base[..], &["--password-file", "-", "SELECT 1"]].concat();
     scrim_with(world.root(), piped, "demo\n").good();
     let (out, _) = serving.stop();
     assert_eq!(out, "", "one line when ready, and no more");
     scrim(world.root(), ["ledger", "verify", "ledger"]).good();
-    let shown = scrim(world.root(), ["ledger", "show", "ledger", "--outcome", "completed"]).good();
+    let shown = scrim(
+        world.root(),
+        ["ledger", "show", "ledger", "--outcome", "completed"],
+    )
+    .good();
     assert!(shown.contains("SELECT 'through a pipe'"), "{shown}");
 }
 
@@ -111,32 +178,104 @@ fn inv_15_exit_codes_tell_the_outcome_and_no_log_holds_a_secret_or_a_value() {
     world.write("wrong.txt", "open sesame 4711");
     let serving = Serving::start(&world);
     let url = serving.url.clone();
-    query(&world, &url, "nora", &["SELECT full_name, contact FROM care.patients"]).good();
-    let said = query(&world, &url, "rolf", &["SELECT full_name FROM care.patients"]).bad(1);
-    assert!(said.contains("name-not-found: column full_name does not exist"), "{said}");
-    let said = query(&world, &url, "rolf", &["--purpose", "marketing", "SELECT ward FROM care.patients"]).bad(1);
+    query(
+        &world,
+        &url,
+        "nora",
+        &["SELECT full_name, contact FROM care.patients"],
+    )
+    .good();
+    let said = query(
+        &world,
+        &url,
+        "rolf",
+        &["SELECT full_name FROM care.patients"],
+    )
+    .bad(1);
+    assert!(
+        said.contains("name-not-found: column full_name does not exist"),
+        "{said}"
+    );
+    let said = query(
+        &world,
+        &url,
+        "rolf",
+        &["--purpose", "marketing", "SELECT ward FROM care.patients"],
+    )
+    .bad(1);
     assert!(said.contains("name-not-found"), "{said}");
-    query(&world, &url, "rhea", &["--agreement", "meridian-study-7", "SELECT count(*) FROM care.patients"]).good();
-    let run = query(&world, &url, "nora", &["--format", "csv", "SELECT CAST(full_name AS INT) FROM care.patients"]);
+    query(
+        &world,
+        &url,
+        "rhea",
+        &[
+            "--agreement",
+            "meridian-study-7",
+            "SELECT count(*) FROM care.patients",
+        ],
+    )
+    .good();
+    let run = query(
+        &world,
+        &url,
+        "nora",
+        &[
+            "--format",
+            "csv",
+            "SELECT CAST(full_name AS INT) FROM care.patients",
+        ],
+    );
     assert!(run.bad(1).contains("cast-invalid"));
     let base = ["query", "--url", &url, "--user", "nora", "--password-file"];
     let said = scrim(world.root(), base.iter().chain(&["wrong.txt", "SELECT 1"])).bad(1);
     assert!(said.contains("unauthenticated"), "{said}");
     let said = scrim(world.root(), base.iter().chain(&["none.txt", "SELECT 1"])).bad(2);
     assert!(said.contains("none.txt"), "{said}");
-    scrim(world.root(), ["query", "--url", "ftp://x", "--user", "a", "--password-file", "password.txt", "SELECT 1"]).bad(2);
+    scrim(
+        world.root(),
+        [
+            "query",
+            "--url",
+            "ftp://x",
+            "--user",
+            "a",
+            "--password-file",
+            "password.txt",
+            "SELECT 1",
+        ],
+    )
+    .bad(2);
     let (_, log) = serving.stop();
     assert!(log.contains("serving"), "the log is empty: {log}");
     let keys = std::fs::read_to_string(world.path("keys.json")).unwrap();
     let keys = keys.split('"').filter(|word| word.len() >= 40);
     let accounts = std::fs::read_to_string(world.path("accounts.yaml")).unwrap();
-    let hash = accounts.split('"').find(|word| word.starts_with("$argon2id$")).unwrap();
-    let basic = ["bm9yYTpkZW1v", "open sesame 4711", hash, "Zoë", "Okafor", "canary-", "zoe.angstrom"];
+    let hash = accounts
+        .split('"')
+        .find(|word| word.starts_with("$argon2id$"))
+        .unwrap();
+    let basic = [
+        "bm9yYTpkZW1v",
+        "open sesame 4711",
+        hash,
+        "Zoë",
+        "Okafor",
+        "canary-",
+        "zoe.angstrom",
+    ];
     for secret in basic.into_iter().chain(keys) {
-        assert!(!log.contains(secret), "the log holds {secret:.16}: {}", around(&log, secret));
+        assert!(
+            !log.contains(secret),
+            "the log holds {secret:.16}: {}",
+            around(&log, secret)
+        );
     }
     for mark in ["Bearer ", "bearer "] {
-        assert!(!log.contains(mark), "the log holds a token: {}", around(&log, mark));
+        assert!(
+            !log.contains(mark),
+            "the log holds a token: {}",
+            around(&log, mark)
+        );
     }
     // nobody is there any more
     let said = query(&world, &url, "nora", &["SELECT 1"]).bad(1);
@@ -144,5 +283,10 @@ fn inv_15_exit_codes_tell_the_outcome_and_no_log_holds_a_secret_or_a_value() {
 }
 
 fn around(log: &str, what: &str) -> String {
-    log.lines().find(|line| line.contains(what)).unwrap_or_default().chars().take(300).collect()
+    log.lines()
+        .find(|line| line.contains(what))
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect()
 }

@@ -28,8 +28,15 @@ async fn closing_a_session_kills_its_token_tickets_and_statements() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
     let mut other = Client::persona(host.address(), "nora").await;
-    let ticket = client.info(&statement("SELECT 1")).await.unwrap().endpoint[0].ticket.clone().unwrap();
-    let handle = client.prepare("SELECT 1").await.unwrap().prepared_statement_handle;
+    let ticket = client.info(&statement("SELECT 1")).await.unwrap().endpoint[0]
+        .ticket
+        .clone()
+        .unwrap();
+    let handle = client
+        .prepare("SELECT 1")
+        .await
+        .unwrap()
+        .prepared_statement_handle;
     let answer = client.action("CloseSession", Bytes::new()).await.unwrap();
     // CLOSED
     assert_eq!(answer, [Bytes::from_static(&[0x08, 0x01])]);
@@ -38,8 +45,14 @@ async fn closing_a_session_kills_its_token_tickets_and_statements() {
         client.get(ticket).await.unwrap_err(),
         client.prepare("SELECT 1").await.unwrap_err(),
         client.close_prepared(handle).await.unwrap_err(),
-        client.action("CloseSession", Bytes::new()).await.unwrap_err(),
-        client.handshake(&format!("Bearer {}", client.token.clone().unwrap())).await.unwrap_err(),
+        client
+            .action("CloseSession", Bytes::new())
+            .await
+            .unwrap_err(),
+        client
+            .handshake(&format!("Bearer {}", client.token.clone().unwrap()))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
     }
@@ -50,7 +63,10 @@ async fn closing_a_session_kills_its_token_tickets_and_statements() {
     let host = Hosted::start(host.stop().await).await;
     let mut client = Client::connect(host.address()).await;
     client.token = token;
-    assert_eq!(client.query("SELECT 1").await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(
+        client.query("SELECT 1").await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
 }
 
 #[tokio::test]
@@ -59,8 +75,16 @@ async fn inv_05_a_dropped_stream_is_closed_as_abandoned() {
     let mut client = Client::persona(host.address(), "nora").await;
     // many rows, so that it cannot be over before it is dropped
     let sql = "SELECT a.visit_id, b.visit_id FROM care.visits a CROSS JOIN care.visits b";
-    let ticket = client.info(&statement(sql)).await.unwrap().endpoint[0].ticket.clone().unwrap();
-    let mut stream = client.inner.do_get(client.request(ticket)).await.unwrap().into_inner();
+    let ticket = client.info(&statement(sql)).await.unwrap().endpoint[0]
+        .ticket
+        .clone()
+        .unwrap();
+    let mut stream = client
+        .inner
+        .do_get(client.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     assert!(stream.message().await.unwrap().is_some());
     assert!(stream.message().await.unwrap().is_some());
     drop(stream);
@@ -70,7 +94,10 @@ async fn inv_05_a_dropped_stream_is_closed_as_abandoned() {
     assert!(record.rows.is_some_and(|rows| rows > 0), "{record:?}");
     // its place is free again
     for _ in 0..20 {
-        client.query("SELECT count(*) FROM care.patients").await.unwrap();
+        client
+            .query("SELECT count(*) FROM care.patients")
+            .await
+            .unwrap();
     }
 }
 
@@ -90,18 +117,34 @@ async fn inv_05_every_record_is_closed_once_with_its_outcome() {
     let world = host.stop().await;
     let records = world.records();
     let outcome = |sql: &str| -> Vec<_> {
-        records.iter().filter(|r| r.sql == sql).map(|r| (r.outcome, r.code.clone())).collect()
+        records
+            .iter()
+            .filter(|r| r.sql == sql)
+            .map(|r| (r.outcome, r.code.clone()))
+            .collect()
     };
     assert_eq!(outcome(count), [(Outcome::Completed, None)]);
-    assert_eq!(outcome(fails), [(Outcome::Failed, Some("divide-by-zero".to_owned()))]);
-    assert_eq!(outcome(refused), [(Outcome::Refused, Some("name-not-found".to_owned()))]);
+    assert_eq!(
+        outcome(fails),
+        [(Outcome::Failed, Some("divide-by-zero".to_owned()))]
+    );
+    assert_eq!(
+        outcome(refused),
+        [(Outcome::Refused, Some("name-not-found".to_owned()))]
+    );
     assert_eq!(outcome(never), []);
     let record = records.iter().find(|r| r.sql == count).unwrap();
-    assert_eq!((record.principal.as_str(), record.org.as_str()), ("rolf", "meridian"));
+    assert_eq!(
+        (record.principal.as_str(), record.org.as_str()),
+        ("rolf", "meridian")
+    );
     assert_eq!(record.purpose.as_deref(), Some("research"));
     assert_eq!(record.tables, ["scrim.care.patients"]);
     assert_eq!(record.agreements, ["meridian-patients"]);
-    assert_eq!((record.rows, record.address), (Some(1), Some([127, 0, 0, 1].into())));
+    assert_eq!(
+        (record.rows, record.address),
+        (Some(1), Some([127, 0, 0, 1].into()))
+    );
     let ids: BTreeSet<_> = records.iter().map(|record| record.query).collect();
     assert_eq!(ids.len(), records.len());
     scrim_ledger::verify(&world.path("ledger/ledger.jsonl")).unwrap();
@@ -111,8 +154,14 @@ async fn inv_05_every_record_is_closed_once_with_its_outcome() {
 async fn inv_15_the_ledger_holds_statements_but_no_secret_and_no_value() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    client.query("SELECT full_name, contact FROM care.patients").await.unwrap();
-    client.query("SELECT CAST(full_name AS INT) FROM care.patients").await.unwrap_err();
+    client
+        .query("SELECT full_name, contact FROM care.patients")
+        .await
+        .unwrap();
+    client
+        .query("SELECT CAST(full_name AS INT) FROM care.patients")
+        .await
+        .unwrap_err();
     let token = client.token.clone().unwrap();
     let world = host.stop().await;
     let text = std::fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
@@ -120,7 +169,14 @@ async fn inv_15_the_ledger_holds_statements_but_no_secret_and_no_value() {
     let keys = std::fs::read_to_string(world.path("keys.json")).unwrap();
     let keys: Vec<&str> = keys.split('"').filter(|word| word.len() >= 40).collect();
     assert!(keys.len() >= 2, "no keys in the key file");
-    let secrets = [&token[..], "argon2", "Zoë", "canary-", "zoe.angstrom", "\"demo\""];
+    let secrets = [
+        &token[..],
+        "argon2",
+        "Zoë",
+        "canary-",
+        "zoe.angstrom",
+        "\"demo\"",
+    ];
     for secret in secrets.into_iter().chain(keys) {
         assert!(!text.contains(secret), "{secret:.12}");
     }
@@ -130,9 +186,17 @@ async fn inv_15_the_ledger_holds_statements_but_no_secret_and_no_value() {
 async fn a_server_that_stops_lets_streams_end_and_refuses_new_calls() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let ticket = client.info(&statement("SELECT * FROM care.visits")).await.unwrap();
+    let ticket = client
+        .info(&statement("SELECT * FROM care.visits"))
+        .await
+        .unwrap();
     let ticket = ticket.endpoint[0].ticket.clone().unwrap();
-    let mut stream = client.inner.do_get(client.request(ticket)).await.unwrap().into_inner();
+    let mut stream = client
+        .inner
+        .do_get(client.request(ticket))
+        .await
+        .unwrap()
+        .into_inner();
     stream.message().await.unwrap();
     let stopping = tokio::spawn(host.stop());
     let mut rows = 0;
@@ -143,7 +207,12 @@ async fn a_server_that_stops_lets_streams_end_and_refuses_new_calls() {
     drop((stream, client));
     let world = stopping.await.unwrap();
     let records = world.records();
-    assert!(records.iter().all(|record| record.outcome == Outcome::Completed), "{records:?}");
+    assert!(
+        records
+            .iter()
+            .all(|record| record.outcome == Outcome::Completed),
+        "{records:?}"
+    );
     let text = std::fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
     assert!(text.lines().last().unwrap().contains("server_stopped"));
 }
@@ -155,10 +224,14 @@ async fn many_connections_at_once_all_get_their_own_answer() {
     for id in ["nora", "ivan", "rhea", "rolf"] {
         clients.push(Client::persona(host.address(), id).await);
     }
-    let calls = clients.iter().flat_map(|client| (0..4).map(move |_| client.clone())).map(|mut client| async move {
-        let sql = "SELECT ward, birth_date FROM care.patients ORDER BY ward, birth_date LIMIT 50";
-        client.query(sql).await.map(|fetched| fetched.batch())
-    });
+    let calls = clients
+        .iter()
+        .flat_map(|client| (0..4).map(move |_| client.clone()))
+        .map(|mut client| async move {
+            let sql =
+                "SELECT ward, birth_date FROM care.patients ORDER BY ward, birth_date LIMIT 50";
+            client.query(sql).await.map(|fetched| fetched.batch())
+        });
     let answers = futures::future::join_all(calls).await;
     for chunk in answers.chunks(4) {
         let first = chunk[0].as_ref().unwrap();
@@ -172,10 +245,16 @@ async fn many_connections_at_once_all_get_their_own_answer() {
 async fn a_deadline_of_the_client_ends_a_stream_with_its_code() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let sql = "SELECT count(*) FROM care.visits a CROSS JOIN care.visits b CROSS JOIN care.visits c";
-    let ticket: Ticket = client.info(&statement(sql)).await.unwrap().endpoint[0].ticket.clone().unwrap();
+    let sql =
+        "SELECT count(*) FROM care.visits a CROSS JOIN care.visits b CROSS JOIN care.visits c";
+    let ticket: Ticket = client.info(&statement(sql)).await.unwrap().endpoint[0]
+        .ticket
+        .clone()
+        .unwrap();
     let mut request = client.request(ticket);
-    request.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", "300m".parse().unwrap());
     let mut stream = client.inner.do_get(request).await.unwrap().into_inner();
     let status = loop {
         match stream.message().await {
@@ -184,8 +263,15 @@ async fn a_deadline_of_the_client_ends_a_stream_with_its_code() {
             Err(status) => break status,
         }
     };
-    assert_eq!((status.code(), code(&status)), (Code::DeadlineExceeded, "time-limit"), "{status:?}");
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::DeadlineExceeded, "time-limit"),
+        "{status:?}"
+    );
     let records = closed_records(&host.world).await;
     let record = records.iter().find(|record| record.sql == sql).unwrap();
-    assert_eq!((record.outcome, record.code.as_deref()), (Outcome::Failed, Some("time-limit")));
+    assert_eq!(
+        (record.outcome, record.code.as_deref()),
+        (Outcome::Failed, Some("time-limit"))
+    );
 }

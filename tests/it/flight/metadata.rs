@@ -15,7 +15,12 @@ use crate::client::Client;
 use crate::kit::Hosted;
 
 fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
-    batch.column(column).as_string::<i32>().iter().map(|text| text.unwrap().to_owned()).collect()
+    batch
+        .column(column)
+        .as_string::<i32>()
+        .iter()
+        .map(|text| text.unwrap().to_owned())
+        .collect()
 }
 
 fn tables(pattern: Option<&str>, include_schema: bool) -> CommandGetTables {
@@ -37,7 +42,12 @@ async fn the_schemas_are_exactly_the_protocols() {
     macro_rules! check {
         ($command:expr, $fields:expr) => {
             let fetched = client.fetch(&$command).await.unwrap();
-            assert_eq!(*fetched.schema(), Schema::new($fields), "{}", stringify!($command));
+            assert_eq!(
+                *fetched.schema(),
+                Schema::new($fields),
+                "{}",
+                stringify!($command)
+            );
         };
     }
     check!(CommandGetCatalogs {}, vec![utf8("catalog_name", false)]);
@@ -52,7 +62,11 @@ async fn the_schemas_are_exactly_the_protocols() {
         utf8("table_type", false),
     ];
     check!(tables(None, false), four.clone());
-    let five = [four, vec![Field::new("table_schema", DataType::Binary, false)]].concat();
+    let five = [
+        four,
+        vec![Field::new("table_schema", DataType::Binary, false)],
+    ]
+    .concat();
     check!(tables(None, true), five);
     check!(CommandGetTableTypes {}, vec![utf8("table_type", false)]);
     let keys = vec![
@@ -63,7 +77,10 @@ async fn the_schemas_are_exactly_the_protocols() {
         utf8("key_name", true),
         Field::new("key_sequence", DataType::Int32, false),
     ];
-    let primary = CommandGetPrimaryKeys { table: "patients".into(), ..CommandGetPrimaryKeys::default() };
+    let primary = CommandGetPrimaryKeys {
+        table: "patients".into(),
+        ..CommandGetPrimaryKeys::default()
+    };
     check!(primary, keys);
     let mut foreign: Vec<Field> = Vec::new();
     for side in ["pk", "fk"] {
@@ -76,10 +93,26 @@ async fn the_schemas_are_exactly_the_protocols() {
     foreign.extend([utf8("fk_key_name", true), utf8("pk_key_name", true)]);
     foreign.push(Field::new("update_rule", DataType::UInt8, false));
     foreign.push(Field::new("delete_rule", DataType::UInt8, false));
-    check!(CommandGetExportedKeys { table: "patients".into(), ..Default::default() }, foreign.clone());
-    check!(CommandGetImportedKeys { table: "visits".into(), ..Default::default() }, foreign.clone());
     check!(
-        CommandGetCrossReference { pk_table: "patients".into(), fk_table: "visits".into(), ..Default::default() },
+        CommandGetExportedKeys {
+            table: "patients".into(),
+            ..Default::default()
+        },
+        foreign.clone()
+    );
+    check!(
+        CommandGetImportedKeys {
+            table: "visits".into(),
+            ..Default::default()
+        },
+        foreign.clone()
+    );
+    check!(
+        CommandGetCrossReference {
+            pk_table: "patients".into(),
+            fk_table: "visits".into(),
+            ..Default::default()
+        },
         foreign
     );
 }
@@ -89,8 +122,15 @@ async fn keys_are_empty_for_every_name() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "rolf").await;
     for table in ["patients", "claims", "no_such_table", ""] {
-        let command = CommandGetPrimaryKeys { table: table.to_owned(), ..CommandGetPrimaryKeys::default() };
-        assert_eq!(client.fetch(&command).await.unwrap().batch().num_rows(), 0, "{table}");
+        let command = CommandGetPrimaryKeys {
+            table: table.to_owned(),
+            ..CommandGetPrimaryKeys::default()
+        };
+        assert_eq!(
+            client.fetch(&command).await.unwrap().batch().num_rows(),
+            0,
+            "{table}"
+        );
     }
 }
 
@@ -98,14 +138,22 @@ async fn keys_are_empty_for_every_name() {
 async fn inv_07_lists_hold_what_is_visible_and_nothing_else() {
     let host = Hosted::demo().await;
     for (id, schemas, names) in [
-        ("nora", &["care", "insurance"][..], &["patients", "visits", "claims"][..]),
+        (
+            "nora",
+            &["care", "insurance"][..],
+            &["patients", "visits", "claims"][..],
+        ),
         ("iris", &["insurance"], &["claims"]),
         ("luca", &[], &[]),
     ] {
         let mut client = Client::persona(host.address(), id).await;
         let catalogs = client.fetch(&CommandGetCatalogs {}).await.unwrap().batch();
         assert_eq!(texts(&catalogs, 0), ["scrim"]);
-        let found = client.fetch(&CommandGetDbSchemas::default()).await.unwrap().batch();
+        let found = client
+            .fetch(&CommandGetDbSchemas::default())
+            .await
+            .unwrap()
+            .batch();
         assert_eq!(texts(&found, 1), schemas, "{id}");
         let found = client.fetch(&tables(None, false)).await.unwrap().batch();
         assert_eq!(texts(&found, 2), names, "{id}");
@@ -125,8 +173,15 @@ async fn inv_07_hidden_columns_are_in_no_schema_and_each_is_what_a_query_gives()
             assert_eq!(&schemas.value(row)[..4], [0xff; 4]);
             let schema = try_schema_from_ipc_buffer(schemas.value(row)).unwrap();
             let name = format!("{}.{}", texts(&found, 1)[row], texts(&found, 2)[row]);
-            let all = client.query(&format!("SELECT * FROM {name} LIMIT 0")).await.unwrap();
-            assert_eq!(names_and_types(&schema), names_and_types(&all.schema()), "{id} {name}");
+            let all = client
+                .query(&format!("SELECT * FROM {name} LIMIT 0"))
+                .await
+                .unwrap();
+            assert_eq!(
+                names_and_types(&schema),
+                names_and_types(&all.schema()),
+                "{id} {name}"
+            );
             if id != "nora" && name == "care.patients" {
                 assert!(schema.field_with_name("national_id").is_err(), "{id}");
             }
@@ -135,7 +190,13 @@ async fn inv_07_hidden_columns_are_in_no_schema_and_each_is_what_a_query_gives()
         let hidden: &[&str] = match id {
             "nora" => &["iban", "fraud_score"],
             "ivan" => &["national_id", "consent_research", "physician_email"],
-            _ => &["national_id", "full_name", "iban", "holder_email", "legal_hold"],
+            _ => &[
+                "national_id",
+                "full_name",
+                "iban",
+                "holder_email",
+                "legal_hold",
+            ],
         };
         for name in hidden.iter().filter(|_| id != "iris") {
             assert!(!contains(&bytes, name.as_bytes()), "{id}: {name}");
@@ -144,7 +205,11 @@ async fn inv_07_hidden_columns_are_in_no_schema_and_each_is_what_a_query_gives()
 }
 
 fn names_and_types(schema: &Schema) -> Vec<(String, DataType)> {
-    schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect()
 }
 
 pub(super) fn contains(bytes: &[u8], text: &[u8]) -> bool {
@@ -167,49 +232,121 @@ async fn filters_are_patterns_with_a_backslash() {
         ("%i%t%s", &["patients", "visits"]),
         ("", &[]),
         ("p.*", &[]),
-        ("patients%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%", &["patients"]),
+        (
+            "patients%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%%",
+            &["patients"],
+        ),
     ] {
-        let found = client.fetch(&tables(Some(pattern), false)).await.unwrap().batch();
+        let found = client
+            .fetch(&tables(Some(pattern), false))
+            .await
+            .unwrap()
+            .batch();
         assert_eq!(texts(&found, 2), names, "{pattern}");
     }
-    for (catalog, rows) in [(None, 3), (Some("scrim"), 3), (Some(""), 0), (Some("other"), 0), (Some("%"), 0)] {
-        let command = CommandGetTables { catalog: catalog.map(str::to_owned), ..tables(None, false) };
-        assert_eq!(client.fetch(&command).await.unwrap().batch().num_rows(), rows, "{catalog:?}");
+    for (catalog, rows) in [
+        (None, 3),
+        (Some("scrim"), 3),
+        (Some(""), 0),
+        (Some("other"), 0),
+        (Some("%"), 0),
+    ] {
+        let command = CommandGetTables {
+            catalog: catalog.map(str::to_owned),
+            ..tables(None, false)
+        };
+        assert_eq!(
+            client.fetch(&command).await.unwrap().batch().num_rows(),
+            rows,
+            "{catalog:?}"
+        );
     }
-    for (types, rows) in [(&["TABLE"][..], 3), (&["BASE TABLE", "VIEW"], 3), (&["table"], 3), (&["VIEW"], 0)] {
+    for (types, rows) in [
+        (&["TABLE"][..], 3),
+        (&["BASE TABLE", "VIEW"], 3),
+        (&["table"], 3),
+        (&["VIEW"], 0),
+    ] {
         let types = types.iter().map(|&name| name.to_owned()).collect();
-        let command = CommandGetTables { table_types: types, ..tables(None, false) };
-        assert_eq!(client.fetch(&command).await.unwrap().batch().num_rows(), rows);
+        let command = CommandGetTables {
+            table_types: types,
+            ..tables(None, false)
+        };
+        assert_eq!(
+            client.fetch(&command).await.unwrap().batch().num_rows(),
+            rows
+        );
     }
-    let command = CommandGetDbSchemas { catalog: None, db_schema_filter_pattern: Some("c%".into()) };
-    assert_eq!(texts(&client.fetch(&command).await.unwrap().batch(), 1), ["care"]);
+    let command = CommandGetDbSchemas {
+        catalog: None,
+        db_schema_filter_pattern: Some("c%".into()),
+    };
+    assert_eq!(
+        texts(&client.fetch(&command).await.unwrap().batch(), 1),
+        ["care"]
+    );
 }
 
 #[tokio::test]
 async fn abilities_are_told_in_the_children_that_drivers_cast_to() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let all = client.fetch(&CommandGetSqlInfo::default()).await.unwrap().batch();
+    let all = client
+        .fetch(&CommandGetSqlInfo::default())
+        .await
+        .unwrap()
+        .batch();
     let DataType::Union(children, UnionMode::Dense) = all.column(1).data_type() else {
         panic!("{}", all.column(1).data_type());
     };
-    let names: Vec<_> = children.iter().map(|(id, field)| (id, field.name().as_str())).collect();
+    let names: Vec<_> = children
+        .iter()
+        .map(|(id, field)| (id, field.name().as_str()))
+        .collect();
     assert_eq!(
         names,
-        [(0, "string_value"), (1, "bool_value"), (2, "bigint_value"), (3, "int32_bitmask"), (4, "string_list"), (5, "int32_to_int32_list_map")]
+        [
+            (0, "string_value"),
+            (1, "bool_value"),
+            (2, "bigint_value"),
+            (3, "int32_bitmask"),
+            (4, "string_list"),
+            (5, "int32_to_int32_list_map")
+        ]
     );
     let codes = all.column(0).as_primitive::<UInt32Type>();
     let union = all.column(1).as_union();
     let child = |code: u32| {
-        let row = codes.values().iter().position(|c| *c == code).unwrap_or_else(|| panic!("no {code}"));
+        let row = codes
+            .values()
+            .iter()
+            .position(|c| *c == code)
+            .unwrap_or_else(|| panic!("no {code}"));
         (union.type_id(row), union.value(row))
     };
     // JDBC reads these without asking whether they are there
     for code in (0..=9).chain(500..=507).chain(508..=576) {
         let expected = match code {
             0..=2 | 6 | 7 | 504 | 513 | 514 | 529..=531 => 0,
-            3..=5 | 9 | 500..=502 | 506 | 515 | 516 | 518..=521 | 523 | 524 | 527 | 532 | 536 | 537 | 539
-            | 556 | 563 | 565 | 566 | 572..=576 => 1,
+            3..=5
+            | 9
+            | 500..=502
+            | 506
+            | 515
+            | 516
+            | 518..=521
+            | 523
+            | 524
+            | 527
+            | 532
+            | 536
+            | 537
+            | 539
+            | 556
+            | 563
+            | 565
+            | 566
+            | 572..=576 => 1,
             503 | 505 | 507 | 541..=555 | 557..=562 => 2,
             508..=512 => 4,
             517 => 5,
@@ -218,12 +355,23 @@ async fn abilities_are_told_in_the_children_that_drivers_cast_to() {
         assert_eq!(child(code).0, expected, "code {code}");
     }
     // old JDBC drivers break on codes that they do not know
-    assert!(codes.values().iter().all(|code| *code < 10_000 && ![10, 11].contains(code)));
+    assert!(
+        codes
+            .values()
+            .iter()
+            .all(|code| *code < 10_000 && ![10, 11].contains(code))
+    );
     assert!(child(3).1.as_boolean().value(0), "it is read-only");
-    assert_eq!(child(8).1.as_primitive::<Int32Type>().value(0), 0, "there are no transactions");
+    assert_eq!(
+        child(8).1.as_primitive::<Int32Type>().value(0),
+        0,
+        "there are no transactions"
+    );
     assert_eq!(child(504).1.as_string::<i32>().value(0), "\"");
     // ADBC asks for one at connect; codes that nobody knows are skipped
-    let some = CommandGetSqlInfo { info: vec![8, 99_999] };
+    let some = CommandGetSqlInfo {
+        info: vec![8, 99_999],
+    };
     let some = client.fetch(&some).await.unwrap().batch();
     assert_eq!(some.column(0).as_ref(), &UInt32Array::from(vec![8]));
 }
@@ -232,16 +380,34 @@ async fn abilities_are_told_in_the_children_that_drivers_cast_to() {
 async fn types_are_listed_in_order_and_by_number() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let all = client.fetch(&CommandGetXdbcTypeInfo { data_type: None }).await.unwrap().batch();
+    let all = client
+        .fetch(&CommandGetXdbcTypeInfo { data_type: None })
+        .await
+        .unwrap()
+        .batch();
     assert_eq!(all.num_columns(), 19);
     assert!(all.num_rows() > 8);
-    let numbers = all.column_by_name("data_type").unwrap().as_primitive::<Int32Type>().clone();
+    let numbers = all
+        .column_by_name("data_type")
+        .unwrap()
+        .as_primitive::<Int32Type>()
+        .clone();
     assert!(numbers.values().windows(2).all(|pair| pair[0] <= pair[1]));
-    let one = CommandGetXdbcTypeInfo { data_type: Some(numbers.value(0)) };
+    let one = CommandGetXdbcTypeInfo {
+        data_type: Some(numbers.value(0)),
+    };
     let one = client.fetch(&one).await.unwrap().batch();
     let again = Arc::clone(one.column_by_name("data_type").unwrap());
-    assert!(again.as_primitive::<Int32Type>().values().iter().all(|n| *n == numbers.value(0)));
-    let none = CommandGetXdbcTypeInfo { data_type: Some(-12_345) };
+    assert!(
+        again
+            .as_primitive::<Int32Type>()
+            .values()
+            .iter()
+            .all(|n| *n == numbers.value(0))
+    );
+    let none = CommandGetXdbcTypeInfo {
+        data_type: Some(-12_345),
+    };
     assert_eq!(client.fetch(&none).await.unwrap().batch().num_rows(), 0);
 }
 
@@ -249,6 +415,10 @@ async fn types_are_listed_in_order_and_by_number() {
 async fn table_types_are_one() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "luca").await;
-    let types = client.fetch(&CommandGetTableTypes {}).await.unwrap().batch();
+    let types = client
+        .fetch(&CommandGetTableTypes {})
+        .await
+        .unwrap()
+        .batch();
     assert_eq!(texts(&types, 0), ["TABLE"]);
 }

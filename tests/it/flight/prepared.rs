@@ -26,14 +26,22 @@ fn number(value: i64) -> RecordBatch {
 }
 
 async fn run(client: &mut Client, handle: Bytes) -> Result<RecordBatch, Status> {
-    let command = CommandPreparedStatementQuery { prepared_statement_handle: handle };
+    let command = CommandPreparedStatementQuery {
+        prepared_statement_handle: handle,
+    };
     Ok(client.fetch(&command).await?.batch())
 }
 
 fn parameters(prepared: &ActionCreatePreparedStatementResult) -> Vec<(String, DataType)> {
-    let schema = SchemaResult { schema: prepared.parameter_schema.clone() };
+    let schema = SchemaResult {
+        schema: prepared.parameter_schema.clone(),
+    };
     let schema = Schema::try_from(&schema).unwrap();
-    schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| (field.name().clone(), field.data_type().clone()))
+        .collect()
 }
 
 const BY_WARD: [&str; 2] = [
@@ -47,9 +55,16 @@ async fn a_statement_is_prepared_bound_run_bound_again_and_closed() {
     let mut client = Client::persona(host.address(), "nora").await;
     for sql in BY_WARD {
         let prepared = client.prepare(sql).await.unwrap();
-        assert_eq!(parameters(&prepared), [("$1".to_owned(), DataType::Utf8)], "{sql}");
+        assert_eq!(
+            parameters(&prepared),
+            [("$1".to_owned(), DataType::Utf8)],
+            "{sql}"
+        );
         let first = prepared.prepared_statement_handle;
-        for (ward, name) in [("Lighthouse", "Zoë Ångström"), ("Sunroom", "Jose\u{301} Okafor")] {
+        for (ward, name) in [
+            ("Lighthouse", "Zoë Ångström"),
+            ("Sunroom", "Jose\u{301} Okafor"),
+        ] {
             let updated = client.bind(first.clone(), row(&[ward])).await.unwrap();
             // drivers of before 2024 keep the first handle, all others use the updated one
             for handle in [updated, first.clone()] {
@@ -70,9 +85,20 @@ async fn parameters_have_the_types_that_the_statement_implies() {
     let sql = "SELECT visit_id FROM care.visits WHERE visit_id = ? AND ward = ? AND discharged_on > ? AND cost > ?";
     let prepared = client.prepare(sql).await.unwrap();
     let names = ["$1", "$2", "$3", "$4"].map(str::to_owned);
-    let types = [DataType::Int64, DataType::Utf8, DataType::Date32, DataType::Decimal128(12, 2)];
-    assert_eq!(parameters(&prepared), names.into_iter().zip(types).collect::<Vec<_>>());
-    let none = client.prepare("SELECT ward FROM care.patients").await.unwrap();
+    let types = [
+        DataType::Int64,
+        DataType::Utf8,
+        DataType::Date32,
+        DataType::Decimal128(12, 2),
+    ];
+    assert_eq!(
+        parameters(&prepared),
+        names.into_iter().zip(types).collect::<Vec<_>>()
+    );
+    let none = client
+        .prepare("SELECT ward FROM care.patients")
+        .await
+        .unwrap();
     assert_eq!(parameters(&none), []);
     // a value of another type is converted, or refused without being named
     let sql = "SELECT visit_id FROM care.visits WHERE visit_id = $1 AND icd10 = 'Q99.9'";
@@ -80,7 +106,10 @@ async fn parameters_have_the_types_that_the_statement_implies() {
     for bound in [number(1_000), row(&["1000"])] {
         let handle = client.bind(handle.clone(), bound).await.unwrap();
         let rows = run(&mut client, handle).await.unwrap();
-        assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[1_000]);
+        assert_eq!(
+            rows.column(0).as_primitive::<Int64Type>().values(),
+            &[1_000]
+        );
     }
     let handle = client.bind(handle, row(&["sesame-4711"])).await.unwrap();
     let status = run(&mut client, handle).await.unwrap_err();
@@ -96,7 +125,10 @@ async fn a_binding_must_fit() {
     let prepared = client.prepare(BY_WARD[0]).await.unwrap();
     let first = prepared.prepared_statement_handle;
     let unbound = run(&mut client, first.clone()).await.unwrap_err();
-    assert_eq!((unbound.code(), code(&unbound)), (Code::InvalidArgument, "parameter-invalid"));
+    assert_eq!(
+        (unbound.code(), code(&unbound)),
+        (Code::InvalidArgument, "parameter-invalid")
+    );
     let two_rows: ArrayRef = Arc::new(StringArray::from(vec!["Sunroom", "Lighthouse"]));
     let two_rows = RecordBatch::try_from_iter([("p", two_rows)]).unwrap();
     let status = client.bind(first.clone(), two_rows).await.unwrap_err();
@@ -107,10 +139,15 @@ async fn a_binding_must_fit() {
     let handle = client.bind(first, nothing).await.unwrap();
     assert_eq!(run(&mut client, handle).await.unwrap().num_rows(), 0);
     for garbage in [&b"garbage"[..], b"", &[0xff; 500]] {
-        let status = client.bind(Bytes::copy_from_slice(garbage), row(&["a"])).await.unwrap_err();
+        let status = client
+            .bind(Bytes::copy_from_slice(garbage), row(&["a"]))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
         is_clean(&status);
-        let status = run(&mut client, Bytes::copy_from_slice(garbage)).await.unwrap_err();
+        let status = run(&mut client, Bytes::copy_from_slice(garbage))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     }
 }
@@ -120,15 +157,43 @@ async fn two_with_the_same_text_never_share_their_parameters() {
     let host = Hosted::demo().await;
     let mut nora = Client::persona(host.address(), "nora").await;
     let mut twin = Client::persona(host.address(), "nora").await;
-    let a = nora.prepare(BY_WARD[0]).await.unwrap().prepared_statement_handle;
-    let b = nora.prepare(BY_WARD[0]).await.unwrap().prepared_statement_handle;
-    let c = twin.prepare(BY_WARD[0]).await.unwrap().prepared_statement_handle;
+    let a = nora
+        .prepare(BY_WARD[0])
+        .await
+        .unwrap()
+        .prepared_statement_handle;
+    let b = nora
+        .prepare(BY_WARD[0])
+        .await
+        .unwrap()
+        .prepared_statement_handle;
+    let c = twin
+        .prepare(BY_WARD[0])
+        .await
+        .unwrap()
+        .prepared_statement_handle;
     assert!(a != b && b != c && a != c);
     nora.bind(a.clone(), row(&["Lighthouse"])).await.unwrap();
     nora.bind(b.clone(), row(&["Sunroom"])).await.unwrap();
     twin.bind(c.clone(), row(&["nowhere"])).await.unwrap();
-    assert_eq!(run(&mut nora, a.clone()).await.unwrap().column(0).as_string::<i32>().value(0), "Zoë Ångström");
-    assert_eq!(run(&mut nora, b).await.unwrap().column(0).as_string::<i32>().value(0), "Jose\u{301} Okafor");
+    assert_eq!(
+        run(&mut nora, a.clone())
+            .await
+            .unwrap()
+            .column(0)
+            .as_string::<i32>()
+            .value(0),
+        "Zoë Ångström"
+    );
+    assert_eq!(
+        run(&mut nora, b)
+            .await
+            .unwrap()
+            .column(0)
+            .as_string::<i32>()
+            .value(0),
+        "Jose\u{301} Okafor"
+    );
     assert_eq!(run(&mut twin, c).await.unwrap().num_rows(), 0);
     // a handle of another session or principal opens nothing
     let mut rhea = Client::persona(host.address(), "rhea").await;
@@ -138,7 +203,15 @@ async fn two_with_the_same_text_never_share_their_parameters() {
         let status = thief.bind(a.clone(), row(&["Sunroom"])).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     }
-    assert_eq!(run(&mut nora, a).await.unwrap().column(0).as_string::<i32>().value(0), "Zoë Ångström");
+    assert_eq!(
+        run(&mut nora, a)
+            .await
+            .unwrap()
+            .column(0)
+            .as_string::<i32>()
+            .value(0),
+        "Zoë Ångström"
+    );
 }
 
 #[tokio::test]
@@ -146,11 +219,21 @@ async fn inv_12_a_prepared_statement_carries_no_right() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "rhea").await;
     client.headers.clear();
-    let handle = client.prepare("SELECT zip FROM care.patients").await.unwrap().prepared_statement_handle;
+    let handle = client
+        .prepare("SELECT zip FROM care.patients")
+        .await
+        .unwrap()
+        .prepared_statement_handle;
     assert!(run(&mut client, handle.clone()).await.unwrap().num_rows() > 0);
-    client.query("SET scrim.purpose = 'operations'").await.unwrap();
+    client
+        .query("SET scrim.purpose = 'operations'")
+        .await
+        .unwrap();
     let status = run(&mut client, handle).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (Code::NotFound, "name-not-found"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::NotFound, "name-not-found")
+    );
 }
 
 #[tokio::test]
@@ -158,8 +241,14 @@ async fn preparing_looks_and_does_nothing() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "rhea").await;
     client.headers.clear();
-    client.prepare("SET scrim.purpose = 'operations'").await.unwrap();
-    client.query("SELECT count(*) FROM care.patients").await.unwrap();
+    client
+        .prepare("SET scrim.purpose = 'operations'")
+        .await
+        .unwrap();
+    client
+        .query("SELECT count(*) FROM care.patients")
+        .await
+        .unwrap();
     for (sql, word) in [
         ("DELETE FROM care.patients", "read-only"),
         ("SELECT full_name FROM care.patients", "name-not-found"),

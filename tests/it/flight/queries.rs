@@ -68,12 +68,22 @@ async fn the_announced_schema_is_the_sent_schema_is_the_prepared_schema() {
                 assert_eq!(batch.schema(), schema, "{sql}");
             }
             let prepared = client.prepare(sql).await.unwrap();
-            let dataset = SchemaResult { schema: prepared.dataset_schema };
-            assert_eq!(arrow::datatypes::Schema::try_from(&dataset).unwrap(), *schema, "{sql}");
+            let dataset = SchemaResult {
+                schema: prepared.dataset_schema,
+            };
+            assert_eq!(
+                arrow::datatypes::Schema::try_from(&dataset).unwrap(),
+                *schema,
+                "{sql}"
+            );
             let descriptor = FlightDescriptor::new_cmd(packed(&statement(sql)));
             let request = client.request(descriptor);
             let got = client.inner.get_schema(request).await.unwrap().into_inner();
-            assert_eq!(arrow::datatypes::Schema::try_from(&got).unwrap(), *schema, "{sql}");
+            assert_eq!(
+                arrow::datatypes::Schema::try_from(&got).unwrap(),
+                *schema,
+                "{sql}"
+            );
         }
     }
 }
@@ -125,13 +135,30 @@ async fn values_arrive_as_they_are() {
         .unwrap();
     let batch = fetched.batch();
     // decomposed: an e and an accent
-    assert_eq!(batch.column(0).as_string::<i32>().value(0), "Jose\u{301} Okafor");
-    assert_eq!(batch.column(2).as_string::<i32>().value(0), "zoe.angstrom@example.org");
-    let all = client.query("SELECT visit_id FROM care.visits ORDER BY visit_id").await.unwrap().batch();
+    assert_eq!(
+        batch.column(0).as_string::<i32>().value(0),
+        "Jose\u{301} Okafor"
+    );
+    assert_eq!(
+        batch.column(2).as_string::<i32>().value(0),
+        "zoe.angstrom@example.org"
+    );
+    let all = client
+        .query("SELECT visit_id FROM care.visits ORDER BY visit_id")
+        .await
+        .unwrap()
+        .batch();
     let ids = all.column(0).as_primitive::<Int64Type>();
     assert!(ids.values().windows(2).all(|pair| pair[0] < pair[1]));
-    let count = client.query("SELECT count(*) FROM care.visits").await.unwrap().batch();
-    assert_eq!(count.column(0).as_primitive::<Int64Type>().value(0), all.num_rows() as i64);
+    let count = client
+        .query("SELECT count(*) FROM care.visits")
+        .await
+        .unwrap()
+        .batch();
+    assert_eq!(
+        count.column(0).as_primitive::<Int64Type>().value(0),
+        all.num_rows() as i64
+    );
 }
 
 #[tokio::test]
@@ -140,25 +167,61 @@ async fn refusals_have_stable_codes_and_the_statuses_that_drivers_understand() {
     let mut client = Client::persona(host.address(), "rolf").await;
     for (sql, status, word) in [
         ("SELEC 1", Code::InvalidArgument, "sql-syntax"),
-        ("SELECT * FROM care.secret", Code::NotFound, "name-not-found"),
-        ("SELECT full_name FROM care.patients", Code::NotFound, "name-not-found"),
-        ("DELETE FROM care.patients", Code::PermissionDenied, "read-only"),
-        ("SELECT 1; SELECT 2", Code::InvalidArgument, "statement-refused"),
+        (
+            "SELECT * FROM care.secret",
+            Code::NotFound,
+            "name-not-found",
+        ),
+        (
+            "SELECT full_name FROM care.patients",
+            Code::NotFound,
+            "name-not-found",
+        ),
+        (
+            "DELETE FROM care.patients",
+            Code::PermissionDenied,
+            "read-only",
+        ),
+        (
+            "SELECT 1; SELECT 2",
+            Code::InvalidArgument,
+            "statement-refused",
+        ),
         ("SELECT random()", Code::InvalidArgument, "function-refused"),
-        ("SELECT ward, count(*) FROM care.patients", Code::InvalidArgument, "plan-invalid"),
+        (
+            "SELECT ward, count(*) FROM care.patients",
+            Code::InvalidArgument,
+            "plan-invalid",
+        ),
         ("", Code::InvalidArgument, "statement-refused"),
     ] {
         let refused = client.query(sql).await.unwrap_err();
         is_clean(&refused);
-        assert_eq!((refused.code(), code(&refused)), (status, word), "{sql}: {refused:?}");
+        assert_eq!(
+            (refused.code(), code(&refused)),
+            (status, word),
+            "{sql}: {refused:?}"
+        );
     }
     for (sql, status, word) in [
-        ("SELECT 1 / (length(ward) - length(ward)) FROM care.patients", Code::InvalidArgument, "divide-by-zero"),
-        ("SELECT CAST(ward AS INT) FROM care.patients", Code::InvalidArgument, "cast-invalid"),
+        (
+            "SELECT 1 / (length(ward) - length(ward)) FROM care.patients",
+            Code::InvalidArgument,
+            "divide-by-zero",
+        ),
+        (
+            "SELECT CAST(ward AS INT) FROM care.patients",
+            Code::InvalidArgument,
+            "cast-invalid",
+        ),
     ] {
         let failed = client.query(sql).await.unwrap_err();
         is_clean(&failed);
-        assert_eq!((failed.code(), code(&failed)), (status, word), "{sql}: {failed:?}");
+        assert_eq!(
+            (failed.code(), code(&failed)),
+            (status, word),
+            "{sql}: {failed:?}"
+        );
     }
 }
 
@@ -174,7 +237,10 @@ async fn error_messages_stay_short_whatever_the_statement() {
         format!("SELECT '{long}"),
         format!("SELECT CAST('{long}' AS INT)"),
         format!("SELECT * FROM care.patients WHERE ward = DATE '{long}'"),
-        format!("SELECT \"{}\" FROM care.patients", "é\u{202e}".repeat(30_000)),
+        format!(
+            "SELECT \"{}\" FROM care.patients",
+            "é\u{202e}".repeat(30_000)
+        ),
         format!("SELECT 1 {}", "\u{0}\u{7}".repeat(1_000)),
     ] {
         let status = client.query(&sql).await.unwrap_err();
@@ -193,13 +259,28 @@ async fn the_purpose_comes_from_the_header_the_statement_or_nowhere() {
     client.headers.clear();
     client.query(count).await.unwrap();
     client.headers = vec![("x-scrim-purpose", "operations".to_owned())];
-    assert_eq!(client.query(count).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(
+        client.query(count).await.unwrap_err().code(),
+        Code::NotFound
+    );
     client.headers.clear();
-    client.query("SET scrim.purpose = 'operations'").await.unwrap();
-    assert_eq!(client.query(count).await.unwrap_err().code(), Code::NotFound);
-    client.query("SET scrim.purpose = 'research'").await.unwrap();
+    client
+        .query("SET scrim.purpose = 'operations'")
+        .await
+        .unwrap();
+    assert_eq!(
+        client.query(count).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    client
+        .query("SET scrim.purpose = 'research'")
+        .await
+        .unwrap();
     client.query(count).await.unwrap();
-    client.query("SET scrim.agreement = 'meridian-study-7'").await.unwrap();
+    client
+        .query("SET scrim.agreement = 'meridian-study-7'")
+        .await
+        .unwrap();
     let sql = "SELECT count(*) FROM care.patients WHERE array_has(tags, 'study-7') IS NOT TRUE";
     let others = client.query(sql).await.unwrap().batch();
     assert_eq!(others.column(0).as_primitive::<Int64Type>().value(0), 0);
@@ -215,42 +296,79 @@ async fn what_is_not_served_says_so() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
     let put = |command: Bytes| {
-        let data = FlightData { flight_descriptor: Some(FlightDescriptor::new_cmd(command)), ..FlightData::default() };
+        let data = FlightData {
+            flight_descriptor: Some(FlightDescriptor::new_cmd(command)),
+            ..FlightData::default()
+        };
         client.request(futures::stream::iter([data]))
     };
-    let update = packed(&CommandStatementUpdate { query: "DELETE FROM care.patients".into(), transaction_id: None });
-    let ingest = packed(&CommandStatementIngest { table: "mine".into(), ..CommandStatementIngest::default() });
-    let handle = packed(&CommandPreparedStatementUpdate { prepared_statement_handle: Bytes::from_static(b"x") });
+    let update = packed(&CommandStatementUpdate {
+        query: "DELETE FROM care.patients".into(),
+        transaction_id: None,
+    });
+    let ingest = packed(&CommandStatementIngest {
+        table: "mine".into(),
+        ..CommandStatementIngest::default()
+    });
+    let handle = packed(&CommandPreparedStatementUpdate {
+        prepared_statement_handle: Bytes::from_static(b"x"),
+    });
     for (command, status) in [
         (update, Code::PermissionDenied),
         (ingest, Code::PermissionDenied),
         (handle, Code::InvalidArgument),
         (Bytes::from_static(b"garbage"), Code::InvalidArgument),
     ] {
-        let said = client.inner.clone().do_put(put(command)).await.err().unwrap();
+        let said = client
+            .inner
+            .clone()
+            .do_put(put(command))
+            .await
+            .err()
+            .unwrap();
         is_clean(&said);
         assert_eq!(said.code(), status, "{said:?}");
     }
-    let substrait = client.info(&CommandStatementSubstraitPlan::default()).await.unwrap_err();
+    let substrait = client
+        .info(&CommandStatementSubstraitPlan::default())
+        .await
+        .unwrap_err();
     assert_eq!(substrait.code(), Code::Unimplemented);
     for descriptor in [
         FlightDescriptor::new_path(vec!["care".into(), "patients".into()]),
         FlightDescriptor::new_cmd("SELECT 1"),
         FlightDescriptor::default(),
     ] {
-        let said = client.inner.clone().get_flight_info(client.request(descriptor)).await.unwrap_err();
+        let said = client
+            .inner
+            .clone()
+            .get_flight_info(client.request(descriptor))
+            .await
+            .unwrap_err();
         assert_eq!(said.code(), Code::InvalidArgument, "{said:?}");
     }
-    let began = client.action("BeginTransaction", Bytes::new()).await.unwrap_err();
+    let began = client
+        .action("BeginTransaction", Bytes::new())
+        .await
+        .unwrap_err();
     assert_eq!(began.code(), Code::Unimplemented);
-    let listed = client.inner.clone().list_actions(client.request(arrow_flight::Empty::default())).await;
+    let listed = client
+        .inner
+        .clone()
+        .list_actions(client.request(arrow_flight::Empty::default()))
+        .await;
     let mut listed = listed.unwrap().into_inner();
     while let Some(action) = listed.message().await.unwrap() {
-        let said = client.action(&action.r#type, Bytes::from_static(b"\xff")).await;
+        let said = client
+            .action(&action.r#type, Bytes::from_static(b"\xff"))
+            .await;
         let unimplemented = said.is_err_and(|status| status.code() == Code::Unimplemented);
         assert!(!unimplemented, "{} is listed", action.r#type);
         if action.r#type == "CloseSession" {
-            client.sign_in("nora", scrim::demo::world::PASSWORD).await.unwrap();
+            client
+                .sign_in("nora", scrim::demo::world::PASSWORD)
+                .await
+                .unwrap();
         }
     }
 }

@@ -36,7 +36,10 @@ async fn every_form_of_handshake_that_drivers_use() {
     let mut client = Client::connect(host.address()).await;
     for padded in [true, false] {
         for (user, password) in [("nora", PASSWORD), ("odd", "a:b::ç 12")] {
-            let token = client.handshake(&basic(user, password, padded)).await.unwrap();
+            let token = client
+                .handshake(&basic(user, password, padded))
+                .await
+                .unwrap();
             // JDBC shakes hands with a token, too, and fails when that fails
             let again = client.handshake(&format!("Bearer {token}")).await.unwrap();
             client.token = Some(again);
@@ -54,10 +57,25 @@ async fn the_ready_made_client_signs_in_and_asks() {
     let mut client = FlightSqlServiceClient::new(channel.unwrap().connect().await.unwrap());
     let token = client.handshake("nora", PASSWORD).await.unwrap();
     assert!(!token.is_empty());
-    let info = client.execute("SELECT ward FROM care.patients WHERE ward = 'Sunroom'".into(), None);
+    let info = client.execute(
+        "SELECT ward FROM care.patients WHERE ward = 'Sunroom'".into(),
+        None,
+    );
     let ticket = info.await.unwrap().endpoint[0].ticket.clone().unwrap();
-    let batches: Vec<_> = client.do_get(ticket).await.unwrap().try_collect().await.unwrap();
-    assert_eq!(batches.iter().map(arrow::array::RecordBatch::num_rows).sum::<usize>(), 1);
+    let batches: Vec<_> = client
+        .do_get(ticket)
+        .await
+        .unwrap()
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(
+        batches
+            .iter()
+            .map(arrow::array::RecordBatch::num_rows)
+            .sum::<usize>(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -65,14 +83,28 @@ async fn wrong_credentials_get_one_and_the_same_answer() {
     let host = Hosted::demo().await;
     let mut client = Client::connect(host.address()).await;
     let mut answers = BTreeSet::new();
-    let wrong = [("nora", "wrong"), ("nobody", "wrong"), ("ivan", ""), ("", "demo"), ("rhea", "demo2"), ("rolf", "dem")];
+    let wrong = [
+        ("nora", "wrong"),
+        ("nobody", "wrong"),
+        ("ivan", ""),
+        ("", "demo"),
+        ("rhea", "demo2"),
+        ("rolf", "dem"),
+    ];
     for (user, password) in wrong {
-        let status = client.handshake(&basic(user, password, true)).await.unwrap_err();
+        let status = client
+            .handshake(&basic(user, password, true))
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{user}");
         is_clean(&status);
         answers.insert(status.message().to_owned());
     }
-    assert_eq!(answers.len(), 1, "an answer tells which accounts exist: {answers:?}");
+    assert_eq!(
+        answers.len(),
+        1,
+        "an answer tells which accounts exist: {answers:?}"
+    );
 }
 
 #[tokio::test]
@@ -81,14 +113,29 @@ async fn malformed_credentials_are_never_internal_errors() {
     let mut client = Client::connect(host.address()).await;
     let long = format!("Bearer {}", "a".repeat(16_000));
     for authorization in [
-        "", "Basic", "Basic !!!!", "Basic bm9yYQ==", "Basic /w==", "Bearer", "Bearer x", "Bearer a.b.c",
-        "Digest realm", "Bearer None", "nora:demo", &long,
+        "",
+        "Basic",
+        "Basic !!!!",
+        "Basic bm9yYQ==",
+        "Basic /w==",
+        "Bearer",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Digest realm",
+        "Bearer None",
+        "nora:demo",
+        &long,
     ] {
         let status = client.handshake(authorization).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{authorization:.20}");
         is_clean(&status);
     }
-    let empty = client.inner.handshake(futures::stream::empty()).await.err().unwrap();
+    let empty = client
+        .inner
+        .handshake(futures::stream::empty())
+        .await
+        .err()
+        .unwrap();
     assert_eq!(empty.code(), Code::Unauthenticated);
     // whoever forgot to sign in is told how
     assert!(empty.message().contains("authorization"), "{empty:?}");
@@ -100,7 +147,10 @@ async fn failed_log_ins_are_throttled_by_account_and_time() {
     let mut client = Client::connect(host.address()).await;
     let mut throttled = None;
     for _ in 0..64 {
-        let status = client.handshake(&basic("nora", "wrong", true)).await.unwrap_err();
+        let status = client
+            .handshake(&basic("nora", "wrong", true))
+            .await
+            .unwrap_err();
         if code(&status) == "throttled" {
             throttled = Some(status);
             break;
@@ -110,18 +160,30 @@ async fn failed_log_ins_are_throttled_by_account_and_time() {
     let status = throttled.expect("nobody may guess without end");
     assert_eq!(status.code(), Code::ResourceExhausted);
     // not even the right password opens now, or guessing would tell when it is right
-    let right = client.handshake(&basic("nora", PASSWORD, true)).await.unwrap_err();
+    let right = client
+        .handshake(&basic("nora", PASSWORD, true))
+        .await
+        .unwrap_err();
     assert_eq!(code(&right), "throttled");
     host.clock.advance(TimeDelta::hours(2));
-    client.handshake(&basic("nora", PASSWORD, true)).await.unwrap();
+    client
+        .handshake(&basic("nora", PASSWORD, true))
+        .await
+        .unwrap();
 }
 
 /// Calls every method of the service, and gives what each said.
 async fn every_call(client: &mut Client) -> Vec<(&'static str, Option<Status>)> {
     let descriptor = FlightDescriptor::new_cmd(packed(&statement("SELECT 1")));
     let ticket = Ticket::new("garbage");
-    let action = Action { r#type: "CloseSession".to_owned(), ..Action::default() };
-    let other = Action { r#type: "NoSuchAction".to_owned(), ..Action::default() };
+    let action = Action {
+        r#type: "CloseSession".to_owned(),
+        ..Action::default()
+    };
+    let other = Action {
+        r#type: "NoSuchAction".to_owned(),
+        ..Action::default()
+    };
     let data = || futures::stream::iter([FlightData::default()]);
     let mut said = Vec::new();
     let mut flight: FlightServiceClient<_> = client.inner.clone();
@@ -148,17 +210,30 @@ async fn every_call(client: &mut Client) -> Vec<(&'static str, Option<Status>)> 
 async fn without_a_good_token_every_method_says_unauthenticated() {
     let host = Hosted::demo().await;
     let mut client = Client::connect(host.address()).await;
-    let good = client.handshake(&basic("nora", PASSWORD, true)).await.unwrap();
+    let good = client
+        .handshake(&basic("nora", PASSWORD, true))
+        .await
+        .unwrap();
     let mut flipped = good.clone().into_bytes();
     let middle = flipped.len() / 2;
     flipped[middle] = if flipped[middle] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).unwrap();
-    let tokens = [None, Some(String::new()), Some("x".to_owned()), Some(good[..good.len() - 1].to_owned()), Some(flipped)];
+    let tokens = [
+        None,
+        Some(String::new()),
+        Some("x".to_owned()),
+        Some(good[..good.len() - 1].to_owned()),
+        Some(flipped),
+    ];
     for token in tokens {
         client.token.clone_from(&token);
         for (method, status) in every_call(&mut client).await {
             let status = status.unwrap_or_else(|| panic!("{method} answered {token:?}"));
-            assert_eq!(status.code(), Code::Unauthenticated, "{method} {token:?}: {status:?}");
+            assert_eq!(
+                status.code(),
+                Code::Unauthenticated,
+                "{method} {token:?}: {status:?}"
+            );
             is_clean(&status);
         }
     }
@@ -171,14 +246,21 @@ async fn a_token_ends_with_its_time_and_a_ticket_is_no_token() {
     let info = client.info(&statement("SELECT 1")).await.unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let token = client.token.clone();
-    client.token = Some(String::from_utf8_lossy(&ticket.ticket).replace(|c: char| !c.is_ascii_graphic(), ""));
-    assert_eq!(client.query("SELECT 1").await.unwrap_err().code(), Code::Unauthenticated);
+    client.token =
+        Some(String::from_utf8_lossy(&ticket.ticket).replace(|c: char| !c.is_ascii_graphic(), ""));
+    assert_eq!(
+        client.query("SELECT 1").await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
     client.token = token;
     client.query("SELECT 1").await.unwrap();
     host.clock.advance(TimeDelta::hours(9));
     let status = client.query("SELECT 1").await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
-    assert!(["session-ended", "unauthenticated"].contains(&code(&status)), "{status:?}");
+    assert!(
+        ["session-ended", "unauthenticated"].contains(&code(&status)),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]
@@ -186,14 +268,31 @@ async fn spoofed_addresses_change_nothing() {
     let host = Hosted::demo().await;
     // from this machine, visits are shown; a header must not say otherwise, nor the other way round
     let mut client = Client::persona(host.address(), "nora").await;
-    for name in ["x-forwarded-for", "forwarded", "x-real-ip", "x-envoy-external-address"] {
+    for name in [
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "x-envoy-external-address",
+    ] {
         client.headers.push((name, "203.0.113.9".to_owned()));
     }
-    client.query("SELECT count(*) FROM care.visits").await.unwrap();
-    host.world.edit("scrim.yaml", "trusted: [127.0.0.0/8, \"::1/128\"]", "trusted: [203.0.113.0/24]");
+    client
+        .query("SELECT count(*) FROM care.visits")
+        .await
+        .unwrap();
+    host.world.edit(
+        "scrim.yaml",
+        "trusted: [127.0.0.0/8, \"::1/128\"]",
+        "trusted: [203.0.113.0/24]",
+    );
     let host = Hosted::start(host.stop().await).await;
     let mut client = Client::persona(host.address(), "nora").await;
-    client.headers.push(("x-forwarded-for", "203.0.113.9".to_owned()));
-    let status = client.query("SELECT count(*) FROM care.visits").await.unwrap_err();
+    client
+        .headers
+        .push(("x-forwarded-for", "203.0.113.9".to_owned()));
+    let status = client
+        .query("SELECT count(*) FROM care.visits")
+        .await
+        .unwrap_err();
     assert_eq!(code(&status), "table-closed");
 }

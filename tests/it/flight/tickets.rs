@@ -18,11 +18,16 @@ async fn ticket(client: &mut Client, sql: &str) -> Bytes {
 /// The sealed text inside a ticket.
 fn inner(ticket: &Bytes) -> Bytes {
     let any = Any::decode(ticket.clone()).unwrap();
-    any.unpack::<TicketStatementQuery>().unwrap().unwrap().statement_handle
+    any.unpack::<TicketStatementQuery>()
+        .unwrap()
+        .unwrap()
+        .statement_handle
 }
 
 fn outer(handle: impl Into<Bytes>) -> Ticket {
-    let query = TicketStatementQuery { statement_handle: handle.into() };
+    let query = TicketStatementQuery {
+        statement_handle: handle.into(),
+    };
     Ticket::new(query.as_any().encode_to_vec())
 }
 
@@ -38,14 +43,21 @@ async fn inv_12_a_ticket_that_was_touched_opens_nothing() {
         let mut touched = sealed.to_vec();
         touched[place] = if touched[place] == b'A' { b'B' } else { b'A' };
         let status = client.get(outer(touched)).await.unwrap_err();
-        assert_eq!((status.code(), code(&status)), (Code::InvalidArgument, "ticket-invalid"), "{place}");
+        assert_eq!(
+            (status.code(), code(&status)),
+            (Code::InvalidArgument, "ticket-invalid"),
+            "{place}"
+        );
     }
     for length in [0, 1, sealed.len() / 2, sealed.len() - 1] {
         let status = client.get(outer(sealed.slice(..length))).await.unwrap_err();
         assert_eq!(code(&status), "ticket-invalid", "{length}");
     }
     let longer = [&sealed[..], b"A"].concat();
-    assert_eq!(code(&client.get(outer(longer)).await.unwrap_err()), "ticket-invalid");
+    assert_eq!(
+        code(&client.get(outer(longer)).await.unwrap_err()),
+        "ticket-invalid"
+    );
 }
 
 #[tokio::test]
@@ -53,7 +65,11 @@ async fn garbage_is_the_clients_mistake_never_ours() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
     let token = client.token.clone().unwrap();
-    let prepared = client.prepare("SELECT 1").await.unwrap().prepared_statement_handle;
+    let prepared = client
+        .prepare("SELECT 1")
+        .await
+        .unwrap()
+        .prepared_statement_handle;
     let garbage: Vec<Bytes> = vec![
         Bytes::new(),
         Bytes::from_static(b"garbage"),
@@ -69,7 +85,12 @@ async fn garbage_is_the_clients_mistake_never_ours() {
     for bytes in garbage {
         let status = client.get(Ticket::new(bytes.clone())).await.unwrap_err();
         is_clean(&status);
-        assert_eq!(status.code(), Code::InvalidArgument, "{:.20?}: {status:?}", &bytes[..]);
+        assert_eq!(
+            status.code(),
+            Code::InvalidArgument,
+            "{:.20?}: {status:?}",
+            &bytes[..]
+        );
     }
 }
 
@@ -82,7 +103,11 @@ async fn inv_12_a_ticket_is_its_askers_alone() {
         // another session of the same account is another asker, too
         let mut thief = Client::persona(host.address(), id).await;
         let status = thief.get(Ticket::new(stolen.clone())).await.unwrap_err();
-        assert_eq!((status.code(), code(&status)), (Code::PermissionDenied, "ticket-invalid"), "{id}");
+        assert_eq!(
+            (status.code(), code(&status)),
+            (Code::PermissionDenied, "ticket-invalid"),
+            "{id}"
+        );
     }
     let mut nobody = Client::connect(host.address()).await;
     let status = nobody.get(Ticket::new(stolen.clone())).await.unwrap_err();
@@ -99,7 +124,10 @@ async fn a_ticket_has_its_time() {
     client.get(Ticket::new(early.clone())).await.unwrap();
     host.clock.advance(TimeDelta::minutes(2));
     let status = client.get(Ticket::new(early)).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (Code::FailedPrecondition, "ticket-expired"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::FailedPrecondition, "ticket-expired")
+    );
     is_clean(&status);
     // it says what to do, and that works
     client.query("SELECT 1").await.unwrap();
@@ -111,15 +139,22 @@ async fn inv_12_a_ticket_is_decided_again_when_it_is_used() {
     let mut batch = Client::connect(host.address()).await;
     // the nightly job's agreement holds at night only
     host.clock.advance(TimeDelta::hours(11));
-    batch.sign_in("harbor-batch", scrim::demo::world::PASSWORD).await.unwrap();
+    batch
+        .sign_in("harbor-batch", scrim::demo::world::PASSWORD)
+        .await
+        .unwrap();
     let early = ticket(&mut batch, "SELECT visit_id FROM care.visits").await;
     batch.get(Ticket::new(early.clone())).await.unwrap();
-    host.clock.advance(TimeDelta::hours(6) - TimeDelta::minutes(1));
+    host.clock
+        .advance(TimeDelta::hours(6) - TimeDelta::minutes(1));
     let late = ticket(&mut batch, "SELECT visit_id FROM care.visits").await;
     batch.get(Ticket::new(late.clone())).await.unwrap();
     host.clock.advance(TimeDelta::minutes(1));
     let status = batch.get(Ticket::new(late)).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (Code::PermissionDenied, "revoked"));
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::PermissionDenied, "revoked")
+    );
 }
 
 #[tokio::test]

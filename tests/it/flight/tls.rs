@@ -14,21 +14,39 @@ fn with_tls() -> Scratch {
     let world = Scratch::demo();
     world.write("server.pem", CERTIFICATE);
     world.write("server.key", KEY);
-    world.edit("scrim.yaml", "policies: policies", "tls: {cert: server.pem, key: server.key}\npolicies: policies");
+    world.edit(
+        "scrim.yaml",
+        "policies: policies",
+        "tls: {cert: server.pem, key: server.key}\npolicies: policies",
+    );
     world
 }
 
 #[tokio::test]
 async fn everything_works_over_tls_and_nothing_beside_it() {
     let host = Hosted::start(with_tls()).await;
-    let mut client = Client::connect_tls(host.address(), CERTIFICATE).await.unwrap();
-    client.sign_in("nora", scrim::demo::world::PASSWORD).await.unwrap();
-    let rows = client.query("SELECT ward FROM care.patients WHERE ward = 'Sunroom'").await.unwrap();
+    let mut client = Client::connect_tls(host.address(), CERTIFICATE)
+        .await
+        .unwrap();
+    client
+        .sign_in("nora", scrim::demo::world::PASSWORD)
+        .await
+        .unwrap();
+    let rows = client
+        .query("SELECT ward FROM care.patients WHERE ward = 'Sunroom'")
+        .await
+        .unwrap();
     assert_eq!(rows.batch().num_rows(), 1);
     // the address is known behind TLS, too: visits are shown to this machine only
-    client.query("SELECT count(*) FROM care.visits").await.unwrap();
+    client
+        .query("SELECT count(*) FROM care.visits")
+        .await
+        .unwrap();
     let mut plain = Client::connect(host.address()).await;
-    let status = plain.sign_in("nora", scrim::demo::world::PASSWORD).await.unwrap_err();
+    let status = plain
+        .sign_in("nora", scrim::demo::world::PASSWORD)
+        .await
+        .unwrap_err();
     assert_ne!(status.code(), Code::Ok);
 }
 
@@ -41,15 +59,25 @@ async fn a_certificate_that_nobody_trusts_is_no_certificate() {
 
 #[tokio::test]
 async fn a_certificate_that_cannot_be_used_stops_the_start() {
-    for (path, text) in [("server.pem", "garbage"), ("server.key", "garbage"), ("server.key", "")] {
+    for (path, text) in [
+        ("server.pem", "garbage"),
+        ("server.key", "garbage"),
+        ("server.key", ""),
+    ] {
         let world = with_tls();
         world.write(path, text);
         let error = Server::start(world.config(), TestClock::noon()).await.err();
-        assert!(matches!(error, Some(StartError::Tls(_))), "{path}: {error:?}");
+        assert!(
+            matches!(error, Some(StartError::Tls(_))),
+            "{path}: {error:?}"
+        );
     }
     let world = with_tls();
     std::fs::remove_file(world.path("server.key")).unwrap();
-    let error = Server::start(world.config(), TestClock::noon()).await.err().unwrap();
+    let error = Server::start(world.config(), TestClock::noon())
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("server.key"), "{error}");
 }
 
@@ -59,13 +87,24 @@ async fn plaintext_stays_on_this_machine_unless_told_otherwise() {
     world.edit("scrim.yaml", "127.0.0.1:0", "0.0.0.0:0");
     let text = std::fs::read_to_string(world.path("scrim.yaml")).unwrap();
     let file = scrim_document::SourceFile::new("scrim.yaml", text);
-    let problems = scrim_server::Config::parse(&file, world.root()).unwrap_err().to_string();
+    let problems = scrim_server::Config::parse(&file, world.root())
+        .unwrap_err()
+        .to_string();
     assert!(problems.contains("scrim.yaml:2:"), "{problems}");
     assert!(problems.contains("unencrypted"), "{problems}");
-    assert!(problems.contains("allow_plaintext_beyond_loopback"), "{problems}");
-    world.edit("scrim.yaml", "0.0.0.0:0\"}", "0.0.0.0:0\", allow_plaintext_beyond_loopback: true}");
+    assert!(
+        problems.contains("allow_plaintext_beyond_loopback"),
+        "{problems}"
+    );
+    world.edit(
+        "scrim.yaml",
+        "0.0.0.0:0\"}",
+        "0.0.0.0:0\", allow_plaintext_beyond_loopback: true}",
+    );
     let mut config = world.config();
-    Server::start(config.clone(), TestClock::noon()).await.unwrap();
+    Server::start(config.clone(), TestClock::noon())
+        .await
+        .unwrap();
     // a configuration that was put together by hand is no way around
     config.listen.allow_plaintext_beyond_loopback = false;
     let error = Server::start(config, TestClock::noon()).await.err();

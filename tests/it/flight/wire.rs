@@ -42,9 +42,18 @@ const QUERIES: &[&str] = &[
 fn canaries(id: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match id {
         // owners see theirs, but never those in rows that a guard withholds
-        "nora" => (&[canary::HELD, canary::IBAN], &[canary::NAME, canary::PHONE, canary::NOTE]),
+        "nora" => (
+            &[canary::HELD, canary::IBAN],
+            &[canary::NAME, canary::PHONE, canary::NOTE],
+        ),
         "ivan" | "iris" => (
-            &[canary::HELD, canary::NAME, canary::NATIONAL_ID, canary::PHONE, canary::NOTE],
+            &[
+                canary::HELD,
+                canary::NAME,
+                canary::NATIONAL_ID,
+                canary::PHONE,
+                canary::NOTE,
+            ],
             &[canary::IBAN],
         ),
         _ => (&[canary::PREFIX], &[]),
@@ -71,7 +80,10 @@ async fn inv_16_no_canary_is_in_any_byte_that_leaves() {
             assert!(!contains(&all, text.as_bytes()), "{id} received {text}");
         }
         for text in shown {
-            assert!(contains(&all, text.as_bytes()), "{id} never received {text}");
+            assert!(
+                contains(&all, text.as_bytes()),
+                "{id} never received {text}"
+            );
         }
     }
 }
@@ -97,7 +109,9 @@ async fn inv_07_errors_hold_no_value() {
             "SELECT CAST(holder_email AS INT) FROM insurance.claims",
             "SELECT CAST(iban AS INT) FROM insurance.claims",
         ] {
-            let Err(status) = client.query(sql).await else { continue };
+            let Err(status) = client.query(sql).await else {
+                continue;
+            };
             is_clean(&status);
             for value in ["canary", "Lighthouse", "Sunroom", "@", "Zoë", "NG-0"] {
                 assert!(!status.message().contains(value), "{id}: {sql}: {status:?}");
@@ -111,11 +125,20 @@ fn skewed() -> Scratch {
     let world = Scratch::demo();
     let wide = "w".repeat(1_500_000);
     let rows = 20_000;
-    let text = (0..rows).map(|i| if i % 5_000 == 17 { wide.as_str() } else { "narrow" });
+    let text = (0..rows).map(|i| {
+        if i % 5_000 == 17 {
+            wide.as_str()
+        } else {
+            "narrow"
+        }
+    });
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int64Array::from_iter_values(0..rows))),
         ("text", Arc::new(StringArray::from_iter_values(text))),
-        ("flag", Arc::new(BooleanArray::from_iter((0..rows).map(|i| Some(i % 2 == 0))))),
+        (
+            "flag",
+            Arc::new(BooleanArray::from_iter((0..rows).map(|i| Some(i % 2 == 0)))),
+        ),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     world.add_table("wide", &[batch]);
@@ -137,7 +160,10 @@ async fn inv_14_no_message_is_larger_than_clients_accept_however_skewed_the_rows
         ("SELECT array_agg(id) FROM care.wide", 1),
         ("SELECT id, text || text FROM care.wide WHERE id = 17", 1),
     ] {
-        let fetched = client.query(sql).await.unwrap_or_else(|status| panic!("{sql}: {status:?}"));
+        let fetched = client
+            .query(sql)
+            .await
+            .unwrap_or_else(|status| panic!("{sql}: {status:?}"));
         let size = largest(&fetched.messages);
         assert!(size <= MESSAGE_BYTES_MAX, "{sql}: {size}");
         assert_eq!(fetched.batch().num_rows(), rows, "{sql}");
@@ -145,7 +171,11 @@ async fn inv_14_no_message_is_larger_than_clients_accept_however_skewed_the_rows
     // one value that no message can hold names its column and leaves the server in good health
     let sql = "SELECT id, concat(text, text, text) AS triple FROM care.wide";
     let status = client.query(sql).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (Code::ResourceExhausted, "byte-limit"), "{status:?}");
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::ResourceExhausted, "byte-limit"),
+        "{status:?}"
+    );
     assert!(status.message().contains("triple"), "{status:?}");
     is_clean(&status);
     client.query("SELECT 1").await.unwrap();
@@ -157,11 +187,21 @@ async fn large_requests_are_refused_in_words() {
     let mut client = Client::persona(host.address(), "nora").await;
     let sql = format!("SELECT '{}'", "x".repeat(2 << 20));
     let status = client.query(&sql).await.unwrap_err();
-    assert_eq!((status.code(), code(&status)), (Code::InvalidArgument, "sql-too-large"), "{status:?}");
+    assert_eq!(
+        (status.code(), code(&status)),
+        (Code::InvalidArgument, "sql-too-large"),
+        "{status:?}"
+    );
     is_clean(&status);
     client.inner = client.inner.clone().max_encoding_message_size(usize::MAX);
     let sql = format!("SELECT '{}'", "x".repeat(20 << 20));
     let status = client.query(&sql).await.unwrap_err();
-    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument), "{status:?}");
+    assert!(
+        matches!(
+            status.code(),
+            Code::OutOfRange | Code::ResourceExhausted | Code::InvalidArgument
+        ),
+        "{status:?}"
+    );
     client.query("SELECT 1").await.unwrap();
 }

@@ -16,13 +16,19 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn new(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
         let rows = rows(&schema, &batches);
-        Self { schema, batches, rows }
+        Self {
+            schema,
+            batches,
+            rows,
+        }
     }
 
     /// Column names and types; nothing else of a schema may differ, either.
     pub(crate) fn columns(&self) -> Vec<(String, DataType)> {
         let fields = self.schema.fields().iter();
-        fields.map(|field| (field.name().clone(), field.data_type().clone())).collect()
+        fields
+            .map(|field| (field.name().clone(), field.data_type().clone()))
+            .collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -38,8 +44,11 @@ impl Answer {
         rows
     }
 
+    /// The first rows as a table, for people.
     pub(crate) fn text(&self) -> String {
-        pretty_format_batches(&self.batches).map_or_else(|e| e.to_string(), |t| t.to_string())
+        let some = |batch: &RecordBatch| batch.slice(0, batch.num_rows().min(40));
+        let some: Vec<RecordBatch> = self.batches.iter().take(3).map(some).collect();
+        pretty_format_batches(&some).map_or_else(|e| e.to_string(), |t| t.to_string())
     }
 }
 
@@ -48,7 +57,11 @@ fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Vec<Vec<u8>> {
         return vec![Vec::new(); batches.iter().map(RecordBatch::num_rows).sum()];
     }
     let whole = concat_batches(schema, batches).unwrap();
-    let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+    let fields = schema
+        .fields()
+        .iter()
+        .map(|f| SortField::new(f.data_type().clone()))
+        .collect();
     let converter = RowConverter::new(fields).unwrap();
     let converted = converter.convert_columns(whole.columns()).unwrap();
     converted.iter().map(|row| row.as_ref().to_vec()).collect()

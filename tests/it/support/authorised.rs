@@ -25,8 +25,10 @@ impl Persona {
         if columns.is_empty() {
             return None;
         }
-        let fields: Vec<Field> =
-            columns.iter().map(|i| nullable(table.schema(false).field(*i))).collect();
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|i| nullable(table.schema(false).field(*i)))
+            .collect();
         let rows = data
             .rows(table)
             .iter()
@@ -35,10 +37,18 @@ impl Persona {
                 if !admitted.contains(&true) {
                     return None;
                 }
-                Some(columns.iter().map(|i| self.cell(table, *i, row, &admitted)).collect())
+                Some(
+                    columns
+                        .iter()
+                        .map(|i| self.cell(table, *i, row, &admitted))
+                        .collect(),
+                )
             })
             .collect();
-        Some(Authorised { schema: Arc::new(Schema::new(fields)), rows })
+        Some(Authorised {
+            schema: Arc::new(Schema::new(fields)),
+            rows,
+        })
     }
 
     /// The columns that are not hidden by all matching profiles.
@@ -47,14 +57,19 @@ impl Persona {
         (0..schema.fields().len())
             .filter(|i| {
                 let name = schema.field(*i).name();
-                self.profiles(table).iter().any(|profile| profile.treat(name) != Treat::Hidden)
+                self.profiles(table)
+                    .iter()
+                    .any(|profile| profile.treat(name) != Treat::Hidden)
             })
             .collect()
     }
 
     /// Which of the matching profiles admit a row.
     pub(crate) fn admitted(self, table: Table, row: &[Cell], data: &Data) -> Vec<bool> {
-        self.profiles(table).iter().map(|profile| self.admits(*profile, row, &data.wards)).collect()
+        self.profiles(table)
+            .iter()
+            .map(|profile| self.admits(*profile, row, &data.wards))
+            .collect()
     }
 
     /// One value of a row, under the most open treatment of the profiles that admit the row.

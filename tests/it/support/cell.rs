@@ -65,20 +65,28 @@ impl Cell {
         }
     }
 
-    /// The bytes by which a raw value would be found in an encoded message; short ones, which turn
-    /// up by chance, have none.
+    /// The bytes by which a raw value would be found in an encoded message; values that turn up by
+    /// chance, being short or few different bytes, have none.
     pub(crate) fn trace(&self) -> Vec<Vec<u8>> {
-        match self {
-            Self::Text(text) if text.len() >= 6 => vec![text.as_bytes().to_vec()],
-            Self::Int(value) | Self::Time(value) if value.unsigned_abs() > 1 << 40 => {
-                vec![value.to_le_bytes().to_vec()]
+        let bytes = match self {
+            // Short texts also come about where other texts stand side by side.
+            Self::Text(text) if text.len() < 8 => Vec::new(),
+            Self::Text(text) => text.as_bytes().to_vec(),
+            Self::Int(value) | Self::Time(value) => value.to_le_bytes().to_vec(),
+            Self::Float(value) => value.to_le_bytes().to_vec(),
+            Self::Decimal(value) => value.to_le_bytes().to_vec(),
+            Self::Struct(cells) | Self::List(cells) => {
+                return cells.iter().flat_map(Self::trace).collect();
             }
-            Self::Float(value) if value.is_finite() && value.fract() != 0.0 => {
-                vec![value.to_le_bytes().to_vec()]
-            }
-            Self::Decimal(value) if *value > 1 << 20 => vec![value.to_le_bytes().to_vec()],
-            Self::Struct(cells) | Self::List(cells) => cells.iter().flat_map(Self::trace).collect(),
-            _ => Vec::new(),
+            Self::Null | Self::Bool(_) | Self::Date(_) => Vec::new(),
+        };
+        let mut different = bytes.clone();
+        different.sort_unstable();
+        different.dedup();
+        if different.len() >= 5 {
+            vec![bytes]
+        } else {
+            Vec::new()
         }
     }
 }
@@ -120,14 +128,18 @@ pub(crate) fn array(data_type: &DataType, cells: &[&Cell]) -> ArrayRef {
         })
     };
     match data_type {
-        DataType::Boolean => Arc::new(BooleanArray::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Bool(value) => Some(*value),
-            _ => None,
-        }))),
+        DataType::Boolean => Arc::new(BooleanArray::from_iter(cells.iter().map(
+            |cell| match cell {
+                Cell::Bool(value) => Some(*value),
+                _ => None,
+            },
+        ))),
         DataType::Int64 => Arc::new(Int64Array::from_iter(ints())),
         DataType::Int32 => Arc::new(Int32Array::from_iter(ints().map(|v| v.map(|v| v as i32)))),
         DataType::Float64 => Arc::new(Float64Array::from_iter(floats())),
-        DataType::Float32 => Arc::new(Float32Array::from_iter(floats().map(|v| v.map(|v| v as f32)))),
+        DataType::Float32 => Arc::new(Float32Array::from_iter(
+            floats().map(|v| v.map(|v| v as f32)),
+        )),
         DataType::Decimal128(precision, scale) => {
             let values = cells.iter().map(|cell| match cell {
                 Cell::Decimal(value) => Some(*value),
@@ -136,10 +148,12 @@ pub(crate) fn array(data_type: &DataType, cells: &[&Cell]) -> ArrayRef {
             let array = Decimal128Array::from_iter(values);
             Arc::new(array.with_precision_and_scale(*precision, *scale).unwrap())
         }
-        DataType::Date32 => Arc::new(Date32Array::from_iter(cells.iter().map(|cell| match cell {
-            Cell::Date(value) => Some(*value),
-            _ => None,
-        }))),
+        DataType::Date32 => Arc::new(Date32Array::from_iter(cells.iter().map(
+            |cell| match cell {
+                Cell::Date(value) => Some(*value),
+                _ => None,
+            },
+        ))),
         DataType::Timestamp(TimeUnit::Microsecond, None) => {
             Arc::new(TimestampMicrosecondArray::from_iter(ints()))
         }
@@ -194,5 +208,13 @@ pub(crate) fn cells(array: &ArrayRef) -> Vec<Cell> {
         DataType::Utf8 => Cell::text(array.as_string::<i32>().value(i)),
         other => panic!("no cells of {other} here"),
     };
-    (0..array.len()).map(|i| if array.is_null(i) { Cell::Null } else { whole(i) }).collect()
+    (0..array.len())
+        .map(|i| {
+            if array.is_null(i) {
+                Cell::Null
+            } else {
+                whole(i)
+            }
+        })
+        .collect()
 }

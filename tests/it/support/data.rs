@@ -32,15 +32,31 @@ impl Data {
         &self.tables[&table]
     }
 
+    /// The same data with other rows in one table.
+    #[must_use]
+    pub(crate) fn with_rows(mut self, table: Table, rows: Vec<Vec<Cell>>) -> Self {
+        self.tables.insert(table, rows);
+        self
+    }
+
     /// The base data of a world: no canaries, and mostly no traps.
     pub(crate) fn base(rng: &mut ChaCha8Rng) -> Self {
-        let dirt = Dirt { codes: rng.random_bool(0.2), zeros: rng.random_bool(0.2) };
+        let dirt = Dirt {
+            codes: rng.random_bool(0.2),
+            zeros: rng.random_bool(0.2),
+        };
         Self::with(dirt, rng)
     }
 
     /// A base without any trap.
     pub(crate) fn clean(rng: &mut ChaCha8Rng) -> Self {
-        Self::with(Dirt { codes: false, zeros: false }, rng)
+        Self::with(
+            Dirt {
+                codes: false,
+                zeros: false,
+            },
+            rng,
+        )
     }
 
     fn with(dirt: Dirt, rng: &mut ChaCha8Rng) -> Self {
@@ -48,12 +64,30 @@ impl Data {
         let people = rng.random_range(70..110);
         let visits = rng.random_range(100..160);
         let orders = rng.random_range(70..110);
-        tables.insert(Table::People, (1..=people).map(|id| person(id, dirt, rng)).collect());
-        tables.insert(Table::Visits, (1..=visits).map(|id| visit(id, people, rng)).collect());
-        tables.insert(Table::Orders, (1..=orders).map(|id| order(id, people, rng)).collect());
+        tables.insert(
+            Table::People,
+            (1..=people).map(|id| person(id, dirt, rng)).collect(),
+        );
+        tables.insert(
+            Table::Visits,
+            (1..=visits).map(|id| visit(id, people, rng)).collect(),
+        );
+        tables.insert(
+            Table::Orders,
+            (1..=orders).map(|id| order(id, people, rng)).collect(),
+        );
         tables.insert(Table::Vault, Vec::new());
-        let wards = [("acme", "W1"), ("acme", "W2"), ("beta", "W9"), ("acme", "W5"), ("beta", "W1")];
-        let wards = wards.iter().map(|(p, w)| ((*p).to_owned(), (*w).to_owned())).collect();
+        let wards = [
+            ("acme", "W1"),
+            ("acme", "W2"),
+            ("beta", "W9"),
+            ("acme", "W5"),
+            ("beta", "W1"),
+        ];
+        let wards = wards
+            .iter()
+            .map(|(p, w)| ((*p).to_owned(), (*w).to_owned()))
+            .collect();
         Self { tables, wards }
     }
 
@@ -66,7 +100,13 @@ impl Data {
         }
         for table in Table::ALL {
             let rows = out.tables.remove(&table).unwrap_or_default();
-            let rows = Variant { persona, table, base: self, rng }.rows(rows);
+            let rows = Variant {
+                persona,
+                table,
+                base: self,
+                rng,
+            }
+            .rows(rows);
             out.tables.insert(table, rows);
         }
         out
@@ -124,7 +164,9 @@ impl Variant<'_> {
     }
 
     fn is_visible(&self, row: &[Cell]) -> bool {
-        self.persona.admitted(self.table, row, self.base).contains(&true)
+        self.persona
+            .admitted(self.table, row, self.base)
+            .contains(&true)
     }
 
     /// A visible row with other values wherever the principal cannot tell.
@@ -140,7 +182,11 @@ impl Variant<'_> {
                 if old == Cell::Null && before == Cell::Null && attempt > 2 {
                     break;
                 }
-                row[i] = if attempt % 2 == 0 { wild(data_type, self.rng) } else { near(&old, self.rng) };
+                row[i] = if attempt % 2 == 0 {
+                    wild(data_type, self.rng)
+                } else {
+                    near(&old, self.rng)
+                };
                 let same = persona.admitted(table, &row, self.base) == admitted
                     && persona.cell(table, i, &row, &admitted) == before;
                 if same {
@@ -159,11 +205,18 @@ impl Variant<'_> {
             let mut wilder = row.to_vec();
             for (i, cell) in wilder.iter_mut().enumerate() {
                 // Links to other tables stay, so that joins would meet hidden rows.
-                let keep = matches!(schema.field(i).name().as_str(), "person" | "id" | "vid" | "oid");
+                let keep = matches!(
+                    schema.field(i).name().as_str(),
+                    "person" | "id" | "vid" | "oid"
+                );
                 if self.rng.random_bool(if keep { 0.2 } else { 0.7 }) {
                     let nullable = schema.field(i).name() != self.table.key();
                     let value = wild(schema.field(i).data_type(), self.rng);
-                    *cell = if nullable || value != Cell::Null { value } else { cell.clone() };
+                    *cell = if nullable || value != Cell::Null {
+                        value
+                    } else {
+                        cell.clone()
+                    };
                 }
             }
             if !self.is_visible(&wilder) {
@@ -179,7 +232,11 @@ impl Variant<'_> {
         match self.table {
             Table::People => {
                 let at = self.table.column("consent");
-                row[at] = if self.rng.random_bool(0.5) { Cell::Null } else { Cell::Bool(false) };
+                row[at] = if self.rng.random_bool(0.5) {
+                    Cell::Null
+                } else {
+                    Cell::Bool(false)
+                };
             }
             Table::Visits => row[self.table.column("ward")] = Cell::text("W7"),
             Table::Orders => {
@@ -204,33 +261,55 @@ fn wild(data_type: &DataType, rng: &mut ChaCha8Rng) -> Cell {
     let n = rng.random_range(0..10_000_u16);
     match data_type {
         DataType::Boolean => Cell::Bool(rng.random_bool(0.5)),
-        DataType::Int64 => {
-            Cell::Int(*[0, -1, 1, i64::MIN, i64::MAX, canary_int(n)].choose(rng).unwrap())
-        }
+        DataType::Int64 => Cell::Int(
+            *[0, -1, 1, i64::MIN, i64::MAX, canary_int(n)]
+                .choose(rng)
+                .unwrap(),
+        ),
         DataType::Int32 => Cell::Int(*[0, -1, 2_147_483_647, -2_147_483_648].choose(rng).unwrap()),
         DataType::Float64 => {
-            let traps = [f64::NAN, -0.0, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE, canary_float(n)];
+            let traps = [
+                f64::NAN,
+                -0.0,
+                f64::INFINITY,
+                f64::MAX,
+                f64::MIN_POSITIVE,
+                canary_float(n),
+            ];
             Cell::Float(*traps.choose(rng).unwrap())
         }
-        DataType::Float32 => {
-            Cell::Float(*[f64::NAN, -0.0, f64::INFINITY, 3.0e38, -1.5].choose(rng).unwrap())
-        }
+        DataType::Float32 => Cell::Float(
+            *[f64::NAN, -0.0, f64::INFINITY, 3.0e38, -1.5]
+                .choose(rng)
+                .unwrap(),
+        ),
         DataType::Decimal128(precision, _) => {
             let max = 10_i128.pow(u32::from(*precision)) - 1;
             Cell::Decimal(*[0, 1, -1, max, -max].choose(rng).unwrap())
         }
-        DataType::Date32 => {
-            Cell::Date(*[0, -1, i32::MIN, i32::MAX, -719_162, 2_932_896].choose(rng).unwrap())
-        }
-        DataType::Timestamp(..) => {
-            Cell::Time(*[0, -1, i64::MIN, i64::MAX, canary_int(n)].choose(rng).unwrap())
-        }
-        DataType::Struct(fields) => {
-            Cell::Struct(fields.iter().map(|f| not_null(f.data_type(), rng)).collect())
-        }
+        DataType::Date32 => Cell::Date(
+            *[0, -1, i32::MIN, i32::MAX, -719_162, 2_932_896]
+                .choose(rng)
+                .unwrap(),
+        ),
+        DataType::Timestamp(..) => Cell::Time(
+            *[0, -1, i64::MIN, i64::MAX, canary_int(n)]
+                .choose(rng)
+                .unwrap(),
+        ),
+        DataType::Struct(fields) => Cell::Struct(
+            fields
+                .iter()
+                .map(|f| not_null(f.data_type(), rng))
+                .collect(),
+        ),
         DataType::List(item) => {
             let length = rng.random_range(0..4);
-            Cell::List((0..length).map(|_| not_null(item.data_type(), rng)).collect())
+            Cell::List(
+                (0..length)
+                    .map(|_| not_null(item.data_type(), rng))
+                    .collect(),
+            )
         }
         DataType::Dictionary(..) => Cell::Text(format!("X{CANARY}{n}(")),
         _ => Cell::Text(match rng.random_range(0..6) {
@@ -284,15 +363,27 @@ fn near_text(text: &str, rng: &mut ChaCha8Rng) -> String {
     match rng.random_range(0..3) {
         // Other digits, all of them or the last ones.
         0 => {
-            let from = if rng.random_bool(0.5) { 0 } else { chars.len().saturating_sub(2) };
+            let from = if rng.random_bool(0.5) {
+                0
+            } else {
+                chars.len().saturating_sub(2)
+            };
             let digit = |rng: &mut ChaCha8Rng| char::from(b'0' + rng.random_range(0..10_u8));
             let swap = |(i, c): (usize, &char)| {
-                if i >= from && c.is_ascii_digit() { digit(rng) } else { *c }
+                if i >= from && c.is_ascii_digit() {
+                    digit(rng)
+                } else {
+                    *c
+                }
             };
             chars.iter().enumerate().map(swap).collect()
         }
         kind => {
-            let (keep, end) = if kind == 1 { (*[1, 2, 3, 5].choose(rng).unwrap(), 0) } else { (0, 2) };
+            let (keep, end) = if kind == 1 {
+                (*[1, 2, 3, 5].choose(rng).unwrap(), 0)
+            } else {
+                (0, 2)
+            };
             let head: String = chars.iter().take(keep).collect();
             let tail: String = chars[chars.len().saturating_sub(end)..].iter().collect();
             format!("{head}{CANARY}{n}{tail}")
@@ -301,7 +392,11 @@ fn near_text(text: &str, rng: &mut ChaCha8Rng) -> String {
 }
 
 fn maybe(null: f64, rng: &mut ChaCha8Rng, value: impl FnOnce(&mut ChaCha8Rng) -> Cell) -> Cell {
-    if rng.random_bool(null) { Cell::Null } else { value(rng) }
+    if rng.random_bool(null) {
+        Cell::Null
+    } else {
+        value(rng)
+    }
 }
 
 fn pick(rng: &mut ChaCha8Rng, from: &[&str]) -> Cell {
@@ -317,8 +412,16 @@ fn dyadic(rng: &mut ChaCha8Rng) -> Cell {
     }
 }
 
-pub(crate) const NAMES: &[&str] =
-    &["Ana", "Bo\u{17e}ena", "J\u{f8}rgen", "\u{5f20}\u{4f1f}", "O'Hara", "Li", "Zo\u{eb} Q. Long-Name", "Ana Ana"];
+pub(crate) const NAMES: &[&str] = &[
+    "Ana",
+    "Bo\u{17e}ena",
+    "J\u{f8}rgen",
+    "\u{5f20}\u{4f1f}",
+    "O'Hara",
+    "Li",
+    "Zo\u{eb} Q. Long-Name",
+    "Ana Ana",
+];
 pub(crate) const NOTES: &[&str] = &[
     "short",
     "seen twice in 2024, room 12, no change",
@@ -335,13 +438,30 @@ fn person(id: i64, dirt: Dirt, rng: &mut ChaCha8Rng) -> Vec<Cell> {
     };
     let low = i32::from(!dirt.zeros);
     let name = *NAMES.choose(rng).unwrap();
-    let phone = format!("+44 20 {:04} {:03}", rng.random_range(0..9999), rng.random_range(0..999));
+    let phone = format!(
+        "+44 20 {:04} {:03}",
+        rng.random_range(0..9999),
+        rng.random_range(0..999)
+    );
     let contact = vec![
         maybe(0.1, rng, |_| Cell::Text(phone)),
-        pick(rng, &["Bath", "Z\u{fc}rich", "Lyon", "a city with a rather long name"]),
+        pick(
+            rng,
+            &[
+                "Bath",
+                "Z\u{fc}rich",
+                "Lyon",
+                "a city with a rather long name",
+            ],
+        ),
     ];
     let tags = (0..rng.random_range(0..4))
-        .map(|_| pick(rng, &["red", "blue-ish", "green 12", "\u{9ed2}\u{8272}\u{7684}"]))
+        .map(|_| {
+            pick(
+                rng,
+                &["red", "blue-ish", "green 12", "\u{9ed2}\u{8272}\u{7684}"],
+            )
+        })
         .collect();
     vec![
         Cell::Int(id),
@@ -349,19 +469,41 @@ fn person(id: i64, dirt: Dirt, rng: &mut ChaCha8Rng) -> Vec<Cell> {
         maybe(0.05, rng, |r| Cell::Bool(r.random_bool(0.85))),
         maybe(0.05, rng, |_| Cell::text(name)),
         maybe(0.05, rng, code),
-        maybe(0.05, rng, |r| Cell::Int(i64::from(r.random_range(low..200)))),
+        maybe(0.05, rng, |r| {
+            Cell::Int(i64::from(r.random_range(low..200)))
+        }),
         maybe(0.08, rng, dyadic),
-        maybe(0.08, rng, |r| Cell::Decimal(r.random_range(-200_000..2_000_000))),
+        maybe(0.08, rng, |r| {
+            Cell::Decimal(r.random_range(-200_000..2_000_000))
+        }),
         maybe(0.05, rng, |r| Cell::Date(r.random_range(-20_000..20_000))),
-        maybe(0.05, rng, |r| Cell::Time(r.random_range(0..20_000) * DAY_MICROS + r.random_range(0..DAY_MICROS))),
+        maybe(0.05, rng, |r| {
+            Cell::Time(r.random_range(0..20_000) * DAY_MICROS + r.random_range(0..DAY_MICROS))
+        }),
         maybe(0.05, rng, |r| pick(r, &["10", "20", "30", "X1"])),
         maybe(0.05, rng, |r| pick(r, NOTES)),
         maybe(0.05, rng, |_| Cell::Struct(contact)),
         maybe(0.1, rng, |_| Cell::List(tags)),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(0..10))),
-        maybe(0.05, rng, |r| Cell::Text(format!("{}{}@mail{}.example.org", "ab", r.random_range(0..99), r.random_range(0..9)))),
-        maybe(0.05, rng, |r| Cell::Text(format!("{:05}", r.random_range(1000..99_999)))),
-        maybe(0.05, rng, |r| Cell::Text(format!("10.{}.{}.{}", r.random_range(0..9), r.random_range(0..255), r.random_range(0..255)))),
+        maybe(0.05, rng, |r| {
+            Cell::Text(format!(
+                "{}{}@mail{}.example.org",
+                "ab",
+                r.random_range(0..99),
+                r.random_range(0..9)
+            ))
+        }),
+        maybe(0.05, rng, |r| {
+            Cell::Text(format!("{:05}", r.random_range(1000..99_999)))
+        }),
+        maybe(0.05, rng, |r| {
+            Cell::Text(format!(
+                "10.{}.{}.{}",
+                r.random_range(0..9),
+                r.random_range(0..255),
+                r.random_range(0..255)
+            ))
+        }),
         Cell::Text(format!("secret {}", rng.random_range(0..10_000))),
         maybe(0.1, rng, |r| Cell::Int(r.random_range(0..100))),
     ]
@@ -371,14 +513,18 @@ fn visit(id: i64, people: i64, rng: &mut ChaCha8Rng) -> Vec<Cell> {
     vec![
         Cell::Int(id),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(1..=people))),
-        maybe(0.05, rng, |r| pick(r, &["W1", "W2", "W3", "W4", "W5", "W6"])),
+        maybe(0.05, rng, |r| {
+            pick(r, &["W1", "W2", "W3", "W4", "W5", "W6"])
+        }),
         maybe(0.05, rng, |r| Cell::Date(r.random_range(19_000..20_000))),
         maybe(0.05, rng, |r| Cell::Decimal(r.random_range(0..100_000))),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(1..240))),
         maybe(0.05, rng, |r| pick(r, NOTES)),
         maybe(0.1, rng, |r| Cell::Bool(r.random_bool(0.5))),
         maybe(0.05, rng, |r| pick(r, NAMES)),
-        maybe(0.05, rng, |r| Cell::Float(f64::from(r.random_range(2_240..2_600)) / 64.0)),
+        maybe(0.05, rng, |r| {
+            Cell::Float(f64::from(r.random_range(2_240..2_600)) / 64.0)
+        }),
     ]
 }
 
@@ -386,7 +532,10 @@ fn order(id: i64, people: i64, rng: &mut ChaCha8Rng) -> Vec<Cell> {
     let items = (0..rng.random_range(0..3))
         .map(|_| {
             let sku = Cell::Text(format!("SKU{:04}", rng.random_range(0..50)));
-            Cell::Struct(vec![sku, maybe(0.1, rng, |r| Cell::Int(r.random_range(0..9)))])
+            Cell::Struct(vec![
+                sku,
+                maybe(0.1, rng, |r| Cell::Int(r.random_range(0..9))),
+            ])
         })
         .collect();
     vec![
@@ -394,9 +543,15 @@ fn order(id: i64, people: i64, rng: &mut ChaCha8Rng) -> Vec<Cell> {
         maybe(0.05, rng, dyadic),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(1..40))),
         maybe(0.05, rng, |r| pick(r, &["open", "paid", "void", "sent"])),
-        maybe(0.05, rng, |r| Cell::Time(r.random_range(15_000..20_000) * DAY_MICROS)),
+        maybe(0.05, rng, |r| {
+            Cell::Time(r.random_range(15_000..20_000) * DAY_MICROS)
+        }),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(1..=people))),
-        Cell::Text(format!("4000-{:04}-{:04}", rng.random_range(0..20), rng.random_range(0..2))),
+        Cell::Text(format!(
+            "4000-{:04}-{:04}",
+            rng.random_range(0..20),
+            rng.random_range(0..2)
+        )),
         maybe(0.1, rng, |_| Cell::List(items)),
     ]
 }

@@ -61,8 +61,15 @@ pub(crate) enum Ty {
 }
 
 impl Ty {
-    pub(crate) const SCALAR: [Self; 7] =
-        [Self::Int, Self::Float, Self::Decimal, Self::Text, Self::Date, Self::Time, Self::Bool];
+    pub(crate) const SCALAR: [Self; 7] = [
+        Self::Int,
+        Self::Float,
+        Self::Decimal,
+        Self::Text,
+        Self::Date,
+        Self::Time,
+        Self::Bool,
+    ];
 
     pub(crate) fn of(data_type: &DataType) -> Self {
         match data_type {
@@ -122,17 +129,35 @@ impl Expressions<'_> {
 
     pub(crate) fn literal(&mut self, ty: Ty) -> String {
         match ty {
-            Ty::Int => self.one(&["0", "1", "2", "5", "12", "60", "150", "-1", "9223372036854775807"]),
+            Ty::Int => self.one(&[
+                "0",
+                "1",
+                "2",
+                "5",
+                "12",
+                "60",
+                "150",
+                "-1",
+                "9223372036854775807",
+            ]),
             Ty::Float => self.one(&["0.5", "-3.25", "10.0", "CAST('NaN' AS DOUBLE)", "0.0"]),
-            Ty::Decimal => self.one(&["CAST(100 AS DECIMAL(12,2))", "CAST(12.50 AS DECIMAL(12,2))"]),
-            Ty::Date => self.one(&["DATE '1970-01-01'", "DATE '2023-06-01'", "DATE '1999-12-31'"]),
+            Ty::Decimal => {
+                self.one(&["CAST(100 AS DECIMAL(12,2))", "CAST(12.50 AS DECIMAL(12,2))"])
+            }
+            Ty::Date => self.one(&[
+                "DATE '1970-01-01'",
+                "DATE '2023-06-01'",
+                "DATE '1999-12-31'",
+            ]),
             Ty::Time => self.one(&[
                 "CAST('1999-01-01T00:00:00' AS TIMESTAMP)",
                 "CAST('2015-05-05T12:00:00' AS TIMESTAMP)",
             ]),
             Ty::Bool => self.one(&["true", "false", "NULL"]),
             Ty::Text => {
-                let texts = ["EU", "UK", "A****", "****", "10", "W1", "open", "(", "", "K", "Bath", "12"];
+                let texts = [
+                    "EU", "UK", "A****", "****", "10", "W1", "open", "(", "", "K", "Bath", "12",
+                ];
                 let text = match self.rng.random_range(0..3) {
                     0 => *NAMES.choose(self.rng).unwrap(),
                     1 => *NOTES.choose(self.rng).unwrap(),
@@ -174,7 +199,11 @@ impl Expressions<'_> {
     }
 
     fn conditional(&mut self, ty: Ty, depth: usize) -> String {
-        let (a, b, p) = (self.of(ty, depth), self.of(ty, depth), self.predicate(depth));
+        let (a, b, p) = (
+            self.of(ty, depth),
+            self.of(ty, depth),
+            self.predicate(depth),
+        );
         match self.rng.random_range(0..5) {
             0 => format!("CASE WHEN {p} THEN {a} ELSE {b} END"),
             1 => {
@@ -202,8 +231,14 @@ impl Expressions<'_> {
             8 => format!("strpos({text}, {})", self.of(Ty::Text, 0)),
             9 => format!("abs({a})"),
             10 => format!("octet_length({text})"),
-            11 => format!("CAST(date_part('year', {}) AS BIGINT)", self.of(Ty::Date, depth)),
-            12 => format!("CAST(array_length({}) AS BIGINT)", self.of(Ty::Texts, depth)),
+            11 => format!(
+                "CAST(date_part('year', {}) AS BIGINT)",
+                self.of(Ty::Date, depth)
+            ),
+            12 => format!(
+                "CAST(array_length({}) AS BIGINT)",
+                self.of(Ty::Texts, depth)
+            ),
             13 => format!("{CAST}({} AS BIGINT)", self.of(Ty::Float, depth)),
             14 => format!("levenshtein({text}, {})", self.of(Ty::Text, 0)),
             _ => format!("{CAST}({} AS SMALLINT)", self.of(Ty::Int, depth)),
@@ -240,7 +275,11 @@ impl Expressions<'_> {
         match self.rng.random_range(0..20) {
             0 => format!("lower({a})"),
             1 => format!("upper({a})"),
-            2 => format!("substr({a}, {}, {})", self.one(&["1", "2", "5"]), self.one(&["1", "3", "40"])),
+            2 => format!(
+                "substr({a}, {}, {})",
+                self.one(&["1", "2", "5"]),
+                self.one(&["1", "3", "40"])
+            ),
             3 => format!("({a} || {b})"),
             4 => format!("concat({a}, '-', {b})"),
             5 => format!("replace({a}, {b}, '_')"),
@@ -257,7 +296,9 @@ impl Expressions<'_> {
             16 => format!("array_to_string({}, ',')", self.of(Ty::Texts, depth)),
             17 => format!("arrow_typeof({a})"),
             18 => format!("translate({a}, 'aei', 'xyz')"),
-            _ => self.inner_text().unwrap_or_else(|| format!("right({a}, 3)")),
+            _ => self
+                .inner_text()
+                .unwrap_or_else(|| format!("right({a}, 3)")),
         }
     }
 
@@ -266,9 +307,13 @@ impl Expressions<'_> {
         let element = |list: &str, n: &str| format!("{list}[{n}]");
         match self.rng.random_range(0..4) {
             0 => self.column(Ty::Contact).map(|c| format!("{c}['phone']")),
-            1 => self.column(Ty::Contact).map(|c| format!("get_field({c}, 'city')")),
+            1 => self
+                .column(Ty::Contact)
+                .map(|c| format!("get_field({c}, 'city')")),
             2 => self.column(Ty::Texts).map(|c| element(&c, "1")),
-            _ => self.column(Ty::Items).map(|c| format!("{}['sku']", element(&c, "1"))),
+            _ => self
+                .column(Ty::Items)
+                .map(|c| format!("{}['sku']", element(&c, "1"))),
         }
     }
 
@@ -324,15 +369,25 @@ impl Expressions<'_> {
                 format!("({} {not}IN ({}))", self.of(ty, deeper), items.join(", "))
             }
             6 => {
-                let ty = *[Ty::Int, Ty::Date, Ty::Time, Ty::Decimal].choose(self.rng).unwrap();
+                let ty = *[Ty::Int, Ty::Date, Ty::Time, Ty::Decimal]
+                    .choose(self.rng)
+                    .unwrap();
                 let (low, high) = (self.literal(ty), self.literal(ty));
                 format!("({} BETWEEN {low} AND {high})", self.of(ty, deeper))
             }
             7 => format!("(array_has({}, 'red'))", self.of(Ty::Texts, deeper)),
-            8 | 9 => format!("({} AND {})", self.predicate(deeper), self.predicate(deeper)),
+            8 | 9 => format!(
+                "({} AND {})",
+                self.predicate(deeper),
+                self.predicate(deeper)
+            ),
             10 => format!("({} OR {})", self.predicate(deeper), self.predicate(deeper)),
             11 => format!("(NOT {})", self.predicate(deeper)),
-            12 => format!("regexp_like({}, {})", self.of(Ty::Text, deeper), self.one(&["'[0-9]'", "'^A'"])),
+            12 => format!(
+                "regexp_like({}, {})",
+                self.of(Ty::Text, deeper),
+                self.one(&["'[0-9]'", "'^A'"])
+            ),
             _ => match (self.column(Ty::Text), self.column(Ty::Text)) {
                 (Some(a), Some(b)) => format!("regexp_like({a}, {b})"),
                 _ => "true".to_owned(),
@@ -348,7 +403,16 @@ impl Expressions<'_> {
             return format!("({a} = 'CANARY{}(')", self.rng.random_range(0..10_000));
         }
         let b = self.of(ty, depth);
-        let ops = ["=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"];
+        let ops = [
+            "=",
+            "<>",
+            "<",
+            "<=",
+            ">",
+            ">=",
+            "IS DISTINCT FROM",
+            "IS NOT DISTINCT FROM",
+        ];
         format!("({a} {} {b})", self.one(&ops))
     }
 }

@@ -29,9 +29,26 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// One file, one row group, with all statistics.
+    pub(crate) fn plain() -> Self {
+        Self {
+            files: 1,
+            row_group: 10_000,
+            page: 1_000,
+            dictionary: false,
+            statistics: EnabledStatistics::Page,
+            compressed: false,
+            bloom: false,
+            strict: false,
+        }
+    }
+
     pub(crate) fn random(rng: &mut ChaCha8Rng) -> Self {
-        let statistics =
-            [EnabledStatistics::None, EnabledStatistics::Chunk, EnabledStatistics::Page];
+        let statistics = [
+            EnabledStatistics::None,
+            EnabledStatistics::Chunk,
+            EnabledStatistics::Page,
+        ];
         Self {
             files: rng.random_range(1..5),
             row_group: *[7, 20, 64, 10_000].choose(rng).unwrap(),
@@ -45,7 +62,11 @@ impl Layout {
     }
 
     fn properties(&self) -> WriterProperties {
-        let compression = if self.compressed { Compression::SNAPPY } else { Compression::UNCOMPRESSED };
+        let compression = if self.compressed {
+            Compression::SNAPPY
+        } else {
+            Compression::UNCOMPRESSED
+        };
         WriterProperties::builder()
             .set_max_row_group_row_count(Some(self.row_group))
             .set_data_page_row_count_limit(self.page)
@@ -70,11 +91,21 @@ pub(crate) fn write(data: &Data, layout: &Layout, folder: &Path) {
             chunks.push(&[]);
         }
         for (i, rows) in chunks.into_iter().enumerate() {
-            write_file(table, rows, layout, &target.join(format!("part-{i}.parquet")));
+            write_file(
+                table,
+                rows,
+                layout,
+                &target.join(format!("part-{i}.parquet")),
+            );
         }
     }
-    let lines = data.wards.iter().map(|(partner, ward)| format!("{partner},{ward}\n"));
-    let text: String = std::iter::once("partner,ward\n".to_owned()).chain(lines).collect();
+    let lines = data
+        .wards
+        .iter()
+        .map(|(partner, ward)| format!("{partner},{ward}\n"));
+    let text: String = std::iter::once("partner,ward\n".to_owned())
+        .chain(lines)
+        .collect();
     std::fs::write(folder.join("wards.csv"), text).unwrap();
 }
 

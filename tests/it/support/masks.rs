@@ -69,7 +69,9 @@ pub(crate) fn show(treat: Treat, cell: &Cell, place: Place<'_>) -> Cell {
         (Treat::Clear, cell) => cell.clone(),
         (Treat::Hidden, _) | (_, Cell::Null) => Cell::Null,
         (Treat::Masked(mask), cell) => masked(mask, cell, place),
-        (Treat::Field(at, mask), Cell::Struct(fields)) => Cell::Struct(at_field(fields, at, mask, place)),
+        (Treat::Field(at, mask), Cell::Struct(fields)) => {
+            Cell::Struct(at_field(fields, at, mask, place))
+        }
         (Treat::Element(mask), Cell::List(items)) => {
             Cell::List(items.iter().map(|item| masked(mask, item, place)).collect())
         }
@@ -148,7 +150,10 @@ fn masked_text(mask: Mask, text: &str) -> String {
             }
         }
         Mask::Prefix(length) => chars.into_iter().take(length).collect(),
-        Mask::Digits => chars.into_iter().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect(),
+        Mask::Digits => chars
+            .into_iter()
+            .map(|c| if c.is_ascii_digit() { '#' } else { c })
+            .collect(),
         other => panic!("{other:?} does not fit text"),
     }
 }
@@ -162,7 +167,9 @@ fn masked_number(mask: Mask, value: i128, unit: i128) -> i128 {
             let up = rest > step || (rest == step && below % 2 != 0);
             (below + i128::from(up)) * step
         }
-        Mask::Bucket(width) => value.div_euclid(i128::from(width) * unit) * i128::from(width) * unit,
+        Mask::Bucket(width) => {
+            value.div_euclid(i128::from(width) * unit) * i128::from(width) * unit
+        }
         Mask::Top(limit) => value.min(i128::from(limit) * unit),
         Mask::Bottom(limit) => value.max(i128::from(limit) * unit),
         other => panic!("{other:?} does not fit numbers"),
@@ -202,7 +209,10 @@ fn first_day(mask: Mask, day: i32) -> i32 {
 fn by_kernel(name: &str, cell: &Cell, place: Place<'_>) -> Cell {
     let keys = MaskKeys::for_contract(&ROOT_KEY, place.contract, "1", place.recipient);
     let params: BTreeMap<String, ParamValue> = BTreeMap::new();
-    let bound = Kernel::parse(name, &params).unwrap().bind(place.column, place.data_type, &keys).unwrap();
+    let bound = Kernel::parse(name, &params)
+        .unwrap()
+        .bind(place.column, place.data_type, &keys)
+        .unwrap();
     let raw = array(place.data_type, &[cell]);
     cells(&bound.apply(&raw).unwrap()).remove(0)
 }

@@ -5,13 +5,16 @@ use std::fmt;
 use arrow::ipc::writer::StreamWriter;
 use futures::StreamExt;
 use scrim_engine::{Ask, Engine};
-use scrim_model::Code;
+use scrim_model::{Code, Refusal};
 
 use super::answer::Answer;
+use super::sql::Statement;
 
 /// What came of a statement.
 pub(crate) struct Observed {
     pub(crate) answer: Result<Answer, (Code, String)>,
+    /// What only the owner's log knows of a refusal.
+    pub(crate) detail: String,
     /// Every byte of the schema and the batches, encoded as they came.
     pub(crate) wire: Vec<u8>,
 }
@@ -24,7 +27,10 @@ impl fmt::Display for Observed {
                 let text: Vec<char> = answer.text().chars().take(6_000).collect();
                 f.write_str(&text.into_iter().collect::<String>())
             }
-            Err((code, message)) => write!(f, "refused with {code}: {message}"),
+            Err((code, message)) => {
+                let detail: String = self.detail.chars().take(600).collect();
+                write!(f, "refused with {code}: {message}\n   ({detail})")
+            }
         }
     }
 }
@@ -34,8 +40,7 @@ pub(crate) async fn observe(engine: &Engine, ask: &Ask, sql: &str) -> Observed {
     let mut results = match engine.run(ask, sql, None).await {
         Ok(results) => results,
         Err(refusal) => {
-            let answer = Err((refusal.code(), refusal.message().to_owned()));
-            return Observed { answer, wire: Vec::new() };
+            return refused(&refusal, Vec::new());
         }
     };
     let schema = results.schema();
@@ -48,30 +53,57 @@ pub(crate) async fn observe(engine: &Engine, ask: &Ask, sql: &str) -> Observed {
                 batches.push(batch);
             }
             Err(refusal) => {
-                let answer = Err((refusal.code(), refusal.message().to_owned()));
-                return Observed { answer, wire: writer.into_inner().unwrap() };
+                return refused(&refusal, writer.into_inner().unwrap());
             }
         }
     }
     let wire = writer.into_inner().unwrap();
-    Observed { answer: Ok(Answer::new(schema, batches)), wire }
+    Observed {
+        answer: Ok(Answer::new(schema, batches)),
+        detail: String::new(),
+        wire,
+    }
+}
+
+fn refused(refusal: &Refusal, wire: Vec<u8>) -> Observed {
+    Observed {
+        answer: Err((refusal.code(), refusal.message().to_owned())),
+        detail: refusal.detail().unwrap_or_default().to_owned(),
+        wire,
+    }
 }
 
 /// How two observations differ, if they do.
-pub(crate) fn difference(a: &Observed, b: &Observed, ordered: bool) -> Option<&'static str> {
+pub(crate) fn difference(
+    a: &Observed,
+    b: &Observed,
+    statement: &Statement,
+) -> Option<&'static str> {
+    let ordered = statement.ordered;
     match (&a.answer, &b.answer) {
         (Ok(a), Ok(b)) if a.schema != b.schema => Some("the schemas differ"),
         (Ok(a), Ok(b)) if a.rows(ordered) != b.rows(ordered) => Some("the rows differ"),
         (Ok(_), Ok(_)) => None,
         (Err(a), Err(b)) if a == b => None,
+        (Err(a), Err(b)) if statement.racing && on_a_value(a.0) && on_a_value(b.0) => None,
         (Err(_), Err(_)) => Some("the refusals differ"),
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => Some("one is answered, the other is refused"),
     }
 }
 
+/// Whether a refusal says that an expression failed on a value.
+pub(crate) fn on_a_value(code: Code) -> bool {
+    matches!(
+        code,
+        Code::CastInvalid | Code::DivideByZero | Code::Overflow | Code::ExpressionFailed
+    )
+}
+
 /// Whether `bytes` hold `needle`.
 pub(crate) fn holds(bytes: &[u8], needle: &[u8]) -> bool {
-    let Some(first) = needle.first() else { return false };
+    let Some(first) = needle.first() else {
+        return false;
+    };
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|byte| byte == first) {
         if rest[at..].starts_with(needle) {

@@ -76,7 +76,9 @@ impl Persona {
             Profile::PeoplePartner => {
                 consent()
                     && people("region").as_text() == Some(self.home())
-                    && people("kind").as_text().is_some_and(|kind| !kind.starts_with('X'))
+                    && people("kind")
+                        .as_text()
+                        .is_some_and(|kind| !kind.starts_with('X'))
             }
             Profile::PeopleAudit => {
                 consent() && people("extra").as_int().is_some_and(|extra| extra >= 50)
@@ -84,21 +86,25 @@ impl Persona {
             Profile::PeopleResearch => {
                 consent()
                     && matches!(people("region").as_text(), Some("EU" | "UK"))
-                    && people("note").as_text().is_some_and(|note| note.chars().count() > 20)
+                    && people("note")
+                        .as_text()
+                        .is_some_and(|note| note.chars().count() > 20)
             }
             Profile::VisitsLookup => {
                 let ward = at(Table::Visits, "ward").as_text();
                 ward.is_some_and(|ward| {
-                    wards.iter().any(|(partner, w)| partner == self.recipient() && w == ward)
+                    wards
+                        .iter()
+                        .any(|(partner, w)| partner == self.recipient() && w == ward)
                 })
             }
             Profile::VisitsResearch => true,
-            Profile::OrdersBuyer => {
-                at(Table::Orders, "status").as_text().is_some_and(|status| status != "void")
-            }
-            Profile::OrdersLedger => {
-                at(Table::Orders, "qty").as_int().is_some_and(|qty| qty > 10)
-            }
+            Profile::OrdersBuyer => at(Table::Orders, "status")
+                .as_text()
+                .is_some_and(|status| status != "void"),
+            Profile::OrdersLedger => at(Table::Orders, "qty")
+                .as_int()
+                .is_some_and(|qty| qty > 10),
         }
     }
 }
@@ -154,10 +160,7 @@ impl Profile {
             (Self::VisitsResearch, "vid" | "ward" | "day" | "flag" | "temp") => Clear,
             (Self::OrdersBuyer, "card") => Masked(M::Kernel("pseudonymize")),
             (Self::OrdersBuyer, "items") => ElementField(0, M::Prefix(3)),
-            (
-                Self::OrdersBuyer,
-                "oid" | "amount" | "qty" | "status" | "placed" | "person",
-            ) => Clear,
+            (Self::OrdersBuyer, "oid" | "amount" | "qty" | "status" | "placed" | "person") => Clear,
             (Self::OrdersLedger, "amount") => Masked(M::Round(5)),
             (Self::OrdersLedger, "status") => Masked(M::ConstantText("any")),
             (Self::OrdersLedger, "oid" | "qty" | "card") => Clear,

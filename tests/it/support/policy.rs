@@ -7,8 +7,7 @@ use scrim_document::SourceFile;
 
 use super::tables::Table;
 
-const PEOPLE: &str = "\
-      guards:
+const PEOPLE: &str = "      guards:
         - id: consent
           rows: consent
         - id: office
@@ -74,10 +73,9 @@ const PEOPLE: &str = "\
           default: hidden
 ";
 
-const VISITS: &str = "\
-      profiles:
+const VISITS: &str = "      profiles:
         lookup:
-          rows: ward IN (SELECT ward FROM lookup.wards WHERE partner = principal.org)
+          rows: CAST(ward AS VARCHAR) IN (SELECT ward FROM lookup.wards WHERE partner = principal.org)
           columns:
             vid: clear
             person: clear
@@ -103,8 +101,7 @@ const VISITS: &str = "\
           default: hidden
 ";
 
-const ORDERS: &str = "\
-      profiles:
+const ORDERS: &str = "      profiles:
         buyer:
           rows: status <> 'void'
           columns:
@@ -129,39 +126,99 @@ const ORDERS: &str = "\
           default: hidden
 ";
 
-const VAULT: &str = "\
-      profiles:
+const VAULT: &str = "      profiles:
         all:
           default: clear
 ";
 
 /// All agreements: id, contract, profile, organisation, who, parameters.
 const AGREEMENTS: &[[&str; 6]] = &[
-    ["acme-people-audit", "people", "audit", "acme", "array_has(principal.groups, 'auditor')", "{}"],
-    ["acme-people-partner", "people", "partner", "acme", "array_has(principal.groups, 'analyst')", "{}"],
-    ["beta-people", "people", "research", "beta", "principal.org = 'beta'", "{regions: [EU, UK]}"],
-    ["acme-visits", "visits", "lookup", "acme", "principal.org = 'acme'", "{}"],
-    ["beta-visits", "visits", "research", "beta", "principal.org = 'beta'", "{}"],
-    ["acme-orders-buyer", "orders", "buyer", "acme", "principal.org = 'acme'", "{}"],
-    ["acme-orders-ledger", "orders", "ledger", "acme", "array_has(principal.groups, 'auditor')", "{}"],
-    ["zeta-vault", "vault", "all", "zeta", "principal.org = 'zeta'", "{}"],
+    [
+        "acme-people-audit",
+        "people",
+        "audit",
+        "acme",
+        "array_has(principal.groups, 'auditor')",
+        "{}",
+    ],
+    [
+        "acme-people-partner",
+        "people",
+        "partner",
+        "acme",
+        "array_has(principal.groups, 'analyst')",
+        "{}",
+    ],
+    [
+        "beta-people",
+        "people",
+        "research",
+        "beta",
+        "principal.org = 'beta'",
+        "{regions: [EU, UK]}",
+    ],
+    [
+        "acme-visits",
+        "visits",
+        "lookup",
+        "acme",
+        "principal.org = 'acme'",
+        "{}",
+    ],
+    [
+        "beta-visits",
+        "visits",
+        "research",
+        "beta",
+        "principal.org = 'beta'",
+        "{}",
+    ],
+    [
+        "acme-orders-buyer",
+        "orders",
+        "buyer",
+        "acme",
+        "principal.org = 'acme'",
+        "{}",
+    ],
+    [
+        "acme-orders-ledger",
+        "orders",
+        "ledger",
+        "acme",
+        "array_has(principal.groups, 'auditor')",
+        "{}",
+    ],
+    [
+        "zeta-vault",
+        "vault",
+        "all",
+        "zeta",
+        "principal.org = 'zeta'",
+        "{}",
+    ],
 ];
 
 /// The policy set as files.
 pub(crate) fn files() -> Vec<SourceFile> {
     let contracts = Table::ALL.map(|table| {
-        SourceFile::new(format!("contracts/{}.odcs.yaml", table.name()), contract(table))
+        SourceFile::new(
+            format!("contracts/{}.odcs.yaml", table.name()),
+            contract(table),
+        )
     });
-    let agreements = AGREEMENTS.iter().map(|[id, contract, profile, org, who, parameters]| {
-        let text = format!(
-            "apiVersion: v0.9.0\nkind: AccessAgreement\nid: {id}\nstatus: active\n\
+    let agreements = AGREEMENTS
+        .iter()
+        .map(|[id, contract, profile, org, who, parameters]| {
+            let text = format!(
+                "apiVersion: v0.9.0\nkind: AccessAgreement\nid: {id}\nstatus: active\n\
              contract: {{id: {contract}, version: \"^1\"}}\nprofile: {profile}\n\
              consumer:\n  organisation: {org}\n  who: \"{who}\"\n\
              purpose: testing\nstart: 2024-01-01\nend: 2099-12-31\n\
              parameters: {parameters}\n"
-        );
-        SourceFile::new(format!("agreements/{id}.yaml"), text)
-    });
+            );
+            SourceFile::new(format!("agreements/{id}.yaml"), text)
+        });
     contracts.into_iter().chain(agreements).collect()
 }
 
@@ -199,7 +256,11 @@ fn property(field: &Field, indent: usize, in_list: bool, out: &mut String) {
         DataType::List(_) => "array",
         _ => "string",
     };
-    let start = if in_list { format!("{pad}- name: {}\n{pad}  ", field.name()) } else { pad.clone() };
+    let start = if in_list {
+        format!("{pad}- name: {}\n{pad}  ", field.name())
+    } else {
+        pad.clone()
+    };
     let _ = writeln!(out, "{start}logicalType: {logical}");
     let inner = if in_list { indent + 2 } else { indent };
     let inner_pad = " ".repeat(inner);

@@ -42,7 +42,11 @@ impl Clock for Standing {
 
 /// Settings of the engines under test.
 pub(crate) fn limits() -> EngineLimits {
-    EngineLimits { rows_max: 100_000, time: Duration::from_secs(20), ..EngineLimits::default() }
+    EngineLimits {
+        rows_max: 50_000,
+        time: Duration::from_secs(20),
+        ..EngineLimits::default()
+    }
 }
 
 impl Scene {
@@ -70,7 +74,11 @@ impl Scene {
         let engine = Engine::new(config, ledger, Arc::new(Standing)).unwrap();
         let world = load(&engine, folder.path()).await;
         engine.load(world);
-        Self { engine, accounts: accounts(), _folder: folder }
+        Self {
+            engine,
+            accounts: accounts(),
+            _folder: folder,
+        }
     }
 
     /// A persona's standing to ask.
@@ -95,10 +103,14 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
     }
     let wards = open_local("wards.csv", "csv", folder).await.unwrap();
     let lookups = BTreeMap::from([("wards".to_owned(), wards)]);
-    let schemas: BTreeMap<TableName, SchemaRef> =
-        tables.iter().map(|(name, raw)| (name.clone(), raw.schema())).collect();
-    let lookup_schemas: BTreeMap<String, SchemaRef> =
-        lookups.iter().map(|(name, raw)| (name.clone(), raw.schema())).collect();
+    let schemas: BTreeMap<TableName, SchemaRef> = tables
+        .iter()
+        .map(|(name, raw)| (name.clone(), raw.schema()))
+        .collect();
+    let lookup_schemas: BTreeMap<String, SchemaRef> = lookups
+        .iter()
+        .map(|(name, raw)| (name.clone(), raw.schema()))
+        .collect();
     let attributes = BTreeMap::from([("home".to_owned(), ValueType::Text)]);
     let env = LoadEnv {
         schemas: &schemas,
@@ -108,8 +120,14 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
         functions: engine.functions(),
     };
     let documents = Documents::parse(policy::files()).unwrap_or_else(|p| panic!("{}", p.render()));
-    let (policy, _) = PolicySet::compile(documents, &env).unwrap_or_else(|p| panic!("{}", p.render()));
-    World { policy: Arc::new(policy), tables, lookups, root_key: Secret::new(ROOT_KEY) }
+    let (policy, _) =
+        PolicySet::compile(documents, &env).unwrap_or_else(|p| panic!("{}", p.render()));
+    World {
+        policy: Arc::new(policy),
+        tables,
+        lookups,
+        root_key: Secret::new(ROOT_KEY),
+    }
 }
 
 fn accounts() -> Accounts {

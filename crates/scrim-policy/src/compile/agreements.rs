@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scrim_document::nearest;
+use scrim_document::{Problem, nearest};
 
 use super::{Compiler, clauses};
 use crate::access::AccessPolicy;
@@ -124,17 +124,8 @@ impl Compiler<'_> {
             .iter()
             .position(|profile| profile.name == agreement.profile);
         if found.is_none() {
-            let message = format!("the contract has no profile `{}`", agreement.profile);
-            let problem = agreement.nodes.profile.error(message);
-            let names: Vec<_> = profiles
-                .iter()
-                .map(|profile| profile.name.as_str())
-                .collect();
-            let near = nearest(&agreement.profile, names.iter().copied());
-            self.problems.push(problem.with_help(match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its profiles are {}", names.join(", ")),
-            }));
+            let names = profiles.iter().map(|profile| profile.name.as_str());
+            self.problems.push(unknown_profile(agreement, names));
         }
         found
     }
@@ -285,4 +276,22 @@ fn masks_differ(one: &crate::Treatment, other: &crate::Treatment) -> bool {
 
 fn rows_id(contract: &ContractDocument, profile: &str) -> String {
     format!("{}/profiles/{profile}/rows", contract.id)
+}
+
+/// An agreement names a profile that its contract, which has these, does not have.
+pub(crate) fn unknown_profile<'a>(
+    agreement: &AgreementDocument,
+    profiles: impl Iterator<Item = &'a str>,
+) -> Problem {
+    let names: Vec<_> = profiles.collect();
+    let message = format!("the contract has no profile `{}`", agreement.profile);
+    let near = nearest(&agreement.profile, names.iter().copied());
+    agreement
+        .nodes
+        .profile
+        .error(message)
+        .with_help(match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its profiles are {}", names.join(", ")),
+        })
 }

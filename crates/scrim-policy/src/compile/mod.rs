@@ -6,6 +6,8 @@ mod clauses;
 mod columns;
 mod tables;
 
+pub(crate) use agreements::unknown_profile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
