@@ -109,6 +109,10 @@ mod tests {
     fn codes_are_distinct_kebab_case() {
         let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(texts.len(), Code::ALL.len());
-        assert!(texts.iter().all(|t| t.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+        assert!(
+            texts
+                .iter()
+                .all(|t| t.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+        );
     }
 }

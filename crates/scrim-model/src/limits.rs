@@ -50,8 +50,15 @@ mod tests {
 
     #[test]
     fn no_limit_is_the_most_generous_and_the_least_strict() {
-        let ten = Limits { max_rows: Some(10), ..Limits::default() };
-        let five = Limits { max_rows: Some(5), max_bytes: Some(1), ..Limits::default() };
+        let ten = Limits {
+            max_rows: Some(10),
+            ..Limits::default()
+        };
+        let five = Limits {
+            max_rows: Some(5),
+            max_bytes: Some(1),
+            ..Limits::default()
+        };
         assert_eq!(ten.most_generous(five).max_rows, Some(10));
         assert_eq!(ten.most_generous(five).max_bytes, None);
         assert_eq!(ten.strictest(five).max_rows, Some(5));

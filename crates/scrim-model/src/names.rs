@@ -20,7 +20,10 @@ pub struct TableName {
 impl TableName {
     /// Builds a name from its two parts.
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Self {
-        Self { schema: schema.into(), table: table.into() }
+        Self {
+            schema: schema.into(),
+            table: table.into(),
+        }
     }
 }
 

@@ -16,7 +16,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal whose message is safe to show to the client.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None }
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+        }
     }
 
     /// Adds what only the log may know.

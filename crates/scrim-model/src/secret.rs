@@ -38,6 +38,9 @@ mod tests {
 
     #[test]
     fn inv_15_a_secret_cannot_be_printed() {
-        assert_eq!(format!("{:?}", Secret::new("hunter2".to_owned())), "Secret(..)");
+        assert_eq!(
+            format!("{:?}", Secret::new("hunter2".to_owned())),
+            "Secret(..)"
+        );
     }
 }

@@ -43,10 +43,7 @@ mod tests {
         };
         assert_eq!(of("5S"), Some(Duration::from_secs(5)));
         assert_eq!(of("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(
-            of("99999999H"),
-            Some(Duration::from_hours(99_999_999))
-        );
+        assert_eq!(of("99999999H"), Some(Duration::from_hours(99_999_999)));
         for wrong in ["", "S", "123456789S", "-1S", "5x", "5"] {
             assert_eq!(of(wrong), None, "{wrong}");
         }

@@ -223,7 +223,10 @@ async fn open_tables(
 ) -> Result<BTreeMap<TableName, RawTable>, Problems> {
     // Collected first: a closure over borrowed contracts inside the stream would keep a server's
     // start from being spawned.
-    let opening: Vec<_> = documents.contracts().map(|contract| open_table(contract, inputs)).collect();
+    let opening: Vec<_> = documents
+        .contracts()
+        .map(|contract| open_table(contract, inputs))
+        .collect();
     let opened: Vec<_> = futures::stream::iter(opening)
         .buffered(OPEN_AT_ONCE)
         .collect()

@@ -120,15 +120,10 @@ impl Server {
         if plain && !address.ip().is_loopback() {
             return Err(StartError::Plaintext(address));
         }
-        let tls = config.tls.as_ref().map(server_tls).transpose()?;
+        let transport = transport(config.tls.as_ref())?;
         let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
         let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
-        ledger
-            .event(Event::ServerStarted {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            })
-            .await?;
         let ttl = config.identity.session_ttl;
         let authenticator = Authenticator::new(accounts, keys.sealer(), ttl, clock.now());
         recover(&recovery, &authenticator, clock.as_ref());
@@ -149,7 +144,7 @@ impl Server {
             networks: config.networks,
             phase: phases,
         });
-        let (address, stop, task) = listen(address, tls, Door::new(Arc::new(flight)))?;
+        let (address, stop, task) = listen(address, transport, Door::new(Arc::new(flight)))?;
         tracing::info!(%address, "serving");
         Ok(Running {
             address,
@@ -276,7 +271,11 @@ async fn load_policies(
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    // In force only once it is known which policies were in force.
+    let started = env!("CARGO_PKG_VERSION").to_owned();
+    ledger
+        .event(Event::ServerStarted { version: started })
+        .await?;
+    // In force only once it is known which policies are in force.
     ledger
         .event(Event::PolicyLoaded {
             version,
@@ -287,14 +286,26 @@ async fn load_policies(
     Ok(loaded.warnings)
 }
 
-fn server_tls(tls: &Tls) -> Result<ServerTlsConfig, StartError> {
+/// The transport without its services; a certificate that cannot be used shows here.
+fn transport(tls: Option<&Tls>) -> Result<Transport, StartError> {
+    let transport = Transport::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_MAX);
+    let Some(tls) = tls else {
+        return Ok(transport);
+    };
     let read = |path: &Path| {
         std::fs::read(path).map_err(|e| StartError::Tls(format!("{}: {e}", path.display())))
     };
     let identity = Identity::from_pem(read(&tls.cert)?, read(&tls.key)?);
-    Ok(ServerTlsConfig::new()
+    let tls = ServerTlsConfig::new()
         .identity(identity)
-        .timeout(TLS_TIMEOUT))
+        .timeout(TLS_TIMEOUT);
+    transport
+        .tls_config(tls)
+        .map_err(|e| StartError::Tls(chain(&e)))
 }
 
 type Listening = (
@@ -305,19 +316,9 @@ type Listening = (
 
 fn listen(
     address: SocketAddr,
-    tls: Option<ServerTlsConfig>,
+    mut transport: Transport,
     door: Door,
 ) -> Result<Listening, StartError> {
-    let mut transport = Transport::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_max_header_list_size(HEADER_BYTES_MAX);
-    if let Some(tls) = tls {
-        transport = transport
-            .tls_config(tls)
-            .map_err(|e| StartError::Tls(chain(&e)))?;
-    }
     let failed = |cause| StartError::Listen { address, cause };
     let incoming = TcpIncoming::bind(address)
         .map_err(failed)?

@@ -14,6 +14,10 @@ pub(crate) fn to_status(refusal: &Refusal, query: Option<QueryId>) -> Status {
         Some(id) => format!("{refusal} (query {id})"),
         None => refusal.to_string(),
     };
+    // Whatever a message quotes, it stays one printable line.
+    if message.contains(char::is_control) {
+        message = message.replace(char::is_control, " ");
+    }
     clip(&mut message);
     Status::new(status_code(refusal.code()), message)
 }
@@ -110,6 +114,12 @@ mod tests {
         assert!(!status.message().contains("secret"), "{}", status.message());
         assert!(status.message().starts_with("internal: "));
         assert!(status.message().contains("(query "));
+    }
+
+    #[test]
+    fn messages_are_one_printable_line() {
+        let status = to_status(&Refusal::new(Code::SqlSyntax, "a\nb\u{7}c"), None);
+        assert_eq!(status.message(), "sql-syntax: a b c");
     }
 
     #[test]
