@@ -127,7 +127,7 @@ impl Server {
         let ttl = config.identity.session_ttl;
         let authenticator = Authenticator::new(accounts, keys.sealer(), ttl, clock.now());
         recover(&recovery, &authenticator, clock.as_ref());
-        let spill = Spill::new(config.spill.as_deref())?;
+        let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
         let engine = Engine::new(
             engine_config(&config, &spill),
             ledger.clone(),
@@ -352,12 +352,10 @@ struct Spill {
 }
 
 impl Spill {
-    fn new(parent: Option<&Path>) -> Result<Self, StartError> {
-        let path = match parent {
-            // A folder of our own inside: what else lies there is not ours to wipe.
-            Some(parent) => parent.join("scrim-spill"),
-            None => std::env::temp_dir().join(format!("scrim-spill-{}", uuid::Uuid::new_v4())),
-        };
+    /// A folder of our own inside `parent`: what else lies there is not ours to wipe. What is in it
+    /// was left over by a server that was killed.
+    fn new(parent: &Path) -> Result<Self, StartError> {
+        let path = parent.join("scrim-spill");
         let spill = Self { path };
         spill.remove();
         spill.create().map_err(|cause| StartError::Spill {

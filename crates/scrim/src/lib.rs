@@ -27,6 +27,11 @@ use crate::outcome::Failure;
 
 /// Reads the command line, does what it says and tells how it went.
 pub fn run() -> ExitCode {
+    // What a panic says may quote a value of a table; where it happened says enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place = place.as_deref(), "panic");
+    }));
     let cli = Cli::parse();
     let mut out = Out::standard();
     match dispatch(cli.command, &mut out) {

@@ -38,7 +38,7 @@ pub struct Config {
     pub networks: Networks,
     /// What queries may use.
     pub limits: Limits,
-    /// Where queries spill; a private temporary folder when unsaid.
+    /// Where queries spill; beside the ledger when unsaid, which only one server can hold.
     pub spill: Option<PathBuf>,
 }
 
