@@ -169,7 +169,7 @@ impl Scratch {
     }
 }
 
-const CONTRACT: &str = r#"
+const CONTRACT: &str = r"
 apiVersion: v3.1.0
 kind: DataContract
 id: NAME
@@ -189,7 +189,7 @@ customProperties:
       purposes: [operations]
       profiles:
         owner: {default: clear}
-"#;
+";
 
 const AGREEMENT: &str = r#"
 apiVersion: v0.9.0

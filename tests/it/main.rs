@@ -5,7 +5,15 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
-    reason = "helpers of tests fail like tests do"
+    clippy::too_many_lines,
+    clippy::similar_names,
+    clippy::struct_excessive_bools,
+    clippy::from_iter_instead_of_collect,
+    clippy::match_same_arms,
+    clippy::format_collect,
+    clippy::let_underscore_must_use,
+    clippy::print_stdout,
+    reason = "helpers of tests fail like tests do, and tests are tables: long, alike, told as they go"
 )]
 
 mod attacks;

@@ -93,7 +93,7 @@ async fn a_policy_test_that_is_wrong_fails() {
     assert_eq!(wrong, [true, true, true, true, true, false], "{results:#?}");
 }
 
-const WRONG_TEST: &str = r#"
+const WRONG_TEST: &str = r"
 kind: PolicyTest
 at: 2026-03-02T10:00:00Z
 context: {ip: 127.0.0.1}
@@ -124,7 +124,7 @@ cases:
     as: nora
     sql: SELECT full_name FROM care.patients WHERE ward = 'Sunroom'
     expect: {row_count: 1, columns: [full_name], never_contains: [canary-]}
-"#;
+";
 
 const PATIENTS: &str = "policies/contracts/patients.odcs.yaml";
 const VISITS: &str = "policies/contracts/visits.odcs.yaml";

@@ -249,7 +249,7 @@ fn cell(column: &dyn Array, format: &ArrayFormatter<'_>, row: usize) -> String {
         // the last digits of a sum depend on the order of its rows
         number if column.data_type().is_floating() => number
             .parse::<f64>()
-            .map_or(text.clone(), |number| format!("{:.6}", number)),
+            .map_or(text.clone(), |number| format!("{number:.6}")),
         _ => text,
     }
 }

@@ -159,7 +159,7 @@ fn candidates(folder: &Path, name: &str) -> Vec<PathBuf> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            file.starts_with(&start) && file.ends_with(".rlib")
+            file.starts_with(&start) && path.extension().is_some_and(|kind| kind == "rlib")
         })
         .collect()
 }

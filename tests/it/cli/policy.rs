@@ -116,7 +116,7 @@ fn decisions_are_explained_in_words_with_file_and_line() {
         &["--as", "luca", "SELECT * FROM insurance.claims"],
         &["--as", "nora", "SELECT * FROM no.such_table"],
     ] {
-        text.push_str(&format!("$ scrim explain {}\n", arguments.join(" ")));
+        text.extend(["$ scrim explain ", &arguments.join(" "), "\n"]);
         text.push_str(&explain(&world, arguments).good());
         text.push('\n');
     }
