@@ -130,7 +130,7 @@ impl Query<Bound> {
         let schema = if explain {
             explain_schema()
         } else {
-            nullable(plan.schema().as_arrow())
+            coerced(&shared, &plan)?
         };
         Ok(Self {
             common: Common {
@@ -422,6 +422,27 @@ fn cast_param(
             format!("the value of parameter {name} cannot be converted to {to}"),
         ))
     })
+}
+
+/// The schema of the result: types are only settled once they are coerced. A statement with open
+/// parameters cannot always be coerced; its schema is a first guess until they have values.
+fn coerced(shared: &Shared, plan: &LogicalPlan) -> Result<SchemaRef, Refusal> {
+    let session = &shared.sessions.principal;
+    let options = session.config_options();
+    match session
+        .analyzer()
+        .execute_and_check(plan.clone(), options, |_, _| {})
+    {
+        Ok(analysed) => Ok(nullable(analysed.schema().as_arrow())),
+        Err(_)
+            if plan
+                .get_parameter_types()
+                .is_ok_and(|open| !open.is_empty()) =>
+        {
+            Ok(nullable(plan.schema().as_arrow()))
+        }
+        Err(e) => Err(refusal(&e, Stage::Planning)),
+    }
 }
 
 /// Nullability would differ between plan and stream, and tell of the source: everything is nullable.

@@ -55,7 +55,8 @@ impl GuardTable {
                 .map(|field| Expr::Column(Column::from_name(field.name())));
             plan = plan.project(columns)?;
         }
-        if limit.is_some() {
+        // A limit beyond the planner's own range is none; the one above the guard still holds.
+        if limit.is_some_and(|rows| i64::try_from(rows).is_ok()) {
             plan = plan.limit(0, limit)?;
         }
         plan.build()
