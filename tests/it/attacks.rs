@@ -121,6 +121,48 @@ async fn inv_07_pruning_does_not_tell_of_hidden_floats() {
     assert_eq!(seen[1], seen[2]);
 }
 
+/// The same by the owner's own rule: a visible NaN beside a hidden number, and beside a hidden NULL.
+/// A reader that takes the one number for the whole column would show it, too.
+#[tokio::test]
+async fn inv_07_statistics_put_no_hidden_float_in_the_place_of_nan() {
+    let mut rng = ChaCha8Rng::seed_from_u64(606);
+    let base = Data::clean(&mut rng);
+    let row = |table: Table, cells: &[(&str, Cell)]| {
+        let mut row = base.rows(table)[0].clone();
+        for (column, cell) in cells {
+            row[table.column(column)] = cell.clone();
+        }
+        row
+    };
+    let nan = || Cell::Float(f64::NAN);
+    for hidden in [Cell::Float(35.0), Cell::Float(-100.0), Cell::Null] {
+        let visits = vec![
+            row(Table::Visits, &[("temp", nan())]),
+            row(Table::Visits, &[("temp", hidden.clone())]),
+        ];
+        let open = ("status", Cell::text("open"));
+        let void = ("status", Cell::text("void"));
+        let orders = vec![
+            row(Table::Orders, &[("amount", nan()), open]),
+            row(Table::Orders, &[("amount", hidden.clone()), void]),
+        ];
+        let data = base
+            .clone()
+            .with_rows(Table::Visits, visits)
+            .with_rows(Table::Orders, orders);
+        let scene = Scene::new(&data, &Layout::plain(), 1).await;
+        for (who, sql) in [
+            (Persona::Bob, "SELECT temp FROM visits"),
+            (Persona::Ana, "SELECT amount FROM shop.orders"),
+        ] {
+            let seen = observe(&scene.engine, &scene.ask(who), sql).await;
+            let seen = seen.answer.unwrap();
+            assert_eq!(seen.len(), 1, "{sql} beside {hidden:?}");
+            assert!(seen.text().contains("NaN"), "{}", seen.text());
+        }
+    }
+}
+
 #[tokio::test]
 async fn inv_07_explain_shows_the_askers_own_plan_only() {
     let (_, scene) = world(610, 2, limits()).await;
@@ -156,6 +198,49 @@ async fn inv_07_explain_shows_the_askers_own_plan_only() {
                 "{sql}: the plan shows {inside}\n{text}"
             );
         }
+    }
+}
+
+/// The names that the planner makes up come from a counter, which must not be everybody's.
+#[tokio::test]
+async fn inv_07_plans_do_not_count_the_queries_of_others() {
+    let (_, scene) = world(611, 1, limits()).await;
+    let sql = "EXPLAIN SELECT id FROM people WHERE weight IN (SELECT minutes FROM visits WHERE person = id)";
+    let first = observe(&scene.engine, &scene.ask(ME), sql)
+        .await
+        .to_string();
+    let nested =
+        "SELECT vid FROM visits v WHERE ward IN (SELECT ward FROM visits WHERE day = v.day)";
+    assert!(
+        observe(&scene.engine, &scene.ask(Persona::Bob), nested)
+            .await
+            .answer
+            .is_ok()
+    );
+    let second = observe(&scene.engine, &scene.ask(ME), sql)
+        .await
+        .to_string();
+    assert!(first.contains("__"), "{first}");
+    assert_eq!(first, second);
+}
+
+/// A query has one time: that of its decisions.
+#[tokio::test]
+async fn the_time_of_a_query_is_that_of_its_decisions() {
+    let (_, scene) = world(612, 1, limits()).await;
+    let mut ask = scene.ask(ME);
+    for seconds in [1_780_000_000_i64, 1_780_000_060] {
+        ask.context.time = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
+        let sql = "SELECT CAST(now() AS BIGINT) / 1000000000 AS s, current_date = CAST(now() AS DATE) AS d";
+        let seen = observe(&scene.engine, &ask, sql)
+            .await
+            .answer
+            .unwrap()
+            .text();
+        assert!(
+            seen.contains(&seconds.to_string()) && seen.contains("true"),
+            "{seen}"
+        );
     }
 }
 

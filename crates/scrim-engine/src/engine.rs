@@ -6,6 +6,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement as ParsedStatement;
@@ -130,7 +131,7 @@ impl Engine {
 
     /// The functions that policies may be compiled with.
     pub fn functions(&self) -> FunctionSet {
-        let vault = &self.shared.sessions.vault;
+        let vault = &self.shared.sessions.vault.session;
         FunctionSet {
             scalars: vault
                 .scalar_functions()
@@ -338,11 +339,12 @@ impl Shared {
         &self,
         world: &Arc<World>,
         decision: &Decision,
+        now: DateTime<Utc>,
     ) -> Result<Arc<Lowered>, DataFusionError> {
         if let Some(lowered) = self.cached(world, &decision.hash) {
             return Ok(lowered);
         }
-        let lowered = Arc::new(lower(world, decision, &self.sessions.vault).await?);
+        let lowered = Arc::new(lower(world, decision, &self.sessions.vault, now).await?);
         let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
         // A world that was replaced meanwhile must not leave its guards to the next one.
         if cache

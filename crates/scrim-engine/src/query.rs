@@ -36,6 +36,7 @@ use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
 use crate::names::{Names, carry};
 use crate::results::Results;
+use crate::sessions::Planning;
 use crate::stub::StubTable;
 use crate::verify;
 use crate::world::World;
@@ -127,11 +128,8 @@ impl Query<Bound> {
             &shared.functions,
             shared.config.limits.plan_nodes_max,
         )?;
-        let schema = if explain {
-            explain_schema()
-        } else {
-            coerced(&shared, &plan)?
-        };
+        let (plan, shape) = analysed(&shared, plan)?;
+        let schema = if explain { explain_schema() } else { shape };
         Ok(Self {
             common: Common {
                 id,
@@ -315,7 +313,11 @@ impl Common {
         let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
         let governed = govern(plan, &guards).map_err(failed)?;
         verify::logical(&governed, permit)?;
-        let optimised = session.optimize(&governed).map_err(failed)?;
+        let planning = Planning::new(session, self.ask.context.time);
+        let optimised = session
+            .optimizer()
+            .optimize(governed, &planning, |_, _| {})
+            .map_err(failed)?;
         verify::logical(&optimised, permit)?;
         let physical = session
             .query_planner()
@@ -331,7 +333,7 @@ impl Common {
         for (name, decision) in &self.decisions {
             let lowered = self
                 .shared
-                .lowered(&self.world, decision)
+                .lowered(&self.world, decision, self.ask.context.time)
                 .await
                 .map_err(|e| {
                     Refusal::new(
@@ -345,6 +347,7 @@ impl Common {
                 name: name.clone(),
                 lowered,
                 vault: Arc::clone(&self.shared.sessions.vault),
+                now: self.ask.context.time,
                 partitions: self.shared.config.partitions,
             };
             guards.insert(decision.hash.clone(), Arc::new(guard));
@@ -424,25 +427,27 @@ fn cast_param(
     })
 }
 
-/// The schema of the result: types are only settled once they are coerced. A statement with open
-/// parameters cannot always be coerced; its schema is a first guess until they have values.
-fn coerced(shared: &Shared, plan: &LogicalPlan) -> Result<SchemaRef, Refusal> {
+/// The plan with its types settled, and the schema of the result. A statement with open parameters
+/// cannot always be analysed; its schema is a first guess until they have values.
+fn analysed(shared: &Shared, plan: LogicalPlan) -> Result<(LogicalPlan, SchemaRef), Refusal> {
     let session = &shared.sessions.principal;
-    let options = session.config_options();
-    match session
-        .analyzer()
-        .execute_and_check(plan.clone(), options, |_, _| {})
-    {
-        Ok(analysed) => Ok(nullable(analysed.schema().as_arrow())),
+    let analysed =
+        session
+            .analyzer()
+            .execute_and_check(plan.clone(), session.config_options(), |_, _| {});
+    let plan = match analysed {
+        Ok(analysed) => analysed,
         Err(_)
             if plan
                 .get_parameter_types()
                 .is_ok_and(|open| !open.is_empty()) =>
         {
-            Ok(nullable(plan.schema().as_arrow()))
+            plan
         }
-        Err(e) => Err(refusal(&e, Stage::Planning)),
-    }
+        Err(e) => return Err(refusal(&e, Stage::Planning)),
+    };
+    let schema = nullable(plan.schema().as_arrow());
+    Ok((plan, schema))
 }
 
 /// Nullability would differ between plan and stream, and tell of the source: everything is nullable.

@@ -3,13 +3,17 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use datafusion::common::alias::AliasGenerator;
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
-use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionStateDefaults, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::{Optimizer, OptimizerConfig};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionConfig;
 
@@ -21,17 +25,107 @@ use crate::functions::Functions;
 pub(crate) struct Sessions {
     /// Plans what principals write.
     pub(crate) principal: Arc<SessionState>,
-    /// Plans what guards do.
-    pub(crate) vault: Arc<SessionState>,
+    /// Runs what principals write. Made once: it holds a copy of every function's name.
+    pub(crate) principal_task: Arc<TaskContext>,
+    /// Plans and runs what guards do.
+    pub(crate) vault: Arc<Vault>,
+}
+
+/// The guards' own session.
+#[derive(Debug)]
+pub(crate) struct Vault {
+    pub(crate) session: SessionState,
+    pub(crate) task: Arc<TaskContext>,
+    /// What a query may still ask of a plan that is optimised already: fewer rows, columns, or both.
+    narrowing: Optimizer,
 }
 
 impl Sessions {
     pub(crate) fn new(config: &EngineConfig, functions: &Functions) -> Result<Self> {
         let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(config.memory_bytes));
+        let principal = Arc::new(principal(config, functions, runtime(config, &pool)?));
+        let session = vault(config, runtime(config, &pool)?);
         Ok(Self {
-            principal: Arc::new(principal(config, functions, runtime(config, &pool)?)),
-            vault: Arc::new(vault(config, runtime(config, &pool)?)),
+            principal_task: principal.task_ctx(),
+            principal,
+            vault: Arc::new(Vault {
+                task: session.task_ctx(),
+                narrowing: narrowing(&session),
+                session,
+            }),
         })
+    }
+}
+
+impl Vault {
+    /// Analyses and optimises a guard's plan, once for all queries.
+    pub(crate) fn prepare(&self, plan: LogicalPlan, now: DateTime<Utc>) -> Result<LogicalPlan> {
+        let analysed = self.session.analyzer().execute_and_check(
+            plan,
+            self.session.config_options(),
+            |_, _| {},
+        )?;
+        let planning = Planning::new(&self.session, now);
+        self.session
+            .optimizer()
+            .optimize(analysed, &planning, |_, _| {})
+    }
+
+    /// Optimises a prepared plan after a query has narrowed it.
+    pub(crate) fn narrow(&self, plan: LogicalPlan, now: DateTime<Utc>) -> Result<LogicalPlan> {
+        let planning = Planning::new(&self.session, now);
+        self.narrowing.optimize(plan, &planning, |_, _| {})
+    }
+}
+
+fn narrowing(session: &SessionState) -> Optimizer {
+    let needed = [
+        "push_down_limit",
+        "push_down_filter",
+        "optimize_projections",
+    ];
+    let rules = session.optimizers().iter();
+    Optimizer::with_rules(
+        rules
+            .filter(|rule| needed.contains(&rule.name()))
+            .cloned()
+            .collect(),
+    )
+}
+
+/// What the optimiser is told about one query: its own time, and names for subqueries that do not
+/// count the queries of others.
+pub(crate) struct Planning<'a> {
+    session: &'a SessionState,
+    now: DateTime<Utc>,
+    aliases: Arc<AliasGenerator>,
+}
+
+impl<'a> Planning<'a> {
+    pub(crate) fn new(session: &'a SessionState, now: DateTime<Utc>) -> Self {
+        Self {
+            session,
+            now,
+            aliases: Arc::default(),
+        }
+    }
+}
+
+impl OptimizerConfig for Planning<'_> {
+    fn query_execution_start_time(&self) -> Option<DateTime<Utc>> {
+        Some(self.now)
+    }
+
+    fn alias_generator(&self) -> &Arc<AliasGenerator> {
+        &self.aliases
+    }
+
+    fn options(&self) -> Arc<ConfigOptions> {
+        Arc::clone(self.session.config_options())
+    }
+
+    fn function_registry(&self) -> Option<&dyn FunctionRegistry> {
+        Some(self.session)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod checked;
 mod local;
+mod parquet;
 
 use std::path::Path;
 

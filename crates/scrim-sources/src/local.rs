@@ -8,7 +8,6 @@ use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
@@ -18,6 +17,7 @@ use scrim_engine::RawTable;
 
 use crate::SourceError;
 use crate::checked::CheckedTable;
+use crate::parquet::Parquet;
 
 /// Bytes of statistics that one table keeps.
 const STATISTICS_BYTES: usize = 8 * 1024 * 1024;
@@ -58,11 +58,7 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
         shown.to_owned()
     };
     let url = ListingTableUrl::parse(&text).map_err(|e| unreadable(shown, e))?;
-    // Plain strings: string views would be copied once more on their way to the wire.
-    let parquet = ParquetFormat::default()
-        .with_force_view_types(false)
-        .with_skip_metadata(true);
-    let options = ListingOptions::new(Arc::new(parquet)).with_file_extension(".parquet");
+    let options = ListingOptions::new(Arc::new(Parquet::new())).with_file_extension(".parquet");
     let session = SessionStateBuilder::new().build();
     let schema = options.infer_schema(&session, &url).await.map_err(|e| {
         // A glob or folder without files is told like a missing file.

@@ -58,6 +58,13 @@ impl Cell {
         }
     }
 
+    pub(crate) fn as_float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub(crate) fn as_int(&self) -> Option<i64> {
         match self {
             Self::Int(value) | Self::Time(value) => Some(*value),

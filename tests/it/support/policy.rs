@@ -89,6 +89,7 @@ const VISITS: &str = "      profiles:
             temp: clear
           default: hidden
         research:
+          rows: temp >= 36.5
           columns:
             vid: clear
             person: {mask: pseudonymize}

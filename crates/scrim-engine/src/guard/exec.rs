@@ -45,7 +45,7 @@ impl GuardExec {
             name: table.name.clone(),
             decision_hash: Arc::clone(&table.lowered.decision_hash),
             inner,
-            inner_context: table.vault.task_ctx(),
+            inner_context: Arc::clone(&table.vault.task),
             removes: table.lowered.removes,
             properties: Arc::new(PlanProperties::new(
                 EquivalenceProperties::new(schema),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue, internal_datafusion_err};
@@ -19,6 +20,8 @@ use scrim_anonymize::{BoundTreatment, MaskError, MaskKeys, Show, parse_steps};
 use scrim_policy::{Decision, RowRules, Showing, Table, Treatment};
 
 use super::mask::masked;
+use super::unpruned::unpruned;
+use crate::sessions::Vault;
 use crate::stub::{bare_type, visible_schema};
 use crate::world::World;
 
@@ -32,7 +35,7 @@ const LOOKED_UP: &str = "__looked_up";
 /// Agreements with different nested treatments that may meet on one row.
 const NESTED_ARMS_MAX: usize = 5;
 
-/// A decision as a plan, before a query narrows it.
+/// A decision as a plan, analysed and optimised, before a query narrows it.
 #[derive(Debug)]
 pub(crate) struct Lowered {
     pub(crate) plan: LogicalPlan,
@@ -52,7 +55,8 @@ pub(crate) struct Lowered {
 pub(crate) async fn lower(
     world: &World,
     decision: &Decision,
-    vault: &SessionState,
+    vault: &Vault,
+    now: DateTime<Utc>,
 ) -> Result<Lowered> {
     let missing = || internal_datafusion_err!("the world lacks {}", decision.table);
     let table = world.policy.table(&decision.table).ok_or_else(missing)?;
@@ -61,7 +65,7 @@ pub(crate) async fn lower(
         .policy
         .rules(decision)
         .map_err(|e| internal_datafusion_err!("rules of {}: {e}", decision.table))?;
-    let rules = with_lookups(rules, world, vault, decision).await?;
+    let rules = with_lookups(rules, world, &vault.session, decision).await?;
 
     let schema = visible_schema(table, decision);
     let mut plan = LogicalPlanBuilder::scan("source", provider_as_source(raw.unseal()), None)?
@@ -69,6 +73,7 @@ pub(crate) async fn lower(
     let filter = row_filter(&rules);
     let filtered = filter.is_some();
     if let Some(filter) = filter {
+        let filter = unpruned(filter, plan.schema())?;
         plan = plan.filter(filter)?;
     }
     let shown = Columns {
@@ -86,7 +91,7 @@ pub(crate) async fn lower(
         .collect();
     let removes = filtered || clear.len() < decision.columns.len();
     Ok(Lowered {
-        plan: plan.project(shown)?.build()?,
+        plan: vault.prepare(plan.project(shown)?.build()?, now)?,
         schema,
         clear,
         removes,
@@ -151,8 +156,13 @@ fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
     };
     let plan = Arc::unwrap_or_clone(membership.subquery.subquery);
     let opened = plan.transform_up(|node| {
-        let LogicalPlan::TableScan(scan) = node else {
-            return Ok(Transformed::no(node));
+        let scan = match node {
+            LogicalPlan::TableScan(scan) => scan,
+            LogicalPlan::Filter(mut filter) => {
+                filter.predicate = unpruned(filter.predicate, filter.input.schema())?;
+                return Ok(Transformed::yes(LogicalPlan::Filter(filter)));
+            }
+            other => return Ok(Transformed::no(other)),
         };
         let name = scan.table_name.table();
         let raw = world
@@ -166,12 +176,12 @@ fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
     })?;
     // A name that no column of the table has: the join that the subquery becomes would find a name
     // of both sides ambiguous.
-    let looked_up = opened
-        .data
-        .schema()
+    let schema = opened.data.schema();
+    let looked_up = schema
         .columns()
         .into_iter()
-        .map(|c| Expr::Column(c).alias(LOOKED_UP));
+        .map(|c| Ok(unpruned(Expr::Column(c), schema)?.alias(LOOKED_UP)))
+        .collect::<Result<Vec<_>>>()?;
     let named = LogicalPlanBuilder::from(opened.data.clone())
         .project(looked_up)?
         .build()?;

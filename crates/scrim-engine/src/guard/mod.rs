@@ -5,6 +5,7 @@ mod leakproof;
 mod lower;
 mod mask;
 mod table;
+mod unpruned;
 
 pub(crate) use exec::GuardExec;
 pub(crate) use lower::{Lowered, lower};

@@ -1,22 +1,29 @@
 //! The guard as the planner of a principal's query sees it.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
-use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType,
 };
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::filter::FilterExec;
 use scrim_model::{QueryId, TableName};
 
 use super::exec::GuardExec;
 use super::leakproof::is_leakproof;
 use super::lower::Lowered;
 use crate::errors::inside_guard;
+use crate::sessions::Vault;
+
+/// Rows that a row filter collects before it hands them on.
+const FILTERED_ROWS: usize = 2_048;
 
 /// A governed table within one query: it scans only what its decision shows.
 #[derive(Debug)]
@@ -24,7 +31,8 @@ pub(crate) struct GuardTable {
     pub(crate) query: QueryId,
     pub(crate) name: TableName,
     pub(crate) lowered: Arc<Lowered>,
-    pub(crate) vault: Arc<SessionState>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) now: DateTime<Utc>,
     pub(crate) partitions: usize,
 }
 
@@ -61,6 +69,33 @@ impl GuardTable {
         }
         plan.build()
     }
+
+    async fn inner(
+        &self,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.narrow(projection, filters, limit)?;
+        let plan = self.vault.narrow(plan, self.now)?;
+        let session = &self.vault.session;
+        let planned = session.query_planner().create_physical_plan(&plan, session);
+        prompt(planned.await?)
+    }
+}
+
+/// Has the filters hand on their rows early: a filter that lets few rows pass would otherwise hold
+/// back the first until it has a full batch of them.
+fn prompt(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    let prompt = plan.transform_up(|node| {
+        let any: &dyn Any = node.as_ref();
+        let Some(filter) = any.downcast_ref::<FilterExec>() else {
+            return Ok(Transformed::no(node));
+        };
+        let prompt = filter.with_batch_size(FILTERED_ROWS)?;
+        Ok(Transformed::yes(Arc::new(prompt) as _))
+    })?;
+    Ok(prompt.data)
 }
 
 #[async_trait]
@@ -96,10 +131,8 @@ impl TableProvider for GuardTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.narrow(projection, filters, limit)?;
         let inner = self
-            .vault
-            .create_physical_plan(&plan)
+            .inner(projection, filters, limit)
             .await
             .map_err(|e| inside_guard(&e))?;
         let schema = match projection {
