@@ -7,9 +7,9 @@ use scrim_identity::Session;
 use scrim_model::{Code, Context, Refusal, Release, SessionSettings};
 use tokio::time::Instant;
 use tonic::codegen::http::{self, HeaderMap};
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 
 use super::Flight;
+use super::peer::Peer;
 use super::sessions::Settings;
 use crate::clock;
 
@@ -42,7 +42,7 @@ impl Caller {
             .and_then(|value| value.to_str().ok());
         Ok(Self {
             session,
-            address: peer(request),
+            address: Peer::of(request.extensions()).ip(),
             client: client.map(|text| text.chars().take(CLIENT_CHARS_MAX).collect()),
             stated: stated(headers)?,
             deadline: clock::deadline(headers)
@@ -54,16 +54,6 @@ impl Caller {
     pub(crate) fn principal(&self) -> &str {
         &self.session.principal.get().id
     }
-}
-
-/// The address at the other end of the socket.
-pub(crate) fn peer<B>(request: &http::Request<B>) -> Option<IpAddr> {
-    let extensions = request.extensions();
-    let tls = extensions
-        .get::<TlsConnectInfo<TcpConnectInfo>>()
-        .map(TlsConnectInfo::get_ref);
-    let info = tls.or_else(|| extensions.get::<TcpConnectInfo>())?;
-    Some(info.remote_addr()?.ip().to_canonical())
 }
 
 fn stated(headers: &HeaderMap) -> Result<SessionSettings, Refusal> {
