@@ -11,6 +11,8 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::FutureExt;
 use scrim_model::{Code, Refusal};
 use tonic::body::Body;
+use tonic::codegen::http::HeaderMap;
+use tonic::codegen::http::request::Parts;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
@@ -40,7 +42,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallibl
 enum Shown {
     /// By a token, which is followed by a fresh one in time.
     Token,
-    /// By the connection's certificate alone.
+    /// By the certificate of its connection alone.
     Certificate,
 }
 
@@ -52,46 +54,46 @@ impl Door {
         Self { flight, service }
     }
 
-    /// Who calls. A token is enough, beside a certificate of the same account or none; so is a
-    /// certificate that stands for an account.
-    async fn caller(&self, request: &http::Request<Body>) -> Result<(Caller, Shown), Refusal> {
-        let peer = Peer::of(request.extensions());
+    /// Who calls, and how they show it. A token is enough, beside a certificate of the same account
+    /// or none; so is a certificate that stands for an account.
+    async fn caller(&self, head: &Parts) -> Result<(Caller, Shown), Refusal> {
+        let peer = Peer::of(&head.extensions);
         let standing = self.flight.standing(&peer)?;
-        let mut values = request.headers().get_all("authorization").iter();
-        let (session, shown) = match (values.next(), values.next(), &standing) {
-            (None, _, Standing::Account(certified)) => {
-                let session = self.flight.session_of(certified, &peer).await?;
-                (session, Shown::Certificate)
-            }
-            (None, _, Standing::Stranger(_) | Standing::Unknown) => {
-                return Err(standing.no_credentials());
-            }
-            (Some(value), None, _) => {
-                let token = value.to_str().ok().and_then(bearer).ok_or_else(no_bearer)?;
+        let (session, shown) = match (token(&head.headers)?, &standing) {
+            (Some(token), _) => {
                 let session = self.flight.verify(token)?;
                 standing.agrees_with(&session.principal.get().id)?;
                 (session, Shown::Token)
             }
-            (Some(_), Some(_), _) => return Err(no_bearer()),
+            (None, Standing::Account(certified)) => {
+                let session = self.flight.session_of(certified, &peer).await?;
+                (session, Shown::Certificate)
+            }
+            (None, Standing::Stranger(_) | Standing::Unknown) => {
+                return Err(standing.no_credentials());
+            }
         };
-        Ok((Caller::new(session, request)?, shown))
+        Ok((Caller::new(session, &peer, &head.headers)?, shown))
     }
 
-    async fn answer(mut self, mut request: http::Request<Body>) -> http::Response<Body> {
+    async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
         if request.uri().path() == HANDSHAKE {
             return self.pass(request).await;
         }
-        let (caller, shown) = match self.caller(&request).await {
+        let (mut head, body) = request.into_parts();
+        let (caller, shown) = match self.caller(&head).await {
             Ok(caller) => caller,
             Err(refusal) => return to_status(&refusal, None).into_http(),
         };
         let session = caller.session.clone();
-        request.extensions_mut().insert(caller);
+        head.extensions.insert(caller);
+        let request = http::Request::from_parts(head, body);
         let mut response = self.pass(request).await;
         // An answer that begins with a status is a refusal.
         if !response.headers().contains_key(Status::GRPC_STATUS)
             && let Some(renewal) = self.flight.renew(&session).await
-            && let (Shown::Token, Some(value)) = (shown, bearer_header(&renewal.token))
+            && shown == Shown::Token
+            && let Some(value) = bearer_header(&renewal.token)
         {
             response.headers_mut().insert("authorization", value);
         }
@@ -109,12 +111,21 @@ impl Door {
     }
 }
 
-fn no_bearer() -> Refusal {
-    Refusal::new(
-        Code::Unauthenticated,
-        "expected one header `authorization: Bearer` with the token of a handshake; sign in with \
-         account and password first",
-    )
+/// The bearer token of a request; nothing when it brings no credentials at all.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all("authorization").iter();
+    let token = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().ok().and_then(bearer),
+        (Some(_), Some(_)) => None,
+    };
+    token.map(Some).ok_or_else(|| {
+        Refusal::new(
+            Code::Unauthenticated,
+            "expected one header `authorization: Bearer` with the token of a handshake; sign in with \
+             account and password first",
+        )
+    })
 }
 
 impl NamedService for Door {

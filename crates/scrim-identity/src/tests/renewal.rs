@@ -1,11 +1,20 @@
 //! Tokens that follow one another.
 
 use super::{at, parse, rules, secret, two_accounts};
-use crate::{Authenticator, KeyFile, Session, SignedIn, TokenRefusal};
+use crate::{Accounts, Authenticator, KeyFile, Session, SignedIn, TokenRefusal};
 
 /// Tokens of 100 seconds, sessions of 250.
-fn start(keys: &KeyFile, now: i64) -> Authenticator {
-    Authenticator::new(two_accounts(), keys.sealer(), rules(100, 250), at(now))
+struct Server(KeyFile, Accounts);
+
+impl Server {
+    fn new() -> Self {
+        Self(KeyFile::generate(at(0)).unwrap(), two_accounts())
+    }
+
+    fn start(&self, now: i64) -> Authenticator {
+        let Self(keys, accounts) = self;
+        Authenticator::new(accounts.clone(), keys.sealer(), rules(100, 250), at(now))
+    }
 }
 
 fn sign_in(auth: &Authenticator) -> SignedIn {
@@ -25,8 +34,8 @@ fn next(auth: &Authenticator, old: &Session, now: i64) -> Option<(String, Sessio
 
 #[test]
 fn a_session_is_renewed_in_its_tokens_last_quarter_up_to_its_end() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let auth = start(&keys, 0);
+    let server = Server::new();
+    let auth = server.start(0);
     let first = sign_in(&auth);
     assert!(next(&auth, &first.session, 74).is_none());
     let (second, session) = next(&auth, &first.session, 75).unwrap();
@@ -52,8 +61,8 @@ fn a_session_is_renewed_in_its_tokens_last_quarter_up_to_its_end() {
 
 #[test]
 fn each_token_is_followed_by_one_only() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let auth = start(&keys, 0);
+    let server = Server::new();
+    let auth = server.start(0);
     let first = sign_in(&auth).session;
     let renewal = auth.renewal(&first, at(80)).unwrap().unwrap();
     assert!(renewal.is_new);
@@ -68,16 +77,16 @@ fn each_token_is_followed_by_one_only() {
 
 #[test]
 fn an_old_token_comes_too_late() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let auth = start(&keys, 0);
+    let server = Server::new();
+    let auth = server.start(0);
     let first = sign_in(&auth).session;
     assert!(auth.renewal(&first, at(100)).unwrap().is_none());
 }
 
 #[test]
 fn what_is_closed_is_not_renewed_and_all_its_tokens_are_closed() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let auth = start(&keys, 0);
+    let server = Server::new();
+    let auth = server.start(0);
     let first = sign_in(&auth);
     let (second, session) = next(&auth, &first.session, 80).unwrap();
     auth.close(&first.session, at(81));
@@ -92,7 +101,7 @@ fn what_is_closed_is_not_renewed_and_all_its_tokens_are_closed() {
     auth.renewed(&session);
     assert_eq!(auth.expiry(&session), None);
     // and after a restart, which the ledger tells of it
-    let auth = start(&keys, 90);
+    let auth = server.start(90);
     auth.close_until(first.session.id, first.session.ends, at(90));
     assert_eq!(
         auth.verify(&second, at(91)).unwrap_err(),
@@ -102,9 +111,9 @@ fn what_is_closed_is_not_renewed_and_all_its_tokens_are_closed() {
 
 #[test]
 fn sessions_of_before_a_restart_are_renewed_too() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let first = sign_in(&start(&keys, 0));
-    let auth = start(&keys, 80);
+    let server = Server::new();
+    let first = sign_in(&server.start(0));
+    let auth = server.start(80);
     let session = auth.verify(first.token.expose(), at(81)).unwrap();
     let (second, session) = next(&auth, &session, 81).unwrap();
     assert_eq!(session.expires, at(181));
@@ -119,9 +128,9 @@ fn sessions_of_before_a_restart_are_renewed_too() {
 
 #[test]
 fn an_account_that_is_gone_gets_nothing() {
-    let keys = KeyFile::generate(at(0)).unwrap();
-    let first = sign_in(&start(&keys, 0));
+    let server = Server::new();
+    let first = sign_in(&server.start(0));
     let nobody = parse("accounts: []").unwrap();
-    let auth = Authenticator::new(nobody, keys.sealer(), rules(100, 250), at(0));
+    let auth = Server(server.0, nobody).start(0);
     assert!(auth.renewal(&first.session, at(80)).unwrap().is_none());
 }

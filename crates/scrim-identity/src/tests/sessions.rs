@@ -244,7 +244,8 @@ fn inv_14_one_session_too_many_ends_the_idlest_for_good() {
         per_account: 2,
         ..rules(600, 600)
     };
-    let start = || Authenticator::new(two_accounts(), keys.sealer(), rules, at(0));
+    let accounts = two_accounts();
+    let start = || Authenticator::new(accounts.clone(), keys.sealer(), rules, at(0));
     let login = |auth: &Authenticator| {
         let signed_in = auth.login("alice", &secret("wonderland"), None, at(1));
         signed_in.unwrap()

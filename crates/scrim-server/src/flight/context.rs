@@ -6,7 +6,7 @@ use scrim_engine::Ask;
 use scrim_identity::Session;
 use scrim_model::{Code, Context, Refusal, Release, SessionSettings};
 use tokio::time::Instant;
-use tonic::codegen::http::{self, HeaderMap};
+use tonic::codegen::http::HeaderMap;
 
 use super::Flight;
 use super::peer::Peer;
@@ -35,14 +35,13 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Reads a request's head.
-    pub(crate) fn new<B>(session: Session, request: &http::Request<B>) -> Result<Self, Refusal> {
-        let headers = request.headers();
+    pub(crate) fn new(session: Session, peer: &Peer, headers: &HeaderMap) -> Result<Self, Refusal> {
         let client = headers
             .get("user-agent")
             .and_then(|value| value.to_str().ok());
         Ok(Self {
             session,
-            address: Peer::of(request.extensions()).ip(),
+            address: peer.ip(),
             client: client.map(|text| text.chars().take(CLIENT_CHARS_MAX).collect()),
             stated: stated(headers)?,
             deadline: clock::deadline(headers)
@@ -153,6 +152,8 @@ impl Flight {
 
 #[cfg(test)]
 mod tests {
+    use tonic::codegen::http;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
