@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use scrim_document::{MapReader, Node, Problems};
+use scrim_document::{MapReader, Node};
 use scrim_identity::CertificateName;
 use scrim_model::ValueType;
 
@@ -196,7 +196,7 @@ impl Reader<'_> {
 mod tests {
     use std::path::Path;
 
-    use scrim_document::SourceFile;
+    use scrim_document::{Problems, SourceFile};
 
     use super::*;
     use crate::Config;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use scrim_document::{MapReader, Node, Problem, Problems, SourceFile, Value};
-use scrim_model::ValueType;
 
 use super::units;
 use super::{Config, Limits, Listen, Lookup, Networks};
@@ -335,6 +334,8 @@ impl FromAddress for IpNet {
 
 #[cfg(test)]
 mod tests {
+    use scrim_model::ValueType;
+
     use super::*;
 
     const WHOLE: &str = "
