@@ -20,7 +20,7 @@ use futures::TryStreamExt;
 use prost::Message as _;
 use scrim::demo::world::{PASSWORD, persona};
 use tonic::metadata::{KeyAndValueRef, MetadataMap};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 
 /// What gRPC clients accept unless told otherwise.
@@ -111,6 +111,12 @@ pub(crate) fn statement(sql: &str) -> CommandStatementQuery {
     }
 }
 
+fn trusting(ca: &str) -> ClientTlsConfig {
+    ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(ca))
+        .domain_name("localhost")
+}
+
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
@@ -121,9 +127,23 @@ impl Client {
         address: SocketAddr,
         ca: &str,
     ) -> Result<Self, tonic::transport::Error> {
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(ca))
-            .domain_name("localhost");
+        Self::over_tls(address, trusting(ca)).await
+    }
+
+    /// Shows a certificate, too: PEM, with its key.
+    pub(crate) async fn connect_mutual_tls(
+        address: SocketAddr,
+        ca: &str,
+        (certificate, key): (&str, &str),
+    ) -> Result<Self, tonic::transport::Error> {
+        let identity = Identity::from_pem(certificate, key);
+        Self::over_tls(address, trusting(ca).identity(identity)).await
+    }
+
+    async fn over_tls(
+        address: SocketAddr,
+        tls: ClientTlsConfig,
+    ) -> Result<Self, tonic::transport::Error> {
         let endpoint = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?;
         Ok(Self::over(endpoint.connect().await?))
     }

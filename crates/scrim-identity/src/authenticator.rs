@@ -1,10 +1,10 @@
 //! Signing in, and staying signed in.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    Accounts, Authenticated, IdentityError, LoginRefusal, PASSWORD_BYTES_MAX, Sealer, TokenRefusal,
+    Accounts, Authenticated, Certificates, IdentityError, LoginRefusal, PASSWORD_BYTES_MAX, Sealer,
+    SessionRules, TokenRefusal,
     accounts::{ID_BYTES_MAX, Mark},
     closed::ClosedSessions,
     gate::Gate,
+    open::{OpenSessions, Span},
     throttle::Throttle,
 };
 
@@ -26,8 +28,6 @@ const PURPOSE: &str = "session";
 const TOKEN_BYTES_MAX: usize = 4096;
 /// How far the clocks of two servers that share keys may be apart.
 const LEEWAY: TimeDelta = TimeDelta::minutes(5);
-/// The longest life of a session.
-const TTL_MAX: TimeDelta = TimeDelta::days(30);
 /// The most runs of Argon2id at once, whatever the number of processors.
 const CHECKS_AT_ONCE_MAX: usize = 8;
 
@@ -36,11 +36,22 @@ const CHECKS_AT_ONCE_MAX: usize = 8;
 pub struct Authenticator {
     accounts: Accounts,
     sealer: Sealer,
-    ttl: TimeDelta,
+    pub(crate) certificates: Certificates,
+    pub(crate) rules: SessionRules,
     started: DateTime<Utc>,
+    /// Tells this server's own sessions from those of another, or of before a restart.
+    run: u64,
     gate: Gate,
     throttle: Mutex<Throttle>,
-    closed: Mutex<ClosedSessions>,
+    sessions: Mutex<Sessions>,
+}
+
+/// All that is known about sessions, under one lock: what closes one must not meet what takes it in.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) open: OpenSessions,
+    /// Of those that did not begin here.
+    pub(crate) closed: ClosedSessions,
 }
 
 /// One who is signed in.
@@ -52,8 +63,12 @@ pub struct Session {
     pub principal: Authenticated<Principal>,
     /// When they signed in.
     pub issued: DateTime<Utc>,
-    /// When the session ends by itself.
+    /// When it ends unless it is renewed: the end of the token that shows it.
     pub expires: DateTime<Utc>,
+    /// When it ends at the latest, however often it is renewed.
+    pub ends: DateTime<Utc>,
+    /// From when on it is to be renewed.
+    pub(crate) renew_from: DateTime<Utc>,
 }
 
 /// The outcome of signing in.
@@ -63,6 +78,8 @@ pub struct SignedIn {
     pub session: Session,
     /// The token by which the client shows that the session is its own.
     pub token: Secret<String>,
+    /// The session of the same account that was closed to make room for this one.
+    pub dropped: Option<Session>,
 }
 
 /// What a token holds.
@@ -70,32 +87,42 @@ pub struct SignedIn {
 struct Claims {
     id: SessionId,
     account: String,
-    issued: DateTime<Utc>,
-    expires: DateTime<Utc>,
+    span: Span,
     mark: Mark,
+    run: u64,
 }
 
 impl Authenticator {
-    /// Sessions live for `session_ttl`, at most 30 days; `now` is when the server started, and no
-    /// later time is taken to be before it, so that a clock set back revives no token.
+    /// `now` is when the server started, and no later time is taken to be before it, so that a
+    /// clock set back revives no token.
     pub fn new(
         accounts: Accounts,
         sealer: Sealer,
-        session_ttl: Duration,
+        rules: SessionRules,
         now: DateTime<Utc>,
     ) -> Self {
         let checks = thread::available_parallelism().map_or(1, usize::from);
         Self {
             accounts,
             sealer,
-            ttl: TimeDelta::from_std(session_ttl)
-                .unwrap_or(TTL_MAX)
-                .min(TTL_MAX),
+            certificates: Certificates::default(),
+            rules,
             started: now,
+            run: RandomState::new().hash_one(now),
             gate: Gate::new(checks.min(CHECKS_AT_ONCE_MAX)),
             throttle: Mutex::default(),
-            closed: Mutex::default(),
+            sessions: Mutex::new(Sessions {
+                open: OpenSessions::new(rules.per_account),
+                closed: ClosedSessions::default(),
+            }),
         }
+    }
+
+    /// With client certificates that stand for accounts.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Certificates) -> Self {
+        self.certificates = certificates;
+        self
     }
 
     /// The accounts.
@@ -132,7 +159,7 @@ impl Authenticator {
         };
         self.throttle().succeeded(user);
         drop(place);
-        self.open(principal, mark, now)
+        self.open(principal, mark, None, now)
             .map_err(LoginRefusal::Internal)
     }
 
@@ -141,7 +168,7 @@ impl Authenticator {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenRefusal::Invalid);
         }
-        let now = now.max(self.started);
+        let now = self.at_least_started(now);
         let bytes = self
             .sealer
             .open(PURPOSE, token)
@@ -149,29 +176,43 @@ impl Authenticator {
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| TokenRefusal::Invalid)?;
         let known = self.accounts.mark(&claims.account);
         let (principal, mark) = known.ok_or(TokenRefusal::Invalid)?;
-        if !bool::from(mark.ct_eq(&claims.mark)) || claims.issued > now + LEEWAY {
+        let Claims { id, span, run, .. } = claims;
+        if !bool::from(mark.ct_eq(&claims.mark)) || span.issued > now + LEEWAY {
             return Err(TokenRefusal::Invalid);
         }
-        if claims.expires <= now {
+        if span.expires <= now {
             return Err(TokenRefusal::Expired);
         }
-        if self.closed().contains(claims.id, claims.expires) {
+        let mut sessions = self.sessions();
+        let is_known = sessions.open.touch(&claims.account, id);
+        let is_closed = if run == self.run {
+            !is_known
+        } else {
+            sessions.closed.contains(id, span.ends)
+        };
+        if is_closed {
             return Err(TokenRefusal::Closed);
         }
-        Ok(session(principal, &claims))
+        if !is_known {
+            sessions.open.adopt(&claims.account, id, span, now);
+        }
+        Ok(session(principal, id, span))
     }
 
-    /// Closes a session: its token is refused from now on.
-    pub fn close(&self, id: SessionId, now: DateTime<Utc>) {
-        // Whatever its token says, it was made before now, give or take the clocks.
-        let end = now.max(self.started) + self.ttl + LEEWAY;
-        self.closed().close(id, end, now);
+    /// Closes a session: its tokens are refused from now on.
+    pub fn close(&self, session: &Session, now: DateTime<Utc>) {
+        let account = &session.principal.get().id;
+        let mut sessions = self.sessions();
+        let open = sessions.open.remove(account, session.id);
+        if !open.is_some_and(|open| open.is_ours) {
+            sessions.closed.close(session.id, session.ends, now);
+        }
     }
 
     /// Closes a session that ends by itself at `end`: those that the ledger remembers from before
     /// a restart.
     pub fn close_until(&self, id: SessionId, end: DateTime<Utc>, now: DateTime<Utc>) {
-        self.closed().close(id, end, now);
+        self.sessions().closed.close(id, end, now);
     }
 
     fn check_throttle(
@@ -186,46 +227,84 @@ impl Authenticator {
         }
     }
 
-    fn open(
+    /// Opens a session, which ends no later than `limit`.
+    pub(crate) fn open(
         &self,
         principal: &Principal,
         mark: Mark,
+        limit: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, IdentityError> {
-        let (id, account) = (SessionId::new(), principal.id.clone());
+        let (id, span) = (SessionId::new(), self.rules.span(now, limit));
+        let token = self.token(principal, mark, id, span)?;
+        let mut sessions = self.sessions();
+        let dropped = sessions.open.add(&principal.id, id, span, now);
+        if let Some((id, open)) = dropped
+            && !open.is_ours
+        {
+            sessions.closed.close(id, open.span.ends, now);
+        }
+        Ok(SignedIn {
+            session: session(principal, id, span),
+            token,
+            dropped: dropped.map(|(id, open)| session(principal, id, open.span)),
+        })
+    }
+
+    /// Makes a token for a session.
+    pub(crate) fn token(
+        &self,
+        principal: &Principal,
+        mark: Mark,
+        id: SessionId,
+        span: Span,
+    ) -> Result<Secret<String>, IdentityError> {
         let claims = Claims {
             id,
-            account,
-            issued: now,
-            expires: now + self.ttl,
+            account: principal.id.clone(),
+            span,
             mark,
+            run: self.run,
         };
         let bytes = serde_json::to_vec(&claims).map_err(|_| IdentityError::Seal)?;
-        let token = Secret::new(self.sealer.seal(PURPOSE, &bytes)?);
-        Ok(SignedIn {
-            session: session(principal, &claims),
-            token,
-        })
+        Ok(Secret::new(self.sealer.seal(PURPOSE, &bytes)?))
+    }
+
+    pub(crate) fn at_least_started(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now.max(self.started)
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn closed(&self) -> MutexGuard<'_, ClosedSessions> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn session(principal: &Principal, claims: &Claims) -> Session {
+impl Session {
+    pub(crate) fn span(&self) -> Span {
+        Span {
+            issued: self.issued,
+            renew_from: self.renew_from,
+            expires: self.expires,
+            ends: self.ends,
+        }
+    }
+}
+
+pub(crate) fn session(principal: &Principal, id: SessionId, span: Span) -> Session {
     let principal = Principal {
-        authenticated_at: Some(claims.issued),
+        authenticated_at: Some(span.issued),
         ..principal.clone()
     };
     Session {
-        id: claims.id,
+        id,
         principal: Authenticated::new(principal),
-        issued: claims.issued,
-        expires: claims.expires,
+        issued: span.issued,
+        expires: span.expires,
+        ends: span.ends,
+        renew_from: span.renew_from,
     }
 }

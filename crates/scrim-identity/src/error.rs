@@ -21,6 +21,9 @@ pub enum IdentityError {
     /// The password could not be hashed.
     #[error("the password could not be hashed: {0}")]
     Hash(String),
+    /// An account that is needed is not there.
+    #[error("there is no account `{0}`")]
+    NoAccount(String),
     /// Something could not be sealed.
     #[error("sealing failed")]
     Seal,

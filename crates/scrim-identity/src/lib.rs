@@ -2,7 +2,9 @@
 //!
 //! Accounts come from a file that the owner keeps ([`Accounts`]); a password is checked against an
 //! Argon2id hash ([`Authenticator::login`]); what the client gets is a sealed token that names a
-//! session ([`Authenticator::verify`]). Keys come from a file that only its owner can read
+//! session ([`Authenticator::verify`]) and is renewed while it is used
+//! ([`Authenticator::renewal`]). A client certificate that the transport has checked can stand for
+//! an account ([`Authenticator::certified`]). Keys come from a file that only its owner can read
 //! ([`KeyFile`]), and the same keys seal everything else that clients carry back to us
 //! ([`Sealer`]).
 //!
@@ -16,14 +18,17 @@
 mod accounts;
 mod append;
 mod authenticator;
+mod certificates;
 mod closed;
 mod error;
 mod gate;
 mod key_file;
 mod keys;
+mod open;
 mod password;
 mod proof;
 mod redact;
+mod renew;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -32,9 +37,12 @@ mod throttle;
 pub use accounts::Accounts;
 pub use append::{AppendError, NewAccount, append_account};
 pub use authenticator::{Authenticator, Session, SignedIn};
+pub use certificates::{CertificateName, CertificateRefusal, Certificates, Certified};
 pub use error::{IdentityError, LoginRefusal, TokenRefusal};
 pub use key_file::{read_key_file, rotate_key_file, write_new_key_file};
 pub use keys::{KeyFile, KeyInfo, KeyUse};
+pub use open::SessionRules;
 pub use password::{PASSWORD_BYTES_MAX, hash_password};
 pub use proof::Authenticated;
+pub use renew::Renewal;
 pub use seal::{SealError, Sealer};

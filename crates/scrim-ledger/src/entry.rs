@@ -89,7 +89,19 @@ pub enum Event {
         session: SessionId,
         /// The address it came from.
         address: Option<IpAddr>,
-        /// When the session ends by itself.
+        /// The SHA-256 of the client certificate that opened it, when no password did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+        /// When the session ends unless it is renewed.
+        expires: DateTime<Utc>,
+    },
+    /// An open session was prolonged.
+    SessionRenewed {
+        /// The account.
+        principal: String,
+        /// The session.
+        session: SessionId,
+        /// When the session ends unless it is renewed again.
         expires: DateTime<Utc>,
     },
     /// Somebody could not sign in.
@@ -108,7 +120,7 @@ pub enum Event {
         principal: String,
         /// The session.
         session: SessionId,
-        /// When the session would have ended by itself.
+        /// When the session would have ended at the latest.
         expires: DateTime<Utc>,
     },
 }

@@ -62,7 +62,7 @@
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
 //! | `refused` | a query was refused before it was opened | `sql` |
 //! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
-//! | `signed_in`, `sign_in_refused`, `session_closed` | as named | `account` of a refused sign-in |
+//! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
 //!
 //! # Durability
 //!

@@ -275,7 +275,7 @@ impl Fold {
                 }
             }
             "recovered" | "refused" | "server_started" | "server_stopped" | "policy_loaded"
-            | "signed_in" | "sign_in_refused" => {}
+            | "signed_in" | "sign_in_refused" | "session_renewed" => {}
             _ => return Err(newer()),
         }
         Ok(())

@@ -11,11 +11,13 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::FutureExt;
 use scrim_model::{Code, Refusal};
 use tonic::body::Body;
+use tonic::codegen::http::HeaderMap;
+use tonic::codegen::http::request::Parts;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
 
-use crate::flight::{Caller, Flight, bearer};
+use crate::flight::{Caller, Flight, Peer, Standing, bearer, bearer_header};
 use crate::status::to_status;
 use crate::wire::{DoGetCodec, Message, Outgoing};
 
@@ -35,6 +37,15 @@ pub(crate) struct Door {
 
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
 
+/// How a caller shows who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// By a token, which is followed by a fresh one in time.
+    Token,
+    /// By the certificate of its connection alone.
+    Certificate,
+}
+
 impl Door {
     /// Puts the door in front of a service.
     pub(crate) fn new(flight: Arc<Flight>) -> Self {
@@ -43,21 +54,78 @@ impl Door {
         Self { flight, service }
     }
 
-    fn caller(&self, request: &http::Request<Body>) -> Result<Caller, Refusal> {
-        let mut values = request.headers().get_all("authorization").iter();
-        let token = match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().ok().and_then(bearer),
-            (None, _) | (Some(_), Some(_)) => None,
+    /// Who calls, and how they show it. A token is enough, beside a certificate of the same account
+    /// or none; so is a certificate that stands for an account.
+    async fn caller(&self, head: &Parts) -> Result<(Caller, Shown), Refusal> {
+        let peer = Peer::of(&head.extensions);
+        let standing = self.flight.standing(&peer)?;
+        let (session, shown) = match (token(&head.headers)?, &standing) {
+            (Some(token), _) => {
+                let session = self.flight.verify(token)?;
+                standing.agrees_with(&session.principal.get().id)?;
+                (session, Shown::Token)
+            }
+            (None, Standing::Account(certified)) => {
+                let session = self.flight.session_of(certified, &peer).await?;
+                (session, Shown::Certificate)
+            }
+            (None, Standing::Stranger(_) | Standing::Unknown) => {
+                return Err(standing.no_credentials());
+            }
         };
-        let token = token.ok_or_else(|| {
-            Refusal::new(
-                Code::Unauthenticated,
-                "expected one header `authorization: Bearer` with the token of a handshake; sign in \
-                 with account and password first",
-            )
-        })?;
-        Caller::new(self.flight.verify(token)?, request)
+        Ok((Caller::new(session, &peer, &head.headers)?, shown))
     }
+
+    async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
+        if request.uri().path() == HANDSHAKE {
+            return self.pass(request).await;
+        }
+        let (mut head, body) = request.into_parts();
+        let (caller, shown) = match self.caller(&head).await {
+            Ok(caller) => caller,
+            Err(refusal) => return to_status(&refusal, None).into_http(),
+        };
+        let session = caller.session.clone();
+        head.extensions.insert(caller);
+        let request = http::Request::from_parts(head, body);
+        let mut response = self.pass(request).await;
+        // An answer that begins with a status is a refusal.
+        if !response.headers().contains_key(Status::GRPC_STATUS)
+            && let Some(renewal) = self.flight.renew(&session).await
+            && shown == Shown::Token
+            && let Some(value) = bearer_header(&renewal.token)
+        {
+            response.headers_mut().insert("authorization", value);
+        }
+        response
+    }
+
+    async fn pass(&mut self, request: http::Request<Body>) -> http::Response<Body> {
+        let answered = if request.uri().path() == DO_GET {
+            do_get(Arc::clone(&self.flight), request).await
+        } else {
+            self.service.call(request).await
+        };
+        let Ok(response) = answered;
+        response
+    }
+}
+
+/// The bearer token of a request; nothing when it brings no credentials at all.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let mut values = headers.get_all("authorization").iter();
+    let token = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().ok().and_then(bearer),
+        (Some(_), Some(_)) => None,
+    };
+    token.map(Some).ok_or_else(|| {
+        Refusal::new(
+            Code::Unauthenticated,
+            "expected one header `authorization: Bearer` with the token of a handshake; sign in with \
+             account and password first",
+        )
+    })
 }
 
 impl NamedService for Door {
@@ -73,33 +141,18 @@ impl Service<http::Request<Body>> for Door {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Answer {
-        if request.uri().path() != HANDSHAKE {
-            match self.caller(&request) {
-                Ok(caller) => drop(request.extensions_mut().insert(caller)),
-                Err(refusal) => {
-                    let response = to_status(&refusal, None).into_http();
-                    return Box::pin(std::future::ready(Ok(response)));
-                }
-            }
-        }
-        let answer = if request.uri().path() == DO_GET {
-            do_get(Arc::clone(&self.flight), request)
-        } else {
-            self.service.call(request)
-        };
-        Box::pin(contained(answer))
+    fn call(&mut self, request: http::Request<Body>) -> Answer {
+        Box::pin(contained(self.clone().answer(request)))
     }
 }
 
 /// A panic in a handler is an error of its request and of nothing else.
-async fn contained(answer: Answer) -> Result<http::Response<Body>, Infallible> {
-    AssertUnwindSafe(answer)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            Ok(to_status(&Refusal::internal("a handler panicked"), None).into_http())
-        })
+async fn contained(
+    answer: impl Future<Output = http::Response<Body>>,
+) -> Result<http::Response<Body>, Infallible> {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    let panicked = |_| to_status(&Refusal::internal("a handler panicked"), None).into_http();
+    Ok(answered.unwrap_or_else(panicked))
 }
 
 /// The generated service would copy every batch once more than ours does.

@@ -9,13 +9,13 @@ use datafusion::arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use scrim_document::{Problem, Problems, SourceFile};
 use scrim_engine::{Engine, RawTable, World};
-use scrim_identity::Accounts;
+use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
 use scrim_policy::{ContractDocument, Documents, LoadEnv, PolicySet};
 use scrim_sources::{open, open_local};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Lookup};
+use crate::config::{Config, Lookup, MappedCertificate};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -121,6 +121,39 @@ pub fn accounts(
     attributes: &BTreeMap<String, ValueType>,
 ) -> Result<Accounts, Problems> {
     Accounts::parse(&read_file(path)?, attributes)
+}
+
+/// The client certificates that stand for accounts.
+///
+/// # Errors
+/// Each one whose account is not there.
+pub fn certificates(
+    mapped: &[MappedCertificate],
+    accounts: &Accounts,
+) -> Result<Certificates, Problems> {
+    let mut problems = Problems::default();
+    let mut names = BTreeMap::new();
+    for MappedCertificate {
+        name,
+        account,
+        location,
+    } in mapped
+    {
+        if accounts.get(account).is_none() {
+            let file = SourceFile::new(Arc::clone(&location.file), "");
+            let message = format!("identity.certificates: there is no account `{account}`");
+            let help = match scrim_document::nearest(account, accounts.ids()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "add it to the accounts file".to_owned(),
+            };
+            problems.push(Problem::error(location, &file, message).with_help(help));
+        }
+        names.insert(name.clone(), account.clone());
+    }
+    let certificates = Certificates::new(names);
+    problems
+        .into_result(certificates)
+        .map(|(certificates, _)| certificates)
 }
 
 /// Every policy document below a folder, sorted by path: `contracts` and `agreements`, all `.yaml`.

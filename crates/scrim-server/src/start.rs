@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
-use scrim_identity::{Authenticator, KeyFile, read_key_file};
+use scrim_identity::{Authenticator, KeyFile, SessionRules, read_key_file};
 use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
 use scrim_model::Clock;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Identity, Server as Transport, ServerTlsConfig};
+use tonic::transport::{Certificate, Identity, Server as Transport, ServerTlsConfig};
 
 use crate::auth::Door;
 use crate::config::{Config, Tls};
@@ -123,9 +123,11 @@ impl Server {
         let transport = transport(config.tls.as_ref())?;
         let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
         let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
+        let certificates = load::certificates(&config.identity.certificates, &accounts)?;
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
-        let ttl = config.identity.session_ttl;
-        let authenticator = Authenticator::new(accounts, keys.sealer(), ttl, clock.now());
+        let rules = session_rules(&config);
+        let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now())
+            .with_certificates(certificates);
         recover(&recovery, &authenticator, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
         let engine = Engine::new(
@@ -243,6 +245,15 @@ fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock
     }
 }
 
+fn session_rules(config: &Config) -> SessionRules {
+    let per_principal = config.limits.sessions_per_principal;
+    SessionRules {
+        ttl: config.identity.session_ttl,
+        max: config.identity.session_max,
+        per_account: usize::try_from(per_principal).unwrap_or(usize::MAX),
+    }
+}
+
 fn engine_config(config: &Config, spill: &Spill) -> EngineConfig {
     let limits = config.limits;
     let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -300,11 +311,16 @@ fn transport(tls: Option<&Tls>) -> Result<Transport, StartError> {
         std::fs::read(path).map_err(|e| StartError::Tls(format!("{}: {e}", path.display())))
     };
     let identity = Identity::from_pem(read(&tls.cert)?, read(&tls.key)?);
-    let tls = ServerTlsConfig::new()
+    let mut config = ServerTlsConfig::new()
         .identity(identity)
         .timeout(TLS_TIMEOUT);
+    if let Some(clients) = &tls.clients {
+        config = config
+            .client_ca_root(Certificate::from_pem(read(&clients.ca)?))
+            .client_auth_optional(!clients.required);
+    }
     transport
-        .tls_config(tls)
+        .tls_config(config)
         .map_err(|e| StartError::Tls(chain(&e)))
 }
 

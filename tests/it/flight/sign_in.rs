@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
-use arrow_flight::{Action, Criteria, Empty, FlightData, FlightDescriptor, Ticket};
+use arrow_flight::{
+    Action, Criteria, Empty, FlightData, FlightDescriptor, HandshakeRequest, Ticket,
+};
+use bytes::Bytes;
 use chrono::TimeDelta;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use scrim::demo::world::PASSWORD;
 use scrim_identity::hash_password;
 use scrim_model::Secret;
+use tonic::body::Body;
+use tonic::codegen::{Service as _, http};
 use tonic::{Code, Request, Status};
 
 use crate::client::{Client, basic, code, is_clean, packed, statement};
@@ -46,8 +51,117 @@ async fn every_form_of_handshake_that_drivers_use() {
             client.query("SELECT 1").await.unwrap();
         }
     }
-    let lower = basic("nora", PASSWORD, true).replace("Basic", "basic");
-    client.handshake(&lower).await.unwrap();
+    for scheme in ["basic", "BASIC", "bAsIc"] {
+        let header = basic("nora", PASSWORD, true).replace("Basic", scheme);
+        let token = client.handshake(&header).await.unwrap();
+        let scheme = scheme.replace("asic", "earer").replace("ASIC", "EARER");
+        client
+            .handshake(&format!("{scheme} {token}"))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_is_answered_whatever_its_stream_holds() {
+    let host = Hosted::demo().await;
+    let mut client = Client::connect(host.address()).await;
+    let payload = HandshakeRequest {
+        protocol_version: 7,
+        payload: Bytes::from_static(b"nobody:nothing"),
+    };
+    let empty = HandshakeRequest::default;
+    let nothing = || futures::stream::empty().boxed();
+    // drivers that wait for the answer before they say anything, or before they close their side
+    let silent = || futures::stream::pending().boxed();
+    let waiting = || futures::stream::iter([empty()]).chain(silent()).boxed();
+    let basic = basic("nora", PASSWORD, false);
+    let mut authorization = basic.clone();
+    for stream in [
+        nothing(),
+        futures::stream::iter([empty()]).boxed(),
+        futures::stream::iter([payload]).boxed(),
+        silent(),
+        waiting(),
+    ] {
+        let mut request = Request::new(stream);
+        let headers = request.metadata_mut();
+        headers.insert("authorization", authorization.parse().unwrap());
+        // ODBC sends this one, empty
+        headers.insert_bin(
+            "auth-token-bin",
+            tonic::metadata::BinaryMetadataValue::from_bytes(b""),
+        );
+        let response = client.inner.handshake(request).await.unwrap();
+        let header = response.metadata().get("authorization").unwrap();
+        let token = header.to_str().unwrap().to_owned();
+        let answer = response.into_inner().message().await.unwrap().unwrap();
+        assert_eq!(
+            token,
+            format!("Bearer {}", String::from_utf8_lossy(&answer.payload))
+        );
+        // with a token first, then without
+        authorization = if authorization == basic {
+            token
+        } else {
+            basic.clone()
+        };
+    }
+}
+
+/// DBeaver without a password shakes no hands and asks at once.
+#[tokio::test]
+async fn who_brings_nothing_is_told_what_to_bring() {
+    let host = Hosted::demo().await;
+    let mut client = Client::connect(host.address()).await;
+    let by_call = client.query("SELECT 1").await.unwrap_err();
+    let by_handshake = client.inner.handshake(futures::stream::empty()).await;
+    for status in [by_call, by_handshake.err().unwrap()] {
+        assert_eq!(status.code(), Code::Unauthenticated);
+        for word in [
+            "account",
+            "password",
+            "DBeaver",
+            "ADBC",
+            "authorization: Bearer",
+        ] {
+            assert!(status.message().contains(word), "{word}: {status:?}");
+        }
+        is_clean(&status);
+    }
+}
+
+/// A method that the service does not have is behind the door like all others.
+#[tokio::test]
+async fn unknown_methods_need_a_session_too() {
+    let host = Hosted::demo().await;
+    let token = Client::persona(host.address(), "nora").await.token.unwrap();
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{}", host.address()));
+    let mut channel = endpoint.unwrap().connect().await.unwrap();
+    let bearer = format!("Bearer {token}");
+    for (authorization, expected) in [
+        (vec![], Code::Unauthenticated),
+        (vec!["Bearer x"], Code::Unauthenticated),
+        (vec![&bearer[..], &bearer], Code::Unauthenticated),
+        (vec![&bearer[..]], Code::Unimplemented),
+    ] {
+        let path = "/arrow.flight.protocol.FlightService/NoSuchMethod";
+        let mut request = http::Request::post(format!("http://{}{path}", host.address()))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for value in &authorization {
+            request = request.header("authorization", *value);
+        }
+        std::future::poll_fn(|cx| channel.poll_ready(cx))
+            .await
+            .unwrap();
+        let response = channel
+            .call(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
+        assert_eq!(status.code(), expected, "{authorization:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ use crate::client::Client;
 use crate::kit::{Hosted, Scratch, TestClock};
 
 /// For tests only, and good for a hundred years; see the files' own names.
-const CERTIFICATE: &str = include_str!("../data/test-only-certificate.pem");
+pub(super) const CERTIFICATE: &str = include_str!("../data/test-only-certificate.pem");
 const KEY: &str = include_str!("../data/test-only-private-key.pem");
 
-fn with_tls() -> Scratch {
+pub(super) fn with_tls() -> Scratch {
     let world = Scratch::demo();
     world.write("server.pem", CERTIFICATE);
     world.write("server.key", KEY);

@@ -1,16 +1,27 @@
 //! Tests of the whole crate: small accounts files, with hashes that cost little.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scrim_document::{Problems, SourceFile};
 use scrim_model::{Secret, ValueType};
 
-use crate::{Accounts, password::hash_with};
+use crate::{Accounts, SessionRules, password::hash_with};
 
 mod accounts;
+mod certificates;
 mod keys;
+mod renewal;
 mod sessions;
+
+/// Sessions of this length, as many as anybody likes.
+fn rules(ttl_s: u64, max_s: u64) -> SessionRules {
+    SessionRules {
+        ttl: Duration::from_secs(ttl_s),
+        max: Duration::from_secs(max_s),
+        per_account: 1000,
+    }
+}
 
 fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())

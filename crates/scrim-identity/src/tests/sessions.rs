@@ -1,12 +1,12 @@
 //! Signing in and staying signed in.
 
-use std::{net::IpAddr, thread, time::Duration};
+use std::{net::IpAddr, thread};
 
 use proptest::prelude::*;
-use scrim_model::{Code, Refusal, SessionId};
+use scrim_model::{Code, Refusal};
 
-use super::{at, cheap, parse, secret, two_accounts};
-use crate::{Authenticator, KeyFile, LoginRefusal, TokenRefusal};
+use super::{at, cheap, parse, rules, secret, two_accounts};
+use crate::{Authenticator, KeyFile, LoginRefusal, SessionRules, TokenRefusal};
 
 const TTL_S: i64 = 8 * 3600;
 
@@ -16,8 +16,8 @@ fn authenticator() -> (Authenticator, KeyFile) {
 }
 
 fn with_keys(keys: &KeyFile) -> Authenticator {
-    let ttl = Duration::from_secs(TTL_S as u64);
-    Authenticator::new(two_accounts(), keys.sealer(), ttl, at(0))
+    let rules = rules(TTL_S as u64, TTL_S as u64);
+    Authenticator::new(two_accounts(), keys.sealer(), rules, at(0))
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn tokens_end_by_time_and_by_closing() {
     let other = auth
         .login("alice", &secret("wonderland"), None, at(0))
         .unwrap();
-    auth.close(signed_in.session.id, at(5));
+    auth.close(&signed_in.session, at(5));
     assert_eq!(auth.verify(token, at(6)).unwrap_err(), TokenRefusal::Closed);
     assert_eq!(
         auth.verify(token, at(TTL_S - 1)).unwrap_err(),
@@ -205,12 +205,7 @@ fn after_a_restart_tokens_hold_and_closed_sessions_stay_closed() {
         cheap("pw")
     );
     let start = |text: &str, now| {
-        Authenticator::new(
-            parse(text).unwrap(),
-            keys.sealer(),
-            Duration::from_mins(1),
-            at(now),
-        )
+        Authenticator::new(parse(text).unwrap(), keys.sealer(), rules(60, 60), at(now))
     };
     let first = start(&text, 0);
     let signed_in = first.login("alice", &secret("pw"), None, at(0)).unwrap();
@@ -239,6 +234,45 @@ fn after_a_restart_tokens_hold_and_closed_sessions_stay_closed() {
     assert_eq!(
         start(&changed, 0).verify(token, at(1)).unwrap_err(),
         TokenRefusal::Invalid
+    );
+}
+
+#[test]
+fn inv_14_one_session_too_many_ends_the_idlest_for_good() {
+    let keys = KeyFile::generate(at(0)).unwrap();
+    let rules = SessionRules {
+        per_account: 2,
+        ..rules(600, 600)
+    };
+    let accounts = two_accounts();
+    let start = || Authenticator::new(accounts.clone(), keys.sealer(), rules, at(0));
+    let login = |auth: &Authenticator| {
+        let signed_in = auth.login("alice", &secret("wonderland"), None, at(1));
+        signed_in.unwrap()
+    };
+    let auth = start();
+    let first = login(&auth);
+    let second = login(&auth);
+    auth.verify(first.token.expose(), at(2)).unwrap();
+    let third = login(&auth);
+    assert_eq!(third.dropped.unwrap().id, second.session.id);
+    assert_eq!(
+        auth.verify(second.token.expose(), at(2)).unwrap_err(),
+        TokenRefusal::Closed
+    );
+    auth.verify(first.token.expose(), at(2)).unwrap();
+    // another account is another matter
+    let bob = auth.login("bob", &secret("builder"), None, at(2)).unwrap();
+    assert!(bob.dropped.is_none());
+    // sessions of before a restart count, once they are seen
+    let auth = start();
+    auth.verify(first.token.expose(), at(3)).unwrap();
+    assert!(login(&auth).dropped.is_none());
+    let dropped = login(&auth).dropped.unwrap();
+    assert_eq!(dropped.id, first.session.id);
+    assert_eq!(
+        auth.verify(first.token.expose(), at(3)).unwrap_err(),
+        TokenRefusal::Closed
     );
 }
 
@@ -276,7 +310,7 @@ fn tokens_from_elsewhere_are_refused() {
             TokenRefusal::Invalid
         );
     }
-    auth.close(SessionId::new(), at(1));
+    stranger.close(&own.session, at(1));
     assert!(auth.verify(own.token.expose(), at(1)).is_ok());
 }
 
@@ -285,7 +319,7 @@ proptest! {
     fn no_token_of_a_stranger_is_accepted(token: String, at_second in 0i64..100_000) {
         let keys = KeyFile::generate(at(0)).unwrap();
         let accounts = parse("accounts: []").unwrap();
-        let auth = Authenticator::new(accounts, keys.sealer(), Duration::from_secs(1), at(0));
+        let auth = Authenticator::new(accounts, keys.sealer(), rules(1, 1), at(0));
         prop_assert!(auth.verify(&token, at(at_second)).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! `scrim.yaml`: what a server listens on, where its policies, accounts, keys and ledger lie, and
 //! what a query may use.
 
+mod identity;
 mod read;
 mod units;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use scrim_document::{Location, Problems, SourceFile};
+use scrim_identity::CertificateName;
 use scrim_model::ValueType;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
@@ -58,6 +60,17 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// Which certificates clients may show; without it they are asked for none.
+    pub clients: Option<ClientCa>,
+}
+
+/// Which certificates clients may show.
+#[derive(Debug, Clone)]
+pub struct ClientCa {
+    /// The certificates of those who issue them, PEM.
+    pub ca: PathBuf,
+    /// Whether who shows none is turned away; otherwise a password or a token will do.
+    pub required: bool,
 }
 
 /// Who may sign in, and for how long.
@@ -65,10 +78,25 @@ pub struct Tls {
 pub struct Identity {
     /// The accounts file.
     pub accounts: PathBuf,
-    /// How long a session lasts.
+    /// How long a token lasts. Who asks with it in its last quarter gets a fresh one.
     pub session_ttl: Duration,
+    /// How long a session lasts at most, however often its token is renewed.
+    pub session_max: Duration,
+    /// Client certificates that stand for accounts.
+    pub certificates: Vec<MappedCertificate>,
     /// The types of `principal.<attribute>`.
     pub attributes: BTreeMap<String, ValueType>,
+}
+
+/// A client certificate that stands for an account.
+#[derive(Debug, Clone)]
+pub struct MappedCertificate {
+    /// The name that it bears.
+    pub name: CertificateName,
+    /// The account's id.
+    pub account: String,
+    /// Where the configuration says so.
+    pub location: Location,
 }
 
 /// A table that only row rules may ask, as `lookup.<name>`.
@@ -95,6 +123,8 @@ pub struct Limits {
     pub time: Duration,
     /// Queries that one principal may run at once.
     pub concurrent_per_principal: u64,
+    /// Sessions that one principal may have; one more closes the one that was idle longest.
+    pub sessions_per_principal: u64,
 }
 
 impl Default for Limits {
@@ -105,6 +135,7 @@ impl Default for Limits {
             bytes_max: 4 << 30,
             time: Duration::from_mins(5),
             concurrent_per_principal: 8,
+            sessions_per_principal: 256,
         }
     }
 }

@@ -7,13 +7,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use scrim_document::{MapReader, Node, Problem, Problems, SourceFile, Value};
-use scrim_model::ValueType;
 
 use super::units;
-use super::{Config, Identity, Limits, Listen, Lookup, Networks, Tls};
+use super::{Config, Limits, Listen, Lookup, Networks};
 
-const SESSION_TTL: Duration = Duration::from_hours(8);
-const SESSION_TTL_MAX: Duration = Duration::from_hours(24 * 30);
 const TIME_MAX: Duration = Duration::from_hours(24);
 
 /// A configuration, or all that is wrong with it.
@@ -32,9 +29,9 @@ pub(super) fn config(file: &SourceFile, base_dir: &Path) -> Result<Config, Probl
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     base_dir: &'a Path,
-    problems: &'a mut Problems,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Reader<'_> {
@@ -51,9 +48,10 @@ impl Reader<'_> {
         let keys = map
             .required("keys", self.problems)
             .map(|node| self.one_path(node, "file"));
+        let shows_certificates = matches!(&tls, Some(Some(tls)) if tls.clients.is_some());
         let identity = map
             .required("identity", self.problems)
-            .map(|node| self.identity(node));
+            .map(|node| self.identity(node, shows_certificates));
         let lookups = self.lookups(map.optional("lookup"));
         let networks = self.networks(map.optional("networks"));
         let limits = self.limits(map.optional("limits"));
@@ -77,7 +75,7 @@ impl Reader<'_> {
         })
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         self.base_dir.join(text)
     }
 
@@ -138,67 +136,6 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn tls(&mut self, node: &Node) -> Option<Tls> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let cert = map.string("cert", self.problems);
-        let key = map.string("key", self.problems);
-        map.finish(self.problems);
-        Some(Tls {
-            cert: self.path(&cert?),
-            key: self.path(&key?),
-        })
-    }
-
-    fn identity(&mut self, node: &Node) -> Option<Identity> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let accounts = map.string("accounts", self.problems);
-        let session = map.optional("session");
-        let attributes = map.optional("attributes");
-        map.finish(self.problems);
-        let session_ttl = self.session_ttl(session);
-        let attributes = self.attributes(attributes);
-        Some(Identity {
-            accounts: self.path(&accounts?),
-            session_ttl: session_ttl?,
-            attributes,
-        })
-    }
-
-    fn session_ttl(&mut self, node: Option<&Node>) -> Option<Duration> {
-        let Some(node) = node else {
-            return Some(SESSION_TTL);
-        };
-        let mut map = MapReader::new(node, self.problems)?;
-        let ttl = map.optional("ttl");
-        map.finish(self.problems);
-        match ttl {
-            Some(node) => self.duration(node, Duration::from_mins(1)..=SESSION_TTL_MAX),
-            None => Some(SESSION_TTL),
-        }
-    }
-
-    fn attributes(&mut self, node: Option<&Node>) -> BTreeMap<String, ValueType> {
-        let mut types = BTreeMap::new();
-        for entry in node
-            .and_then(|node| node.map(self.problems))
-            .unwrap_or_default()
-        {
-            let Some(word) = entry.value.string(self.problems) else {
-                continue;
-            };
-            match ValueType::from_word(&word) {
-                Some(value_type) => drop(types.insert(entry.name.to_string(), value_type)),
-                None => self.problems.push(
-                    entry
-                        .value
-                        .error(format!("`{word}` is no type of an attribute"))
-                        .with_help("types are bool, int64, float64, timestamp, text and text_list"),
-                ),
-            }
-        }
-        types
-    }
-
     fn lookups(&mut self, node: Option<&Node>) -> BTreeMap<String, Lookup> {
         let entries = node
             .and_then(|node| node.map(self.problems))
@@ -230,7 +167,7 @@ impl Reader<'_> {
         })
     }
 
-    fn one_of(&mut self, node: &Node, words: &[&str]) -> Option<String> {
+    pub(super) fn one_of(&mut self, node: &Node, words: &[&str]) -> Option<String> {
         let text = node.non_empty_string(self.problems)?;
         if words.contains(&text.as_str()) {
             return Some(text);
@@ -300,6 +237,10 @@ impl Reader<'_> {
         if let Some(queries) = concurrent.and_then(|node| self.count(node)) {
             limits.concurrent_per_principal = queries;
         }
+        let sessions = map.optional("sessions_per_principal");
+        if let Some(sessions) = sessions.and_then(|node| self.count(node)) {
+            limits.sessions_per_principal = sessions;
+        }
         map.finish(self.problems);
         Some(limits)
     }
@@ -334,7 +275,7 @@ impl Reader<'_> {
         size
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         node: &Node,
         range: std::ops::RangeInclusive<Duration>,
@@ -393,19 +334,29 @@ impl FromAddress for IpNet {
 
 #[cfg(test)]
 mod tests {
+    use scrim_model::ValueType;
+
     use super::*;
 
     const WHOLE: &str = "
 listen: {flight: 127.0.0.1:0}
-tls: {cert: server.pem, key: server.key}
+tls: {cert: server.pem, key: server.key, client_ca: clients.pem, client_auth: optional}
 policies: policies
 environment: production
 ledger: {path: ledger}
 keys: {file: keys.json}
-identity: {accounts: accounts.yaml, session: {ttl: 1h}, attributes: {clearance: int64}}
+identity:
+  accounts: accounts.yaml
+  session: {ttl: 1h, max: 12h}
+  attributes: {clearance: int64}
+  certificates:
+    - {subject: 'CN=alice,O=Acme', account: alice}
+    - {san: 'spiffe://acme.example/batch', account: batch}
 lookup: {entitlements: {type: local, path: lookups/entitlements.csv, format: csv}}
 networks: {office: [10.0.0.0/8, 192.0.2.7]}
-limits: {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_principal: 2}
+limits:
+  {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_principal: 2,
+   sessions_per_principal: 5}
 ";
 
     fn parse(text: &str) -> Result<Config, Problems> {
@@ -426,7 +377,6 @@ limits: {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_princ
         assert_eq!(config.policies, Path::new("/srv/scrim/policies"));
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
-        assert_eq!(config.identity.session_ttl, Duration::from_hours(1));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);
         assert_eq!(config.lookups["entitlements"].format, "csv");
         assert_eq!(
@@ -451,6 +401,7 @@ limits: {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_princ
             bytes_max: 64 << 20,
             time: Duration::from_secs(30),
             concurrent_per_principal: 2,
+            sessions_per_principal: 5,
         };
         assert_eq!(config.limits, limits);
     }
@@ -462,7 +413,8 @@ limits: {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_princ
         )
         .unwrap();
         assert_eq!(config.limits, Limits::default());
-        assert_eq!(config.identity.session_ttl, SESSION_TTL);
+        assert_eq!(config.identity.session_ttl, Duration::from_hours(8));
+        assert_eq!(config.identity.session_max, Duration::from_hours(24));
         assert!(config.listen.flight.ip().is_loopback());
         assert!(!config.listen.allow_plaintext_beyond_loopback);
     }

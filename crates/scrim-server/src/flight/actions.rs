@@ -116,7 +116,7 @@ impl Flight {
             }
         }
         self.sessions
-            .set(session.id, settings, session.expires, self.clock.now())
+            .set(session.id, settings, session.ends, self.clock.now())
             .map_err(|refusal| to_status(&refusal, None))?;
         Ok(SetSessionOptionsResult { errors })
     }

@@ -6,10 +6,10 @@ use scrim_engine::Ask;
 use scrim_identity::Session;
 use scrim_model::{Code, Context, Refusal, Release, SessionSettings};
 use tokio::time::Instant;
-use tonic::codegen::http::{self, HeaderMap};
-use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::codegen::http::HeaderMap;
 
 use super::Flight;
+use super::peer::Peer;
 use super::sessions::Settings;
 use crate::clock;
 
@@ -35,14 +35,13 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Reads a request's head.
-    pub(crate) fn new<B>(session: Session, request: &http::Request<B>) -> Result<Self, Refusal> {
-        let headers = request.headers();
+    pub(crate) fn new(session: Session, peer: &Peer, headers: &HeaderMap) -> Result<Self, Refusal> {
         let client = headers
             .get("user-agent")
             .and_then(|value| value.to_str().ok());
         Ok(Self {
             session,
-            address: peer(request),
+            address: peer.ip(),
             client: client.map(|text| text.chars().take(CLIENT_CHARS_MAX).collect()),
             stated: stated(headers)?,
             deadline: clock::deadline(headers)
@@ -54,16 +53,6 @@ impl Caller {
     pub(crate) fn principal(&self) -> &str {
         &self.session.principal.get().id
     }
-}
-
-/// The address at the other end of the socket.
-pub(crate) fn peer<B>(request: &http::Request<B>) -> Option<IpAddr> {
-    let extensions = request.extensions();
-    let tls = extensions
-        .get::<TlsConnectInfo<TcpConnectInfo>>()
-        .map(TlsConnectInfo::get_ref);
-    let info = tls.or_else(|| extensions.get::<TcpConnectInfo>())?;
-    Some(info.remote_addr()?.ip().to_canonical())
 }
 
 fn stated(headers: &HeaderMap) -> Result<SessionSettings, Refusal> {
@@ -163,6 +152,8 @@ impl Flight {
 
 #[cfg(test)]
 mod tests {
+    use tonic::codegen::http;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -1,22 +1,18 @@
 //! Signing in: the four forms of handshake that drivers use.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
 use arrow_flight::HandshakeResponse;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use scrim_identity::{Session, SignedIn};
-use scrim_ledger::Event;
 use scrim_model::{Code, Refusal, Secret};
-use tokio::sync::Semaphore;
+use tonic::codegen::http::HeaderValue;
 use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 use zeroize::Zeroizing;
 
 use super::Flight;
+use super::peer::{Peer, Standing};
 use crate::status::to_status;
 
 /// ADBC leaves the padding out, all others put it in.
@@ -26,25 +22,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 /// Bytes of an `authorization` header that are looked at.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
-/// Log-ins that may wait for their turn.
-const WAITING_MAX: usize = 256;
-
-/// How many passwords are checked at once: each check costs much memory and time, on purpose.
-#[derive(Debug)]
-pub(crate) struct Logins {
-    waiting: Semaphore,
-    checking: Arc<Semaphore>,
-}
-
-impl Default for Logins {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self {
-            waiting: Semaphore::new(WAITING_MAX),
-            checking: Arc::new(Semaphore::new(cores.min(4))),
-        }
-    }
-}
 
 /// What a handshake brings.
 enum Credentials {
@@ -61,141 +38,77 @@ impl Flight {
     pub(crate) async fn sign_in(
         &self,
         metadata: &MetadataMap,
-        address: Option<IpAddr>,
+        peer: &Peer,
     ) -> Result<Response<HandshakeResponse>, Status> {
-        let token = match credentials(metadata).map_err(|refusal| to_status(&refusal, None))? {
-            Credentials::Bearer(token) => {
-                self.verify(&token)
-                    .map_err(|refusal| to_status(&refusal, None))?;
-                Secret::new(token)
-            }
-            Credentials::Basic { user, password } => self
-                .login(user, password, address)
-                .await
-                .map_err(|refusal| to_status(&refusal, None))?,
-        };
-        let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
-        let value = bearer
-            .parse()
-            .map_err(|_| to_status(&Refusal::internal("the token is no header value"), None))?;
+        let failed = |refusal: Refusal| to_status(&refusal, None);
+        let token = self.token_for(metadata, peer).await.map_err(failed)?;
+        let value = bearer_header(&token)
+            .ok_or_else(|| failed(Refusal::internal("the token is no header value")))?;
         let payload = Bytes::copy_from_slice(token.expose().as_bytes());
         let mut response = Response::new(HandshakeResponse {
             protocol_version: 0,
             payload,
         });
         // JDBC reads the token from the initial headers only.
-        response.metadata_mut().insert("authorization", value);
+        response
+            .metadata_mut()
+            .as_mut()
+            .insert("authorization", value);
         Ok(response)
     }
 
-    /// The session of a bearer token.
-    pub(crate) fn verify(&self, token: &str) -> Result<Session, Refusal> {
-        self.authenticator
-            .verify(token, self.clock.now())
-            .map_err(Into::into)
-    }
-
-    async fn login(
+    async fn token_for(
         &self,
-        user: String,
-        password: Secret<String>,
-        address: Option<IpAddr>,
+        metadata: &MetadataMap,
+        peer: &Peer,
     ) -> Result<Secret<String>, Refusal> {
-        let busy = || {
-            Refusal::new(
-                Code::Throttled,
-                "too many log-ins at once; try again in a moment",
-            )
-        };
-        let _waiting = self.logins.waiting.try_acquire().map_err(|_| busy())?;
-        let place = Arc::clone(&self.logins.checking)
-            .acquire_owned()
-            .await
-            .map_err(|_| busy())?;
-        let (authenticator, now, name) = (
-            Arc::clone(&self.authenticator),
-            self.clock.now(),
-            user.clone(),
-        );
-        let checked = tokio::task::spawn_blocking(move || {
-            let signed_in = authenticator.login(&user, &password, address, now);
-            drop(place);
-            signed_in
-        });
-        let signed_in = checked
-            .await
-            .map_err(Refusal::internal)?
-            .map_err(Refusal::from);
-        self.record_login(&name, address, &signed_in).await?;
-        Ok(signed_in?.token)
-    }
-
-    /// No session without its record.
-    async fn record_login(
-        &self,
-        account: &str,
-        address: Option<IpAddr>,
-        signed_in: &Result<SignedIn, Refusal>,
-    ) -> Result<(), Refusal> {
-        let event = match signed_in {
-            Ok(SignedIn { session, .. }) => {
-                let principal = session.principal.get();
-                Event::SignedIn {
-                    principal: principal.id.clone(),
-                    org: principal.org.clone(),
-                    session: session.id,
-                    address,
-                    expires: session.expires,
+        let standing = self.standing(peer)?;
+        match credentials(metadata)? {
+            Some(Credentials::Bearer(token)) => {
+                let session = self.verify(&token)?;
+                standing.agrees_with(&session.principal.get().id)?;
+                let renewal = self.renew(&session).await;
+                Ok(renewal.map_or_else(|| Secret::new(token), |renewal| renewal.token))
+            }
+            Some(Credentials::Basic { user, password }) => {
+                standing.agrees_with(&user)?;
+                self.login(user, password, peer.ip()).await
+            }
+            None => match &standing {
+                Standing::Account(certified) => {
+                    Ok(self.open_certified(certified, peer).await?.token)
                 }
-            }
-            // A storm of throttled attempts must not become a storm of entries.
-            Err(refusal) if refusal.code() == Code::Throttled => {
-                tracing::warn!(?address, "log-in throttled");
-                return Ok(());
-            }
-            Err(refusal) => Event::SignInRefused {
-                account: account.chars().take(128).collect(),
-                address,
-                code: refusal.code(),
+                Standing::Stranger(_) | Standing::Unknown => Err(standing.no_credentials()),
             },
-        };
-        self.ledger.event(event).await.map_err(Into::into)
+        }
     }
+}
 
-    /// Closes a caller's session: its token is refused from now on.
-    pub(crate) async fn sign_out(&self, session: &Session) -> Result<(), Refusal> {
-        self.authenticator.close(session.id, self.clock.now());
-        self.sessions.close(session.id);
-        self.bindings.close_session(session.id);
-        let event = Event::SessionClosed {
-            principal: session.principal.get().id.clone(),
-            session: session.id,
-            expires: session.expires,
-        };
-        self.ledger.event(event).await.map_err(Into::into)
-    }
+/// The header that carries a token.
+pub(crate) fn bearer_header(token: &Secret<String>) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn unauthenticated(message: &str) -> Refusal {
     Refusal::new(Code::Unauthenticated, message)
 }
 
-fn credentials(metadata: &MetadataMap) -> Result<Credentials, Refusal> {
+fn credentials(metadata: &MetadataMap) -> Result<Option<Credentials>, Refusal> {
     let mut values = metadata.get_all("authorization").iter();
-    let value = values.next().ok_or_else(|| {
-        unauthenticated(
-            "no credentials; send the header `authorization: Basic` with account and password, \
-             or `authorization: Bearer` with a token",
-        )
-    })?;
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     let text = value
         .to_str()
         .ok()
         .filter(|text| text.len() <= HEADER_BYTES_MAX && values.next().is_none())
         .ok_or_else(|| unauthenticated("the `authorization` header is not understood"))?;
     match scheme(text) {
-        Some(("basic", encoded)) => basic(encoded),
-        Some(("bearer", token)) => Ok(Credentials::Bearer(token.to_owned())),
+        Some(("basic", encoded)) => basic(encoded).map(Some),
+        Some(("bearer", token)) => Ok(Some(Credentials::Bearer(token.to_owned()))),
         _ => Err(unauthenticated(
             "expected `authorization: Basic` or `authorization: Bearer`",
         )),
@@ -238,7 +151,7 @@ mod tests {
     fn read(header: &str) -> Result<Credentials, Refusal> {
         let mut metadata = MetadataMap::new();
         metadata.insert("authorization", header.parse().unwrap());
-        credentials(&metadata)
+        credentials(&metadata).map(Option::unwrap)
     }
 
     fn check_basic(header: &str, user: &str, password: &str) {
@@ -288,7 +201,7 @@ mod tests {
             let refusal = read(header).err().unwrap();
             assert_eq!(refusal.code(), Code::Unauthenticated, "{header}");
         }
-        assert!(credentials(&MetadataMap::new()).is_err());
+        assert!(credentials(&MetadataMap::new()).unwrap().is_none());
         let mut twice = MetadataMap::new();
         twice.append("authorization", "Bearer a".parse().unwrap());
         twice.append("authorization", "Bearer b".parse().unwrap());

@@ -9,10 +9,12 @@ mod metadata;
 mod options;
 mod params;
 mod pattern;
+mod peer;
 mod prepared;
 mod put;
 mod service;
 mod sessions;
+mod sign_in;
 mod sql_info;
 mod statements;
 mod tickets;
@@ -22,13 +24,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use scrim_engine::Engine;
-use scrim_identity::{Authenticator, Sealer};
+use scrim_identity::{Authenticator, Sealer, Session};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Code, Refusal};
 use tokio::sync::watch;
 
 pub(crate) use context::Caller;
-pub(crate) use handshake::{Logins, bearer};
+pub(crate) use handshake::{bearer, bearer_header};
+pub(crate) use peer::{Peer, Standing};
 
 use crate::clock::until;
 use crate::config::Networks;
@@ -51,7 +54,8 @@ pub(crate) struct Flight {
     pub(crate) sealer: Sealer,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) networks: Networks,
-    pub(crate) logins: Logins,
+    pub(crate) logins: sign_in::Logins,
+    pub(crate) turns: sign_in::Turns,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) bindings: bindings::Bindings,
@@ -80,7 +84,8 @@ impl Flight {
             clock: parts.clock,
             networks: parts.networks,
             phase: parts.phase,
-            logins: Logins::default(),
+            logins: sign_in::Logins::default(),
+            turns: sign_in::Turns::new(),
             sessions: sessions::Sessions::default(),
             bindings: bindings::Bindings::default(),
         }
@@ -88,7 +93,7 @@ impl Flight {
 
     /// What ends a caller's stream before it ends by itself.
     pub(crate) fn ending(&self, caller: &Caller) -> Ending {
-        let session = until(caller.session.expires, self.clock.now());
+        let session = self.session_end(&caller.session);
         let deadline = caller.deadline;
         let mut phase = self.phase.clone();
         Box::pin(async move {
@@ -104,7 +109,7 @@ impl Flight {
             };
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(session) => {
+                () = session => {
                     Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
                 }
                 () = deadline => {
@@ -113,6 +118,23 @@ impl Flight {
                 () = stopping => Refusal::new(Code::Stopping, "the server is stopping; run the query again"),
             }
         })
+    }
+}
+
+impl Flight {
+    /// Ends when a session does: with the token that showed it, or a later one that followed it.
+    fn session_end(&self, session: &Session) -> impl Future<Output = ()> + Send + use<> {
+        let (clock, authenticator) = (Arc::clone(&self.clock), Arc::clone(&self.authenticator));
+        let mut session = session.clone();
+        async move {
+            loop {
+                tokio::time::sleep(until(session.expires, clock.now())).await;
+                match authenticator.expiry(&session) {
+                    Some(later) if later > session.expires => session.expires = later,
+                    Some(_) | None => return,
+                }
+            }
+        }
     }
 }
 

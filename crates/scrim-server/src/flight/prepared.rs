@@ -91,7 +91,7 @@ impl Flight {
             .set(
                 (session.id, statement.nonce),
                 params.clone(),
-                session.expires,
+                session.ends,
                 self.clock.now(),
             )
             .map_err(|refusal| to_status(&refusal, None))?;

@@ -17,6 +17,7 @@ use super::Flight;
 use super::actions::action_types;
 use super::context::Caller;
 use super::info::{Announced, command_of, malformed, not_served, read_only, schema_bytes};
+use super::peer::Peer;
 use super::prepared::no_transaction;
 use super::statements::{Effect, caller_of};
 
@@ -75,8 +76,8 @@ impl FlightService for Flight {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let address = request.remote_addr().map(|peer| peer.ip().to_canonical());
-        let response = self.sign_in(request.metadata(), address).await?;
+        let peer = Peer::of(request.extensions());
+        let response = self.sign_in(request.metadata(), &peer).await?;
         Ok(response.map(|answer| once([answer])))
     }
 

@@ -208,7 +208,7 @@ impl Flight {
             .apply(&mut settings, value)
             .and_then(|()| {
                 self.sessions
-                    .set(session.id, settings, session.expires, self.clock.now())
+                    .set(session.id, settings, session.ends, self.clock.now())
             })
             .map_err(|refusal| to_status(&refusal, None))
     }

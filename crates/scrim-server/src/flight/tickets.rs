@@ -176,10 +176,11 @@ impl Flight {
     }
 }
 
-/// A ticket ends soon, a prepared statement with its session.
+/// A ticket ends soon, a prepared statement with its session, however often that is renewed: who
+/// uses it must show a token that is still good.
 fn expiry(kind: Kind, caller: &Caller, now: DateTime<Utc>) -> DateTime<Utc> {
     match kind {
-        Kind::Ticket => caller.session.expires.min(now + TICKET_TTL),
-        Kind::Prepared => caller.session.expires,
+        Kind::Ticket => caller.session.ends.min(now + TICKET_TTL),
+        Kind::Prepared => caller.session.ends,
     }
 }
