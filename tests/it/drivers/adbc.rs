@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int32Type, Int64Type, Schema};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use arrow_flight::sql::{CommandGetCatalogs, CommandGetDbSchemas, CommandPreparedStatementQuery};
@@ -62,15 +62,13 @@ async fn adbc_gets_objects_at_every_depth() {
         found.schema().fields(),
         Schema::new(vec![utf8("catalog_name", false)]).fields()
     );
-    let found = client.fetch(&CommandGetDbSchemas {
+    let command = CommandGetDbSchemas {
         catalog: None,
         db_schema_filter_pattern: Some("%".to_owned()),
-    });
+    };
+    let found = client.fetch(&command).await.unwrap();
     let expected = vec![utf8("catalog_name", true), utf8("db_schema_name", false)];
-    assert_eq!(
-        found.await.unwrap().schema().fields(),
-        Schema::new(expected).fields()
-    );
+    assert_eq!(found.schema().fields(), Schema::new(expected).fields());
     for include_schema in [false, true] {
         let command = tables(Some("%"), Some("%"), include_schema);
         let found = client.fetch(&command).await.unwrap();

@@ -1,6 +1,6 @@
 //! The JDBC driver: DBeaver, Tableau, DataGrip, Metabase and whatever else runs on a JVM.
 
-use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int32Type, Schema};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use arrow_flight::sql::{

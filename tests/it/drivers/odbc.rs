@@ -1,6 +1,6 @@
 //! The ODBC driver: Power BI, Excel and Tableau by way of ODBC.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int32Type};
 use arrow::ipc::convert::try_schema_from_ipc_buffer;
 use arrow_flight::sql::{
