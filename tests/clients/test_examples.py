@@ -18,8 +18,8 @@ def run(service, program, persona, *more):
     environment = dict(os.environ)
     if service.authority:
         authority = str(service.folder / "authority.pem")
-        # Go and Rust, gRPC in C++, Node: where each looks for further authorities.
-        for name in ("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "NODE_EXTRA_CA_CERTS"):
+        # Where Go looks for the authorities that it trusts, and gRPC in C++ and in JavaScript.
+        for name in ("SSL_CERT_FILE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"):
             environment[name] = authority
     done = subprocess.run(
         [*program, *arguments], capture_output=True, text=True, timeout=120, env=environment
@@ -86,7 +86,13 @@ def test_sqlalchemy(example):
 
 
 @pytest.mark.parametrize("name", ["node_lakehouse.mjs", "node_gizmosql.mjs"])
-def test_node(node_example, name):
+def test_node(service, node_example, name):
+    if service.authority and name == "node_lakehouse.mjs":
+        # Built without any root certificates, it reaches no server by TLS. Once it does, say so
+        # in the table of examples/clients/README.md.
+        with pytest.raises(AssertionError, match="failed setting up flight sql client"):
+            node_example(name, HOSPITAL)
+        return
     hospital = node_example(name, HOSPITAL)
     assert "table: care.patients" in hospital and "physician_email: shown to you" in hospital
     researcher = node_example(name, RESEARCHER)

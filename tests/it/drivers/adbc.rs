@@ -114,7 +114,7 @@ async fn adbc_prepares_whatever_it_is_told_to_run() {
     for sql in [
         "SELECT count(*), min(visit_id), max(cost) FROM care.visits",
         "SELECT * FROM care.patients WHERE false",
-        "SELECT 1 AS a, 'b' AS a, NULL",
+        "SELECT 1 AS a, 'b' AS b, NULL",
         "EXPLAIN SELECT * FROM care.visits",
         "SHOW TABLES",
         "SET scrim.purpose = 'operations'",

@@ -239,7 +239,7 @@ async fn jdbc_prepares_every_query() {
         "SELECT * FROM care.visits LIMIT 10",
         "SELECT ward, count(*) FROM care.patients GROUP BY ward",
         "SELECT ward FROM care.patients WHERE false",
-        "SELECT 1 AS a, 2 AS a",
+        "SELECT p.ward, v.ward FROM care.patients p JOIN care.visits v USING (patient_id) LIMIT 5",
         "EXPLAIN SELECT 1",
         "SHOW TABLES",
     ] {
@@ -261,6 +261,22 @@ async fn jdbc_prepares_every_query() {
         .prepared_statement_handle;
     client.close_prepared(handle.clone()).await.unwrap();
     client.close_prepared(handle).await.unwrap();
+}
+
+/// JDBC numbers its columns, so tools write such queries: `SELECT a.id, b.id`, `SELECT 1, 1`.
+#[tokio::test]
+async fn jdbc_reads_two_columns_of_one_name() {
+    let host = Hosted::demo().await;
+    let mut client = connect(&host, "nora", &[("x-scrim-purpose", "operations")]).await;
+    for sql in [
+        "SELECT 1 AS a, 2 AS a",
+        "SELECT 1, 1",
+        "SELECT ward, upper(ward) AS ward FROM care.patients LIMIT 1",
+    ] {
+        let rows = ask_prepared(&mut client, sql).await.unwrap();
+        let schema = rows.schema();
+        assert_eq!(schema.field(0).name(), schema.field(1).name(), "{sql}");
+    }
 }
 
 #[tokio::test]
@@ -349,7 +365,12 @@ async fn jdbc_with_a_catalog_in_its_url_sets_it_and_closes_the_session() {
     assert_eq!(rows.unwrap().num_rows(), 1);
     let closed = client.action("CloseSession", Bytes::new()).await.unwrap();
     assert_eq!(closed, [Bytes::from_static(&[0x08, 0x01])]);
-    // a wrong one is told by itself: the call succeeds
+}
+
+/// A wrong option is told by itself, as a wrong name (1) or a wrong value (2): the call succeeds.
+#[tokio::test]
+async fn jdbc_is_told_which_option_is_wrong() {
+    let host = Hosted::demo().await;
     let mut client = connect(&host, "nora", &[]).await;
     let wrong = [
         ("catalog", text("other")),
