@@ -21,5 +21,6 @@ with dbapi.connect(url, db_kwargs=options, autocommit=True) as connection:
     print("patients of the Lighthouse:", patients.height, patients.schema["birth_date"])
 
     # A large result in pieces.
-    pieces = polars.read_database("SELECT * FROM care.visits", connection, iter_batches=True)
-    print("visits:", sum(piece.height for piece in pieces))
+    with connection.cursor() as cursor:
+        pieces = polars.read_database("SELECT * FROM care.visits", cursor, iter_batches=True)
+        print("visits:", sum(piece.height for piece in pieces))

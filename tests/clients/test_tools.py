@@ -82,8 +82,10 @@ def test_pandas(connection, patients):
 def test_polars(connection, patients):
     frame = polars.read_database(PATIENTS, connection)
     polars.testing.assert_frame_equal(frame, polars.from_arrow(patients))
-    pieces = polars.read_database(PATIENTS, connection, iter_batches=True, batch_size=1_000)
-    polars.testing.assert_frame_equal(polars.concat(pieces), frame)
+    # With a connection, polars would leave its cursor open until it is collected.
+    with connection.cursor() as cursor:
+        pieces = polars.read_database(PATIENTS, cursor, iter_batches=True, batch_size=1_000)
+        polars.testing.assert_frame_equal(polars.concat(pieces), frame)
 
 
 def test_duckdb(connection, patients):
