@@ -1,5 +1,8 @@
 """Each tool of Python reads the same rows, with TLS and without."""
 
+import pathlib
+import re
+
 import adbc_driver_manager
 import duckdb
 import flightsql
@@ -12,6 +15,7 @@ import pytest
 import sqlalchemy
 from people import HOSPITAL, PASSWORD, RESEARCHER
 
+README = pathlib.Path(__file__).resolve().parents[2] / "examples" / "clients" / "README.md"
 PATIENTS = "SELECT * FROM care.patients ORDER BY patient_id"
 
 
@@ -149,6 +153,20 @@ def test_sqlalchemy(engine):
         assert found == [("Lighthouse",), ("Sunroom",)]
         text = sqlalchemy.text("SELECT ward FROM care.patients WHERE ward = :ward")
         assert connection.execute(text, {"ward": "Sunroom"}).scalar() == "Sunroom"
+
+
+def test_supersets_uri_as_the_readme_has_it(server):
+    (uri,) = re.findall(r"^datafusion\+flightsql://\S+$", README.read_text(), re.MULTILINE)
+    ours = {
+        "USER": RESEARCHER.user, "PASSWORD": PASSWORD, "HOST": server.host,
+        "PORT": str(server.port), "PURPOSE": RESEARCHER.purpose,
+    }
+    for word, value in ours.items():
+        uri = uri.replace(word, value)
+    engine = sqlalchemy.create_engine(uri + "&insecure=true")
+    with engine.connect() as connection:
+        assert connection.execute(sqlalchemy.text("SELECT count(*) FROM care.visits")).scalar() > 0
+    engine.dispose()
 
 
 def test_sqlalchemy_is_told_the_primary_key(engine):
