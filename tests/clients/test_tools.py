@@ -125,21 +125,28 @@ def test_flightsql_dbapi_without_credentials(server):
 
 
 @pytest.fixture
-def engine(server):
-    """SQLAlchemy, which takes no certificate: test_examples.py has it with TLS."""
-    query = {
-        "insecure": "true", "x-scrim-purpose": RESEARCHER.purpose,
-        "feature-sqlalchemy-prepared-statements": "on", "feature-sqlalchemy-primary-keys": "on",
-    }
-    url = sqlalchemy.engine.URL.create(
-        "datafusion+flightsql", RESEARCHER.user, PASSWORD, server.host, server.port, query=query
-    )
-    engine = sqlalchemy.create_engine(url)
+def sql_alchemy(server):
+    """Makes engines of SQLAlchemy, which take no certificate: test_examples.py has them with TLS."""
+    engines = []
+
+    def engine(persona):
+        query = {
+            "insecure": "true", "x-scrim-purpose": persona.purpose,
+            "feature-sqlalchemy-prepared-statements": "on", "feature-sqlalchemy-primary-keys": "on",
+        }
+        url = sqlalchemy.engine.URL.create(
+            "datafusion+flightsql", persona.user, PASSWORD, server.host, server.port, query=query
+        )
+        engines.append(sqlalchemy.create_engine(url))
+        return engines[-1]
+
     yield engine
-    engine.dispose()
+    for made in engines:
+        made.dispose()
 
 
-def test_sqlalchemy(engine):
+def test_sqlalchemy(sql_alchemy):
+    engine = sql_alchemy(RESEARCHER)
     about = sqlalchemy.inspect(engine)
     assert {"care", "insurance"} <= set(about.get_schema_names())
     assert about.get_table_names("care") == ["patients", "visits"]
@@ -169,6 +176,6 @@ def test_supersets_uri_as_the_readme_has_it(server):
     engine.dispose()
 
 
-def test_sqlalchemy_is_told_the_primary_key(engine):
-    key = sqlalchemy.inspect(engine).get_pk_constraint("visits", "care")
+def test_sqlalchemy_is_told_the_primary_key(sql_alchemy):
+    key = sqlalchemy.inspect(sql_alchemy(HOSPITAL)).get_pk_constraint("visits", "care")
     assert key["constrained_columns"] == ["visit_id"]

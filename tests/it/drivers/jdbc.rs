@@ -199,9 +199,9 @@ async fn jdbc_asks_for_keys_when_a_table_is_opened() {
     client.fetch(&keys_of("no_such_table")).await.unwrap();
 }
 
-/// Tableau and DBeaver show the key that the contract names.
+/// Tableau and DBeaver draw joins from the keys that the contracts name.
 #[tokio::test]
-async fn jdbc_is_told_the_primary_key() {
+async fn jdbc_is_told_the_keys_of_the_contracts() {
     let host = Hosted::demo().await;
     let mut client = connect(&host, "nora", &[("x-scrim-purpose", "operations")]).await;
     let keys = client.fetch(&keys_of("patients")).await.unwrap().batch();
@@ -209,9 +209,25 @@ async fn jdbc_is_told_the_primary_key() {
     assert_eq!(texts(&keys, "db_schema_name"), ["care"]);
     let sequence = keys.column_by_name("key_sequence").unwrap();
     assert_eq!(sequence.as_primitive::<Int32Type>().values(), &[1]);
-    // who cannot see the table learns of no key
+    let imported = CommandGetImportedKeys {
+        catalog: None,
+        db_schema: Some("care".to_owned()),
+        table: "visits".to_owned(),
+    };
+    let keys = client.fetch(&imported).await.unwrap().batch();
+    for (column, text) in [
+        ("pk_table_name", "patients"),
+        ("pk_column_name", "patient_id"),
+        ("fk_table_name", "visits"),
+        ("fk_column_name", "patient_id"),
+    ] {
+        assert_eq!(texts(&keys, column), [text]);
+    }
+    // who cannot see the tables learns of no key
     let mut client = connect(&host, "luca", &[]).await;
     let keys = client.fetch(&keys_of("patients")).await.unwrap().batch();
+    assert_eq!(keys.num_rows(), 0);
+    let keys = client.fetch(&imported).await.unwrap().batch();
     assert_eq!(keys.num_rows(), 0);
 }
 

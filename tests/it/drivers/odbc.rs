@@ -13,7 +13,7 @@ use tonic::Request;
 use tonic::metadata::MetadataValue;
 
 use super::{SqlInfo, TYPE_NAME, read_all, shake_hands, statement, table_schema, tables, texts};
-use crate::client::{Client, basic, packed};
+use crate::client::{Client, Fetched, basic, packed};
 use crate::kit::Hosted;
 
 /// Arrow C++ sends nothing in its handshake and closes its half.
@@ -113,7 +113,8 @@ async fn rows_of(client: &Client, info: &FlightInfo) -> usize {
     assert!(!info.schema.is_empty());
     let announced = info.clone().try_decode_schema().unwrap();
     let read = read_all(client, info).await;
-    assert!(read.iter().all(|fetched| *fetched.schema() == announced));
+    let alike = |fetched: &Fetched| fetched.schema().fields() == announced.fields();
+    assert!(read.iter().all(alike));
     read.iter().map(|fetched| fetched.batch().num_rows()).sum()
 }
 
