@@ -20,7 +20,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import cases  # noqa: E402
 import clients  # noqa: E402
 import servers  # noqa: E402
+from crowd import connect, crowd  # noqa: E402
 from report import Report  # noqa: E402
+from wire import wire  # noqa: E402
 
 MIB = 1024 * 1024
 
@@ -148,7 +150,10 @@ def memory(bench, report):
             connection.close()
 
 
-GROUPS = {"machinery": machinery, "streams": streams, "look-ups": look_ups, "memory": memory}
+GROUPS = {
+    "machinery": machinery, "streams": streams, "look-ups": look_ups, "memory": memory,
+    "wire": wire, "connect": connect, "crowd": crowd,
+}
 
 
 class Bench:
@@ -167,9 +172,9 @@ class Bench:
         self.folder = pathlib.Path(folder)
         self.world = servers.World(self.folder / "world", self.scrim, data, environment)
 
-    def server(self, name, ledger=None, tls=False):
+    def server(self, name, ledger=None, tls=False, limits=None):
         """A server with a ledger of its own, on the disk unless told otherwise."""
-        config = self.world.configure(name, ledger or self.folder / f"ledger-{name}", tls)
+        config = self.world.configure(name, ledger or self.folder / f"ledger-{name}", tls, limits)
         return servers.Server(self.world, config, tls)
 
 

@@ -12,6 +12,7 @@ import adbc_driver_flightsql.dbapi
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "clients"))
 
+import flight_sql  # noqa: E402
 from servers import PASSWORD  # noqa: E402
 
 OPTIONS = adbc_driver_flightsql.DatabaseOptions
@@ -26,7 +27,7 @@ class Cost(NamedTuple):
     first: float
 
 
-def connect(server, persona, purpose):
+def connect(server, persona, purpose, url=None):
     """An ADBC connection."""
     settings = {
         "username": persona,
@@ -35,7 +36,13 @@ def connect(server, persona, purpose):
     }
     if server.certificate:
         settings[OPTIONS.TLS_ROOT_CERTS.value] = server.certificate
-    return adbc_driver_flightsql.dbapi.connect(server.url, db_kwargs=settings, autocommit=True)
+    return adbc_driver_flightsql.dbapi.connect(url or server.url, db_kwargs=settings, autocommit=True)
+
+
+def pyarrow(url, persona, purpose):
+    """A client of Arrow C++ with a connection of its own: gRPC would share those of a process."""
+    alone = [("grpc.use_local_subchannel_pool", 1)]
+    return flight_sql.Client(url, persona, PASSWORD, purpose, generic_options=alone)
 
 
 def stream(server, connection, sql, pause=0.0):

@@ -80,6 +80,45 @@ class Report:
         name = f"{streams} streams of lineitem" + (", read slowly" if slow else "")
         self._add("memory", name, text, peak - idle <= at_most, idle=idle, peak=peak)
 
+    def throughput(self, name, ours, bare, size, at_least):
+        """Bytes a second, as a share of what a bare server reaches."""
+        share = bare.wall / ours.wall
+        rate = lambda cost: size / cost.wall / 1e6
+        text = (
+            f"{rate(ours):.0f} MB/s ÷ {rate(bare):.0f} MB/s of a bare server = {share:.2f} "
+            f"(goal ≥ {at_least}); cpu of both sides {ours.cpu:.2f} s and {bare.cpu:.2f} s"
+        )
+        figures = {"ours": ours._asdict(), "bare": bare._asdict(), "share": share}
+        self._add("wire", name, text, share >= at_least, **figures)
+
+    def wire(self, name, sent, compact, largest, largest_allowed):
+        """What really crosses the network."""
+        share = sent / compact
+        text = (
+            f"{sent / 1e6:.1f} MB sent ÷ {compact / 1e6:.1f} MB of compact Arrow = {share:.3f} "
+            f"(goal ≤ 1.05); largest message {largest / 2**20:.2f} MiB (goal ≤ 4)"
+        )
+        met = share <= 1.05 and largest <= largest_allowed
+        self._add("bytes", name, text, met, sent=sent, compact=compact, largest=largest)
+
+    def connect(self, name, p50, p99, at_most):
+        """Connecting with a password and one small query."""
+        text = f"p50 {p50 * 1e3:.2f} ms (goal ≤ {at_most * 1e3:.0f}), p99 {p99 * 1e3:.2f} ms"
+        self._add("connect", name, text, p50 <= at_most, p50=p50, p99=p99)
+
+    def crowd(self, clients, seconds, counts, p50, p99, errors):
+        """Many clients at once."""
+        fairness = max(counts) / max(min(counts), 1)
+        text = (
+            f"{sum(counts) / seconds:.0f} queries/s, {len(errors)} errors (goal 0), "
+            f"max ÷ min of the clients {fairness:.2f} (goal ≤ 2), "
+            f"p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms = {p99 / p50:.1f} × (goal ≤ 10)"
+        )
+        for error in sorted(set(errors))[:3]:
+            self.note(f"crowd: {error}")
+        met = not errors and fairness <= 2 and p99 <= 10 * p50
+        self._add("crowd", f"{clients} clients, {seconds} s", text, met, counts=counts, p50=p50, p99=p99)
+
     def print(self):
         """The table."""
         print(f"\n{self.machine}\n")

@@ -41,12 +41,14 @@ class World:
         accounts.write_text(accounts.read_text().replace("HASH", hashed))
         self.environment = environment
 
-    def configure(self, name, ledger, tls=False):
-        """Writes a configuration and returns its path."""
+    def configure(self, name, ledger, tls=False, limits=None):
+        """Writes a configuration and returns its path; `limits` replace those of the example."""
         text = (self.folder / "scrim.yaml").read_text()
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", text)
         text = re.sub(r"(?m)^environment: \S+", f"environment: {self.environment}", text)
         text = re.sub(r"(?m)^ledger: .*$", f"ledger: {{path: {ledger}}}", text)
+        for limit, value in (limits or {}).items():
+            text = re.sub(rf"\b{limit}: \w+", f"{limit}: {value}", text)
         if tls:
             self._certificate()
             text += "tls: {cert: server.pem, key: server.key}\n"
@@ -87,7 +89,8 @@ class Server:
             )
         address = re.search(r"127\.0\.0\.1:(\d+)", self.process.stdout.readline())
         if address is None:
-            raise SystemExit(f"the server did not start; see {world.folder / 'server.log'}")
+            log = (world.folder / "server.log").read_text(errors="replace")
+            raise SystemExit(f"the server did not start:\n{log}")
         scheme, host = ("grpc+tls", "localhost") if tls else ("grpc", "127.0.0.1")
         self.url = f"{scheme}://{host}:{address.group(1)}"
         self.certificate = world.certificate() if tls else None

@@ -4,9 +4,11 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
+import sysconfig
 
 import pytest
-from serving import Server
+from serving import Server, certify
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +49,43 @@ def server(binary, world):
     server.stop()
 
 
-@pytest.fixture
-def own_world(world, tmp_path):
-    """A copy of the world for one test, without a ledger. The rows are shared."""
-    folder = tmp_path / "world"
+@pytest.fixture(scope="session")
+def tls_server(binary, world, tmp_path_factory):
+    """The same with a certificate; its authority's is in `authority.pem` in its folder."""
+    folder = _copy(world, tmp_path_factory.mktemp("tls"))
+    server = Server(binary, folder, certify(folder))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["plain", "tls"])
+def service(request):
+    """Each of the two: for tests that show that a client works at all."""
+    return request.getfixturevalue("server" if request.param == "plain" else "tls_server")
+
+
+@pytest.fixture(scope="session")
+def node():
+    """What `cargo x test` installs beside this Python: Node, and the folder with its packages."""
+    folder = pathlib.Path(sys.prefix) / "node"
+    program = shutil.which("node", path=sysconfig.get_path("scripts"))
+    assert program, "the environment has no Node; run `cargo x test`"
+    assert (folder / "node_modules").is_dir(), f"{folder} has no packages; run `cargo x test`"
+    return program, folder / "node_modules"
+
+
+def _copy(world, parent):
+    folder = parent / "world"
     skip = shutil.ignore_patterns("ledger", "server.log", "data")
     shutil.copytree(world, folder, ignore=skip)
     (folder / "data").symlink_to(world / "data")
     return folder
+
+
+@pytest.fixture
+def own_world(world, tmp_path):
+    """A copy of the world for one test, without a ledger. The rows are shared."""
+    return _copy(world, tmp_path)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import subprocess
 
 import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi
+import trustme
 
 import flight_sql
 from people import PASSWORD
@@ -23,12 +24,28 @@ def _settings(persona):
     }
 
 
+def certify(folder):
+    """Gives a world a certificate and turns TLS on; returns the authority's certificate."""
+    authority = trustme.CA()
+    leaf = authority.issue_cert("localhost", "127.0.0.1")
+    leaf.private_key_pem.write_to_path(folder / "server.key")
+    (folder / "server.key").chmod(0o600)
+    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    (folder / "server.pem").write_bytes(chain)
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    with open(folder / "scrim.yaml", "a", encoding="utf-8") as config:
+        config.write("tls: {cert: server.pem, key: server.key}\n")
+    return authority.cert_pem.bytes()
+
+
 class Server:
     """One `scrim serve` and the folder of its world."""
 
-    def __init__(self, binary, folder, scheme="grpc", host="127.0.0.1"):
+    def __init__(self, binary, folder, authority=None):
+        """`authority` is the certificate to trust where the configuration turns TLS on."""
         self.binary = binary
         self.folder = folder
+        self.authority = authority
         self.log = open(folder / "server.log", "ab")
         self.process = subprocess.Popen(
             [binary, "serve", "--config", folder / "scrim.yaml"],
@@ -43,7 +60,8 @@ class Server:
             log = (folder / "server.log").read_text(errors="replace")
             raise AssertionError(f"scrim serve did not start: {line!r}\n{log}")
         self.port = int(address.group(1))
-        self.url = f"{scheme}://{host}:{self.port}"
+        scheme, self.host = ("grpc+tls", "localhost") if authority else ("grpc", "127.0.0.1")
+        self.url = f"{scheme}://{self.host}:{self.port}"
 
     def stop(self):
         """Asks it to stop, as an init system would, and returns its exit code."""
@@ -71,6 +89,8 @@ class Server:
 
     def adbc(self, persona, url=None, **settings):
         """An ADBC connection of a persona."""
+        if self.authority:
+            settings = {DATABASE.TLS_ROOT_CERTS.value: self.authority.decode()} | settings
         settings = _settings(persona) | settings
         return adbc_driver_flightsql.dbapi.connect(
             url or self.url, db_kwargs=settings, autocommit=True
@@ -78,4 +98,7 @@ class Server:
 
     def pyarrow(self, persona):
         """A pyarrow client of a persona."""
-        return flight_sql.Client(self.url, persona.user, PASSWORD, purpose=persona.purpose)
+        trust = {"tls_root_certs": self.authority} if self.authority else {}
+        return flight_sql.Client(
+            self.url, persona.user, PASSWORD, purpose=persona.purpose, **trust
+        )

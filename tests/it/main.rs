@@ -19,6 +19,7 @@
 mod attacks;
 mod cli;
 mod client;
+mod drivers;
 mod faults;
 mod flight;
 mod golden;

@@ -1,4 +1,4 @@
-//! The Python environment of `tests/clients`.
+//! The environment of `tests/clients`: a Python, and in it a Node with packages of its own.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,14 @@ use std::process::Command;
 use crate::run;
 use crate::workspace::Workspace;
 
-/// A virtual environment that holds what `tests/clients/requirements.txt` asks for.
+/// All that says what is to be installed; Node itself is one of the Python packages.
+const REQUIREMENTS: [&str; 3] = [
+    "tests/clients/requirements.txt",
+    "tests/clients/node/package.json",
+    "tests/clients/node/package-lock.json",
+];
+
+/// A virtual environment that holds what [`REQUIREMENTS`] ask for.
 #[derive(Debug)]
 pub(crate) struct Environment {
     folder: PathBuf,
@@ -36,11 +43,10 @@ impl Environment {
         let base = std::env::var_os("SCRIM_PYTHON").unwrap_or_else(|| OsString::from("python3"));
         run::plain(Command::new(&base).args(["-m", "venv"]).arg(&environment.folder)).map_err(|e| {
             format!(
-                "{e}\nhelp: the tests of the Python clients need Python 3.10 or newer with its venv \
+                "{e}\nhelp: the tests of the Python clients need Python 3.11 or newer with its venv \
                  module (on Debian: apt install python3-venv); $SCRIM_PYTHON may name another Python"
             )
         })?;
-        let list = requirements_file(workspace);
         let quiet = [
             "-m",
             "pip",
@@ -48,22 +54,53 @@ impl Environment {
             "--quiet",
             "--disable-pip-version-check",
             "-r",
+            REQUIREMENTS[0],
         ];
-        run::plain(Command::new(environment.python()).args(quiet).arg(&list))?;
+        let mut pip = Command::new(environment.python());
+        run::plain(pip.args(quiet).current_dir(workspace.root()))?;
+        environment.install_node_packages(workspace)?;
         // Written last, so that an installation that was cut off is made anew.
         fs::write(environment.stamp(), requirements(workspace)?)
             .map_err(|e| format!("cannot write {}: {e}", environment.stamp().display()))?;
         Ok(environment)
     }
 
+    /// Installs the packages just as the lock file says, beside a copy of it.
+    fn install_node_packages(&self, workspace: &Workspace) -> Result<(), String> {
+        let folder = self.folder.join("node");
+        fs::create_dir(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+        for name in ["package.json", "package-lock.json"] {
+            let from = workspace.root().join("tests/clients/node").join(name);
+            fs::copy(&from, folder.join(name))
+                .map_err(|e| format!("cannot copy {}: {e}", from.display()))?;
+        }
+        // Not `npm ci`: it refuses a package that lists builds for platforms which it never had.
+        let quiet = [
+            "install",
+            "--no-save",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ];
+        run::plain(
+            Command::new(self.program("npm"))
+                .args(quiet)
+                .current_dir(&folder),
+        )
+    }
+
     /// The environment's Python.
     pub(crate) fn python(&self) -> PathBuf {
-        let (folder, program) = if cfg!(windows) {
-            ("Scripts", "python.exe")
+        self.program("python")
+    }
+
+    fn program(&self, name: &str) -> PathBuf {
+        if cfg!(windows) {
+            self.folder.join("Scripts").join(format!("{name}.exe"))
         } else {
-            ("bin", "python")
-        };
-        self.folder.join(folder).join(program)
+            self.folder.join("bin").join(name)
+        }
     }
 
     fn of(workspace: &Workspace) -> Self {
@@ -77,13 +114,12 @@ impl Environment {
     }
 }
 
-fn requirements_file(workspace: &Workspace) -> PathBuf {
-    workspace.root().join("tests/clients/requirements.txt")
-}
-
 fn requirements(workspace: &Workspace) -> Result<String, String> {
-    let path = requirements_file(workspace);
-    fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+    let texts = REQUIREMENTS.map(|name| {
+        let path = workspace.root().join(name);
+        fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+    });
+    texts.into_iter().collect()
 }
 
 fn starts(python: &Path) -> bool {
