@@ -36,6 +36,7 @@ use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
 use crate::names::{Names, carry};
 use crate::results::Results;
+use crate::share::Share;
 use crate::stub::StubTable;
 use crate::verify;
 use crate::world::World;
@@ -58,6 +59,10 @@ pub(crate) struct Common {
     pub(crate) explain: bool,
     pub(crate) schema: SchemaRef,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
+    /// The announcement that this run belongs to.
+    pub(crate) statement: Option<QueryId>,
+    /// The part of the result that this run gives; all of it when there is none.
+    pub(crate) share: Option<Share>,
 }
 
 /// Names are resolved against what the decisions show; nothing can be read.
@@ -142,9 +147,27 @@ impl Query<Bound> {
                 explain,
                 schema,
                 decisions,
+                statement: None,
+                share: None,
             },
             state: Bound { plan },
         })
+    }
+
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.state.plan
+    }
+
+    /// The version of the policy set that decided.
+    pub fn policy_version(&self) -> &str {
+        self.common.world.policy.version()
+    }
+
+    /// Has the record say which announced statement this run belongs to.
+    #[must_use]
+    pub fn of_statement(mut self, statement: QueryId) -> Self {
+        self.common.statement = Some(statement);
+        self
     }
 
     /// The parameters that are still open, `$1` first, with the types that the statement implies.
@@ -192,6 +215,7 @@ impl Query<Bound> {
         )?;
         let opening = Opening {
             query: common.id,
+            statement: common.statement,
             principal: principal.id.clone(),
             org: principal.org.clone(),
             session: common.ask.session.map(|id| id.to_string()),
@@ -323,6 +347,7 @@ impl Common {
             .await
             .map_err(failed)?;
         verify::physical(&physical, permit)?;
+        self.check_version().await?;
         Ok((optimised, physical))
     }
 
@@ -346,6 +371,7 @@ impl Common {
                 lowered,
                 vault: Arc::clone(&self.shared.sessions.vault),
                 partitions: self.shared.config.partitions,
+                share: self.share.as_ref().map(|share| (share.index, share.of)),
             };
             guards.insert(decision.hash.clone(), Arc::new(guard));
         }

@@ -161,6 +161,11 @@ impl Authenticator {
         Ok(session(principal, &claims))
     }
 
+    /// Whether a session that was verified before has not been closed since.
+    pub fn is_open(&self, session: &Session) -> bool {
+        !self.closed().contains(session.id, session.expires)
+    }
+
     /// Closes a session: its token is refused from now on.
     pub fn close(&self, id: SessionId, now: DateTime<Utc>) {
         // Whatever its token says, it was made before now, give or take the clocks.

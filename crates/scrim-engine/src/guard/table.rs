@@ -17,6 +17,7 @@ use super::exec::GuardExec;
 use super::leakproof::is_leakproof;
 use super::lower::Lowered;
 use crate::errors::inside_guard;
+use crate::share;
 
 /// A governed table within one query: it scans only what its decision shows.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct GuardTable {
     pub(crate) lowered: Arc<Lowered>,
     pub(crate) vault: Arc<SessionState>,
     pub(crate) partitions: usize,
+    /// The one part of the source that is scanned, and of how many; all of it when there is none.
+    pub(crate) share: Option<(u16, u16)>,
 }
 
 impl GuardTable {
@@ -60,6 +63,14 @@ impl GuardTable {
             plan = plan.limit(0, limit)?;
         }
         plan.build()
+    }
+
+    async fn inner(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some((_, of)) = self.share else {
+            return self.vault.create_physical_plan(plan).await;
+        };
+        let vault = share::vault(&self.vault, of);
+        share::cut(vault.create_physical_plan(plan).await?, &vault)
     }
 }
 
@@ -97,11 +108,7 @@ impl TableProvider for GuardTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let plan = self.narrow(projection, filters, limit)?;
-        let inner = self
-            .vault
-            .create_physical_plan(&plan)
-            .await
-            .map_err(|e| inside_guard(&e))?;
+        let inner = self.inner(&plan).await.map_err(|e| inside_guard(&e))?;
         let schema = match projection {
             Some(projection) => Arc::new(self.lowered.schema.project(projection)?),
             None => Arc::clone(&self.lowered.schema),

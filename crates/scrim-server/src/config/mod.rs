@@ -95,6 +95,10 @@ pub struct Limits {
     pub time: Duration,
     /// Queries that one principal may run at once.
     pub concurrent_per_principal: u64,
+    /// Results that one principal may have open at once, read or not.
+    pub streams_per_principal: u64,
+    /// How long a reader may leave a result alone before it is ended.
+    pub idle_reader: Duration,
 }
 
 impl Default for Limits {
@@ -105,6 +109,8 @@ impl Default for Limits {
             bytes_max: 4 << 30,
             time: Duration::from_mins(5),
             concurrent_per_principal: 8,
+            streams_per_principal: 64,
+            idle_reader: Duration::from_mins(5),
         }
     }
 }

@@ -16,7 +16,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 use zeroize::Zeroizing;
 
-use super::Flight;
+use super::{Flight, session_ended};
 use crate::status::to_status;
 
 /// ADBC leaves the padding out, all others put it in.
@@ -167,6 +167,7 @@ impl Flight {
         self.authenticator.close(session.id, self.clock.now());
         self.sessions.close(session.id);
         self.bindings.close_session(session.id);
+        self.streams.end_session(session.id, &session_ended());
         let event = Event::SessionClosed {
             principal: session.principal.get().id.clone(),
             session: session.id,

@@ -1,9 +1,12 @@
 //! Flight SQL over the engine.
 
+mod about;
 mod actions;
 mod bindings;
+mod cancel;
 mod context;
 mod handshake;
+mod headers;
 mod info;
 mod metadata;
 mod options;
@@ -11,6 +14,7 @@ mod params;
 mod pattern;
 mod prepared;
 mod put;
+mod running;
 mod service;
 mod sessions;
 mod sql_info;
@@ -31,7 +35,7 @@ pub(crate) use context::Caller;
 pub(crate) use handshake::{Logins, bearer};
 
 use crate::clock::until;
-use crate::config::Networks;
+use crate::config::{Limits, Networks};
 use crate::wire::Ending;
 
 /// How far the server is from its end.
@@ -55,6 +59,8 @@ pub(crate) struct Flight {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) bindings: bindings::Bindings,
+    pub(crate) streams: running::Streams,
+    pub(crate) limits: Limits,
 }
 
 /// What a [`Flight`] is made of.
@@ -67,6 +73,12 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) networks: Networks,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) limits: Limits,
+}
+
+/// Why streams end with their session.
+fn session_ended() -> Refusal {
+    Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
 }
 
 impl Flight {
@@ -83,6 +95,10 @@ impl Flight {
             logins: Logins::default(),
             sessions: sessions::Sessions::default(),
             bindings: bindings::Bindings::default(),
+            streams: running::Streams::new(
+                usize::try_from(parts.limits.streams_per_principal).unwrap_or(usize::MAX),
+            ),
+            limits: parts.limits,
         }
     }
 
@@ -104,9 +120,7 @@ impl Flight {
             };
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(session) => {
-                    Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
-                }
+                () = tokio::time::sleep(session) => session_ended(),
                 () = deadline => {
                     Refusal::new(Code::TimeLimit, "the deadline that the client set has passed")
                 }
