@@ -1,10 +1,14 @@
 //! Flight SQL end to end: a real server on a free port, real gRPC, and what every driver needs.
 
+mod about;
+mod garbage;
 mod life;
 mod metadata;
+mod parts;
 mod prepared;
 mod queries;
 mod sign_in;
+mod streams;
 mod tickets;
 mod tls;
 mod wire;

@@ -169,6 +169,8 @@ pub(crate) fn vault(vault: &SessionState, of: u16) -> SessionState {
     let options = vault.config_mut().options_mut();
     options.execution.target_partitions = usize::from(of);
     options.optimizer.repartition_file_min_size = 1;
+    // Each partition reads its own files and no others, whichever are read at all.
+    options.execution.enable_file_stream_work_stealing = false;
     // It would put every row through one queue for each share, of which all but one are unread.
     options.optimizer.enable_round_robin_repartition = false;
     vault

@@ -38,7 +38,7 @@ pub(crate) struct GuardExec {
 impl GuardExec {
     pub(crate) fn new(
         table: &GuardTable,
-        inner: Arc<dyn ExecutionPlan>,
+        (inner, inner_context): (Arc<dyn ExecutionPlan>, Arc<TaskContext>),
         schema: SchemaRef,
     ) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl GuardExec {
             name: table.name.clone(),
             decision_hash: Arc::clone(&table.lowered.decision_hash),
             inner,
-            inner_context: table.vault.task_ctx(),
+            inner_context,
             removes: table.lowered.removes,
             share: table.share,
             properties: Arc::new(PlanProperties::new(

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, Result};
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType,
@@ -18,6 +19,8 @@ use super::leakproof::is_leakproof;
 use super::lower::Lowered;
 use crate::errors::inside_guard;
 use crate::share;
+
+type Inner = (Arc<dyn ExecutionPlan>, Arc<TaskContext>);
 
 /// A governed table within one query: it scans only what its decision shows.
 #[derive(Debug)]
@@ -65,12 +68,15 @@ impl GuardTable {
         plan.build()
     }
 
-    async fn inner(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    /// What runs inside, and with which settings.
+    async fn inner(&self, plan: &LogicalPlan) -> Result<Inner> {
         let Some((_, of)) = self.share else {
-            return self.vault.create_physical_plan(plan).await;
+            let inner = self.vault.create_physical_plan(plan).await?;
+            return Ok((inner, self.vault.task_ctx()));
         };
         let vault = share::vault(&self.vault, of);
-        share::cut(vault.create_physical_plan(plan).await?, &vault)
+        let inner = share::cut(vault.create_physical_plan(plan).await?, &vault)?;
+        Ok((inner, vault.task_ctx()))
     }
 }
 

@@ -69,7 +69,11 @@ impl Flight {
             bound
                 .policy_version()
                 .clone_into(&mut promise.policy_version);
-            schema = described(&fields, id, bound.about());
+            // Without a ticket there is no result yet that could say anything about itself.
+            schema = match effect {
+                Effect::Apply => described(&fields, id, bound.about()),
+                Effect::None => fields,
+            };
             ordered = bound.is_ordered();
             shares = shares_of(&bound, settings.max_endpoints).await?;
         }
