@@ -1,5 +1,6 @@
 //! A Flight client that keeps what it gets as it came: messages, headers, trailers.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -316,11 +317,48 @@ pub(crate) fn is_clean(status: &Status) {
         "{} bytes",
         status.message().len()
     );
-    assert!(metadata_bytes(status.metadata()).len() < 8192);
+    let trailers = metadata_bytes(status.metadata()).len() + status.details().len() * 4 / 3;
+    assert!(trailers + status.message().len() * 3 / 2 < 8192);
     assert!(
         !matches!(status.code(), Code::Internal | Code::Unknown | Code::Ok),
         "{status:?}"
     );
+}
+
+/// `google.rpc.Status`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<Any>,
+}
+
+/// `google.rpc.ErrorInfo`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ErrorInfo {
+    #[prost(string, tag = "1")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "2")]
+    pub(crate) domain: String,
+    #[prost(map = "string, string", tag = "3")]
+    pub(crate) metadata: HashMap<String, String>,
+}
+
+/// What a status says to machines.
+pub(crate) fn error_info(status: &Status) -> ErrorInfo {
+    let details = RpcStatus::decode(status.details()).unwrap();
+    assert_eq!(details.code, i32::from(status.code()));
+    assert_eq!(details.message, status.message());
+    let [any] = details.details.as_slice() else {
+        panic!("{status:?}");
+    };
+    assert_eq!(any.type_url, "type.googleapis.com/google.rpc.ErrorInfo");
+    let info = ErrorInfo::decode(any.value.clone()).unwrap();
+    assert_eq!((&*info.reason, &*info.domain), (code(status), "scrim"));
+    info
 }
 
 /// The stable code that a status message begins with.

@@ -627,12 +627,7 @@ async fn inv_12_a_ticket_whose_columns_changed_is_refused_with_a_reason() {
         "zip: {mask: zip3}",
         "zip: hidden",
     );
-    let config = host.world.config();
-    let keys = read_key_file(&config.keys).unwrap();
-    let loaded = load::policies(&Inputs::from(&config), keys.root_key(), host.engine())
-        .await
-        .unwrap();
-    host.engine().load(loaded.world);
+    host.reload().await;
     let ticket = |info: &arrow_flight::FlightInfo| info.endpoint[0].ticket.clone().unwrap();
     let status = client.get(ticket(&all)).await.unwrap_err();
     assert_eq!(

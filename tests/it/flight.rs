@@ -1,12 +1,16 @@
 //! Flight SQL end to end: a real server on a free port, real gRPC, and what every driver needs.
 
+mod about;
 mod certificates;
+mod garbage;
 mod life;
 mod metadata;
+mod parts;
 mod prepared;
 mod queries;
 mod renewal;
 mod sign_in;
+mod streams;
 mod tickets;
 mod tls;
 mod wire;

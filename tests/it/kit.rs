@@ -377,6 +377,19 @@ impl Hosted {
         self.running.address()
     }
 
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Puts the policies in force that lie in the folder now.
+    pub(crate) async fn reload(&self) {
+        let config = self.world.config();
+        let keys = read_key_file(&config.keys).unwrap();
+        let loaded = load::policies(&Inputs::from(&config), keys.root_key(), self.engine()).await;
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+        self.engine().load(loaded.world);
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         self.running.engine()
     }

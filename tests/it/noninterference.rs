@@ -219,6 +219,30 @@ async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
     }
 }
 
+#[tokio::test]
+async fn inv_07_what_a_result_says_of_itself_does_not_depend_on_what_is_hidden() {
+    for persona in Persona::ALL {
+        let pair = Pair::new(persona, 250, 1).await;
+        for table in Table::ALL
+            .into_iter()
+            .filter(|t| !persona.columns(*t).is_empty())
+        {
+            let sql = format!("SELECT * FROM {}.{}", table.domain(), table.name());
+            let (a, b) = (pair.a.ask(persona), pair.b.ask(persona));
+            let a = pair.a.engine.bind(&a, &sql, None).await.unwrap();
+            let b = pair.b.engine.bind(&b, &sql, None).await.unwrap();
+            assert_eq!(a.about(), b.about(), "{persona:?}: {sql}");
+            // how many parts there are is no matter of data either
+            assert_eq!(a.shares(8), b.shares(8), "{persona:?}: {sql}");
+            let text = format!("{:?}", a.about());
+            for hidden in ["secret", "extra", "consent", "vault", "wards"] {
+                let visible = a.schema().field_with_name(hidden).is_ok();
+                assert!(visible || !text.contains(hidden), "{persona:?}: {text}");
+            }
+        }
+    }
+}
+
 /// What hides, with what does not exist in its place.
 const HIDDEN: &[(&str, &str, &str)] = &[
     ("SELECT {} FROM people", "secret", "nosuch"),

@@ -74,9 +74,19 @@ fn derive(key: &[u8; 32], label: &str, parts: &[&str]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
+/// Stands for texts that must not be told: equal for equal texts, and of no use to whoever guesses
+/// them, since it is made under the owner's root key. 64 hexadecimal digits.
+pub fn blinded(root: &[u8; 32], label: &str, texts: &[&str]) -> String {
+    let digest = derive(root, label, texts);
+    let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    nibbles
+        .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::MaskKeys;
+    use super::{MaskKeys, blinded};
 
     #[test]
     fn domain_keys_match_the_golden_vector() {
@@ -105,5 +115,19 @@ mod tests {
         let keys = MaskKeys::from_contract_key([0xAB; 32], "uni-a");
         let shown = format!("{keys:?}");
         assert!(shown.contains("uni-a") && !shown.contains("171") && !shown.contains("ab, "));
+    }
+
+    #[test]
+    fn what_stands_for_a_text_depends_on_key_label_and_text() {
+        let a = blinded(&[1; 32], "l", &["a", "b"]);
+        assert_eq!(a.len(), 64);
+        assert_eq!(a, blinded(&[1; 32], "l", &["a", "b"]));
+        for other in [
+            blinded(&[2; 32], "l", &["a", "b"]),
+            blinded(&[1; 32], "m", &["a", "b"]),
+            blinded(&[1; 32], "l", &["ab", ""]),
+        ] {
+            assert_ne!(a, other);
+        }
     }
 }

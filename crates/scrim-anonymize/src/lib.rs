@@ -27,7 +27,7 @@ mod treatment;
 pub use bind::BoundMask;
 pub use compact::{compact, compact_batch};
 pub use error::MaskError;
-pub use keys::MaskKeys;
+pub use keys::{MaskKeys, blinded};
 pub use mask::{MASK_NAMES, Mask};
 pub use params::ParamValue;
 pub use path::{PathStep, format_path, parse_path, parse_steps, type_at};

@@ -16,7 +16,7 @@ use scrim_ledger::{Ledger, RefusedQuery};
 use scrim_model::{Clock, Code, QueryId, Refusal, TableName};
 use scrim_policy::{Decision, FunctionSet};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::activity::Activity;
 use crate::ask::{Ask, Params};
@@ -64,6 +64,7 @@ pub(crate) struct Shared {
     world: RwLock<Option<Arc<World>>>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
+    working: watch::Sender<usize>,
     handle: Handle,
     runtime: Option<Runtime>,
 }
@@ -122,6 +123,7 @@ impl Engine {
             activity: Arc::default(),
             world: RwLock::default(),
             lowered: Mutex::default(),
+            working: watch::Sender::new(0),
             config,
         };
         Ok(Self {
@@ -156,6 +158,12 @@ impl Engine {
         &self.shared.ledger
     }
 
+    /// How many queries are being worked on at the moment; the work of one that was dropped has
+    /// ended when it is no longer counted.
+    pub fn working(&self) -> watch::Receiver<usize> {
+        self.shared.working.subscribe()
+    }
+
     /// The tables that a principal can see, sorted; what is hidden is absent.
     ///
     /// # Errors
@@ -175,7 +183,20 @@ impl Engine {
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        let id = QueryId::new();
+        self.bind_as(QueryId::new(), ask, sql, params).await
+    }
+
+    /// Binds a statement under an id that its caller knows, so that a refusal can be told with it.
+    ///
+    /// # Errors
+    /// A refusal, which is in the ledger before this returns.
+    pub async fn bind_as(
+        &self,
+        id: QueryId,
+        ask: &Ask,
+        sql: &str,
+        params: Option<Params>,
+    ) -> Result<Query<Bound>, Refusal> {
         let shared = Arc::clone(&self.shared);
         let (asker, text) = (ask.clone(), sql.to_owned());
         let bound = self
@@ -314,7 +335,22 @@ fn log(query: QueryId, refusal: &Refusal) {
     tracing::info!(%query, code = %refusal.code(), message = refusal.message(), detail = refusal.detail(), "refused");
 }
 
+/// Counts one query's work for as long as it goes on.
+#[derive(Debug)]
+pub(crate) struct Working(watch::Sender<usize>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
 impl Shared {
+    pub(crate) fn working(&self) -> Working {
+        self.working.send_modify(|count| *count += 1);
+        Working(self.working.clone())
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.handle
     }

@@ -4,6 +4,7 @@
 //! leaf whose own plan (source → row filter → masks → projection) no rule of the optimiser can see
 //! into. This crate must never know gRPC, HTTP, or the environment.
 
+mod about;
 mod activity;
 mod ask;
 mod config;
@@ -18,14 +19,17 @@ mod query;
 mod raw;
 mod results;
 mod sessions;
+mod share;
 mod stub;
 mod verify;
 mod world;
 
+pub use about::About;
 pub use ask::{Ask, Params};
 pub use config::{EngineConfig, EngineLimits};
 pub use engine::{Engine, EngineError};
 pub use query::{Bound, Governed, Permitted, Query};
-pub use raw::RawTable;
+pub use raw::{RawTable, Versioned};
 pub use results::Results;
+pub use share::Share;
 pub use world::{VisibleTable, World};

@@ -37,6 +37,7 @@ use crate::guard::GuardTable;
 use crate::names::{Names, carry};
 use crate::results::Results;
 use crate::sessions::Planning;
+use crate::share::Share;
 use crate::stub::StubTable;
 use crate::verify;
 use crate::world::World;
@@ -59,6 +60,10 @@ pub(crate) struct Common {
     pub(crate) explain: bool,
     pub(crate) schema: SchemaRef,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
+    /// The announcement that this run belongs to.
+    pub(crate) statement: Option<QueryId>,
+    /// The part of the result that this run gives; all of it when there is none.
+    pub(crate) share: Option<Share>,
 }
 
 /// Names are resolved against what the decisions show; nothing can be read.
@@ -140,9 +145,27 @@ impl Query<Bound> {
                 explain,
                 schema,
                 decisions,
+                statement: None,
+                share: None,
             },
             state: Bound { plan },
         })
+    }
+
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.state.plan
+    }
+
+    /// The version of the policy set that decided.
+    pub fn policy_version(&self) -> &str {
+        self.common.world.policy.version()
+    }
+
+    /// Has the record say which announced statement this run belongs to.
+    #[must_use]
+    pub fn of_statement(mut self, statement: QueryId) -> Self {
+        self.common.statement = Some(statement);
+        self
     }
 
     /// The parameters that are still open, `$1` first, with the types that the statement implies.
@@ -190,6 +213,7 @@ impl Query<Bound> {
         )?;
         let opening = Opening {
             query: common.id,
+            statement: common.statement,
             principal: principal.id.clone(),
             org: principal.org.clone(),
             session: common.ask.session.map(|id| id.to_string()),
@@ -325,6 +349,7 @@ impl Common {
             .await
             .map_err(failed)?;
         verify::physical(&physical, permit)?;
+        self.check_version().await?;
         Ok((optimised, physical))
     }
 
@@ -349,6 +374,7 @@ impl Common {
                 vault: Arc::clone(&self.shared.sessions.vault),
                 now: self.ask.context.time,
                 partitions: self.shared.config.partitions,
+                share: self.share.as_ref().map(|share| (share.index, share.of)),
             };
             guards.insert(decision.hash.clone(), Arc::new(guard));
         }

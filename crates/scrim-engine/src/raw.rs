@@ -3,23 +3,51 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+
+/// A provider whose source can change while it is open.
+#[async_trait]
+pub trait Versioned: TableProvider {
+    /// A text that differs when the source has changed; it tells of the source, so it never leaves
+    /// unsealed.
+    async fn version(&self, session: &dyn Session) -> Result<String>;
+}
 
 /// A table as its source has it. It is not a `TableProvider`, so it cannot be registered anywhere
 /// and SQL cannot name it; only a guard can open it.
 #[derive(Clone)]
 pub struct RawTable {
     provider: Arc<dyn TableProvider>,
+    versions: Option<Arc<dyn Versioned>>,
     location: Arc<str>,
 }
 
 impl RawTable {
-    /// Seals a provider; `location` is what the owner's log says about where it lies.
+    /// Seals a provider whose source never changes; `location` is what the owner's log says about where it lies.
     pub fn new(provider: Arc<dyn TableProvider>, location: impl Into<Arc<str>>) -> Self {
         Self {
             provider,
+            versions: None,
             location: location.into(),
+        }
+    }
+
+    /// Seals a provider whose source can change.
+    pub fn versioned(provider: Arc<dyn Versioned>, location: impl Into<Arc<str>>) -> Self {
+        Self {
+            versions: Some(Arc::clone(&provider)),
+            ..Self::new(provider, location)
+        }
+    }
+
+    /// A text that differs when the source has changed.
+    pub(crate) async fn version(&self, session: &dyn Session) -> Result<String> {
+        match &self.versions {
+            Some(versions) => versions.version(session).await,
+            None => Ok(String::new()),
         }
     }
 

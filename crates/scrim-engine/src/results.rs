@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::activity::Place;
+use crate::engine::Working;
 use crate::errors::{Stage, refusal};
 use crate::query::{Common, explain_schema};
 
@@ -51,7 +52,13 @@ impl Results {
         let work = common
             .shared
             .runtime()
-            .spawn(produce(plan, context, sender, time))
+            .spawn(produce(
+                plan,
+                context,
+                sender,
+                time,
+                common.shared.working(),
+            ))
             .abort_handle();
         Self::new(common, batches, Some(work), permit, place)
     }
@@ -86,7 +93,7 @@ impl Results {
         };
         Self {
             schema: Arc::clone(&common.schema),
-            limits: common.limits().strictest(server),
+            limits: common.of_share(common.limits().strictest(server)),
             common,
             batches,
             work,
@@ -212,6 +219,7 @@ async fn produce(
     context: Arc<datafusion::execution::TaskContext>,
     sender: mpsc::Sender<Result<RecordBatch, Refusal>>,
     time: Duration,
+    _working: Working,
 ) {
     let work = AssertUnwindSafe(forward(plan, context, &sender)).catch_unwind();
     let end = match tokio::time::timeout(time, work).await {

@@ -199,6 +199,12 @@ impl Authenticator {
         Ok(session(principal, id, span))
     }
 
+    /// Whether a session that was verified before has not been closed since.
+    pub fn is_open(&self, session: &Session) -> bool {
+        let account = &session.principal.get().id;
+        self.sessions().open.get(account, session.id).is_some()
+    }
+
     /// Closes a session: its tokens are refused from now on.
     pub fn close(&self, session: &Session, now: DateTime<Utc>) {
         let account = &session.principal.get().id;

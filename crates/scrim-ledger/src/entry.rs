@@ -18,6 +18,8 @@ pub(crate) const FORMAT: u64 = 1;
 pub struct Opening {
     /// The query's id.
     pub query: QueryId,
+    /// The announced statement that it runs, if it was announced: the id that clients were told.
+    pub statement: Option<QueryId>,
     /// Who asks; proven by the session.
     pub principal: String,
     /// On whose behalf; from the accounts.
@@ -212,6 +214,8 @@ pub(crate) enum Body<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Opened<'a> {
     query: QueryId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statement: Option<QueryId>,
     principal: &'a str,
     org: &'a str,
     session: Option<&'a str>,
@@ -257,6 +261,7 @@ impl Opening {
     pub(crate) fn body(&self) -> Body<'_> {
         Body::Opened(Opened {
             query: self.query,
+            statement: self.statement,
             principal: &self.principal,
             org: &self.org,
             session: self.session.as_deref(),

@@ -40,6 +40,8 @@ pub struct Record {
     pub seq: u64,
     /// The query's id.
     pub query: QueryId,
+    /// The announced statement that it ran.
+    pub statement: Option<QueryId>,
     /// When it was opened or refused.
     pub at: DateTime<Utc>,
     /// When it was closed.
@@ -192,6 +194,7 @@ enum Entry {
 #[derive(Debug, Deserialize)]
 struct Asked {
     query: QueryId,
+    statement: Option<QueryId>,
     principal: String,
     org: String,
     session: Option<String>,
@@ -250,6 +253,7 @@ impl Asked {
         Record {
             seq: line.seq,
             query: self.query,
+            statement: self.statement,
             at: line_time(line),
             closed: None,
             outcome,

@@ -73,6 +73,8 @@ codes! {
     SourceUnavailable = "source-unavailable",
     /// The ledger could not be written, so nothing is served.
     LedgerUnavailable = "ledger-unavailable",
+    /// Nobody read the result for too long.
+    ReaderIdle = "reader-idle",
     /// The query was cancelled.
     Cancelled = "cancelled",
     /// The right to the data ended.

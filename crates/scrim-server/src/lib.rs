@@ -17,4 +17,4 @@ mod status;
 pub mod wire;
 
 pub use config::Config;
-pub use start::{Running, Server, StartError};
+pub use start::{Counts, Running, Server, StartError};

@@ -89,11 +89,23 @@ impl From<Problems> for StartError {
 #[derive(Debug, Clone, Copy)]
 pub struct Server;
 
+/// What clients hold of a server at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Results that are open, read or not.
+    pub streams: usize,
+    /// Prepared statements with values bound.
+    pub statements: usize,
+    /// Cancelled statements whose tickets have not expired.
+    pub cancelled: usize,
+}
+
 /// A server that runs, until it is told to stop or dropped.
 pub struct Running {
     address: SocketAddr,
     engine: Engine,
     ledger: Ledger,
+    flight: Arc<Flight>,
     warnings: Problems,
     stop: Option<oneshot::Sender<()>>,
     phase: watch::Sender<Phase>,
@@ -145,13 +157,17 @@ impl Server {
             clock,
             networks: config.networks,
             phase: phases,
+            limits: config.limits,
         });
-        let (address, stop, task) = listen(address, transport, Door::new(Arc::new(flight)))?;
+        let flight = Arc::new(flight);
+        let door = Door::new(Arc::clone(&flight));
+        let (address, stop, task) = listen(address, transport, door)?;
         tracing::info!(%address, "serving");
         Ok(Running {
             address,
             engine,
             ledger,
+            flight,
             warnings,
             stop: Some(stop),
             phase,
@@ -170,6 +186,20 @@ impl Running {
     /// The engine behind the server.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What clients hold at the moment.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            streams: *self.streams().borrow(),
+            statements: self.flight.bindings.count(),
+            cancelled: self.flight.streams.cancelled(),
+        }
+    }
+
+    /// How many results are open, as it changes.
+    pub fn streams(&self) -> watch::Receiver<usize> {
+        self.flight.streams.count()
     }
 
     /// What the owner should look at in the policies.

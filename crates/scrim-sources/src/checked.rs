@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
+use scrim_engine::Versioned;
 
 /// A listing table whose files must be there, with the columns that they had when it was opened.
 #[derive(Debug)]
@@ -33,7 +34,8 @@ impl CheckedTable {
         }
     }
 
-    async fn check(&self, session: &dyn Session) -> Result<()> {
+    /// The files as they are now, in the order of their paths.
+    async fn files(&self, session: &dyn Session) -> Result<Vec<ObjectMeta>> {
         let mut files = Vec::new();
         for url in self.inner.table_paths() {
             let store = session.runtime_env().object_store(url)?;
@@ -47,6 +49,11 @@ impl CheckedTable {
             return exec_err!("there is no file at {} any more", self.shown);
         }
         files.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(files)
+    }
+
+    async fn check(&self, session: &dyn Session) -> Result<()> {
+        let files = self.files(session).await?;
         if *self
             .found_right
             .lock()
@@ -69,6 +76,20 @@ impl CheckedTable {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = files;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Versioned for CheckedTable {
+    /// Which files there are, how large, of what time.
+    async fn version(&self, session: &dyn Session) -> Result<String> {
+        let files = self.files(session).await?;
+        let lines = files.iter().map(|file| {
+            let tag = file.e_tag.as_deref().unwrap_or_default();
+            let time = file.last_modified.timestamp_nanos_opt().unwrap_or_default();
+            format!("{} {} {time} {tag}", file.location, file.size)
+        });
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 }
 

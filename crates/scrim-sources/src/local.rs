@@ -78,7 +78,7 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
     let table = ListingTable::try_new(config)
         .map_err(|e| unreadable(shown, e))?
         .with_cache(Some(Arc::new(statistics)));
-    Ok(RawTable::new(
+    Ok(RawTable::versioned(
         Arc::new(CheckedTable::new(table, shown)),
         shown,
     ))

@@ -31,13 +31,14 @@ pub(crate) struct GuardExec {
     inner: Arc<dyn ExecutionPlan>,
     inner_context: Arc<TaskContext>,
     removes: bool,
+    share: Option<(u16, u16)>,
     properties: Arc<PlanProperties>,
 }
 
 impl GuardExec {
     pub(crate) fn new(
         table: &GuardTable,
-        inner: Arc<dyn ExecutionPlan>,
+        (inner, inner_context): (Arc<dyn ExecutionPlan>, Arc<TaskContext>),
         schema: SchemaRef,
     ) -> Self {
         Self {
@@ -45,11 +46,15 @@ impl GuardExec {
             name: table.name.clone(),
             decision_hash: Arc::clone(&table.lowered.decision_hash),
             inner,
-            inner_context: Arc::clone(&table.vault.task),
+            inner_context,
             removes: table.lowered.removes,
+            share: table.share,
             properties: Arc::new(PlanProperties::new(
                 EquivalenceProperties::new(schema),
-                Partitioning::UnknownPartitioning(table.partitions),
+                Partitioning::UnknownPartitioning(match table.share {
+                    Some(_) => 1,
+                    None => table.partitions,
+                }),
                 EmissionType::Incremental,
                 Boundedness::Bounded,
             )),
@@ -128,6 +133,7 @@ impl ExecutionPlan for GuardExec {
             inner: reset_plan_states(Arc::clone(&self.inner))?,
             inner_context: Arc::clone(&self.inner_context),
             removes: self.removes,
+            share: self.share,
             properties: Arc::clone(&self.properties),
         }))
     }
@@ -136,8 +142,12 @@ impl ExecutionPlan for GuardExec {
         let schema = self.schema();
         let partitions = self.properties.partitioning.partition_count();
         // However many partitions the source has, the plan above sees the same number.
-        let mine: Vec<usize> = (partition..self.inner.output_partitioning().partition_count())
-            .step_by(partitions)
+        let (first, step) = match self.share {
+            Some((index, of)) => (usize::from(index), usize::from(of)),
+            None => (partition, partitions),
+        };
+        let mine: Vec<usize> = (first..self.inner.output_partitioning().partition_count())
+            .step_by(step)
             .collect();
         let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.inner_context));
         let batches = stream::iter(mine)

@@ -9,6 +9,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result};
+use datafusion::execution::TaskContext;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType,
 };
@@ -21,9 +23,12 @@ use super::leakproof::is_leakproof;
 use super::lower::Lowered;
 use crate::errors::inside_guard;
 use crate::sessions::Vault;
+use crate::share;
 
 /// Rows that a row filter collects before it hands them on.
 const FILTERED_ROWS: usize = 2_048;
+
+type Inner = (Arc<dyn ExecutionPlan>, Arc<TaskContext>);
 
 /// A governed table within one query: it scans only what its decision shows.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub(crate) struct GuardTable {
     pub(crate) vault: Arc<Vault>,
     pub(crate) now: DateTime<Utc>,
     pub(crate) partitions: usize,
+    /// The one part of the source that is scanned, and of how many; all of it when there is none.
+    pub(crate) share: Option<(u16, u16)>,
 }
 
 impl GuardTable {
@@ -70,18 +77,22 @@ impl GuardTable {
         plan.build()
     }
 
-    async fn inner(
-        &self,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.narrow(projection, filters, limit)?;
+    /// What runs inside, and with which settings.
+    async fn inner(&self, plan: LogicalPlan) -> Result<Inner> {
         let plan = self.vault.narrow(plan, self.now)?;
-        let session = &self.vault.session;
-        let planned = session.query_planner().create_physical_plan(&plan, session);
-        prompt(planned.await?)
+        let Some((_, of)) = self.share else {
+            let inner = physical(&plan, &self.vault.session).await?;
+            return Ok((prompt(inner)?, Arc::clone(&self.vault.task)));
+        };
+        let vault = share::vault(&self.vault.session, of);
+        let inner = share::cut(physical(&plan, &vault).await?, &vault)?;
+        Ok((inner, vault.task_ctx()))
     }
+}
+
+async fn physical(plan: &LogicalPlan, vault: &SessionState) -> Result<Arc<dyn ExecutionPlan>> {
+    let planner = vault.query_planner();
+    planner.create_physical_plan(plan, vault).await
 }
 
 /// Has the filters hand on their rows early: a filter that lets few rows pass would otherwise hold
@@ -131,10 +142,8 @@ impl TableProvider for GuardTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let inner = self
-            .inner(projection, filters, limit)
-            .await
-            .map_err(|e| inside_guard(&e))?;
+        let plan = self.narrow(projection, filters, limit)?;
+        let inner = self.inner(plan).await.map_err(|e| inside_guard(&e))?;
         let schema = match projection {
             Some(projection) => Arc::new(self.lowered.schema.project(projection)?),
             None => Arc::clone(&self.lowered.schema),

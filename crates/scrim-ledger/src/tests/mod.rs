@@ -48,6 +48,7 @@ fn query(number: u128) -> QueryId {
 fn opening(number: u128) -> Opening {
     Opening {
         query: query(number),
+        statement: None,
         principal: if number.is_multiple_of(2) {
             "alice"
         } else {

@@ -125,6 +125,10 @@ pub struct Limits {
     pub concurrent_per_principal: u64,
     /// Sessions that one principal may have; one more closes the one that was idle longest.
     pub sessions_per_principal: u64,
+    /// Results that one principal may have open at once, read or not.
+    pub streams_per_principal: u64,
+    /// How long a reader may leave a result alone before it is ended.
+    pub idle_reader: Duration,
 }
 
 impl Default for Limits {
@@ -136,6 +140,8 @@ impl Default for Limits {
             time: Duration::from_mins(5),
             concurrent_per_principal: 8,
             sessions_per_principal: 256,
+            streams_per_principal: 64,
+            idle_reader: Duration::from_mins(5),
         }
     }
 }

@@ -241,6 +241,17 @@ impl Reader<'_> {
         if let Some(sessions) = sessions.and_then(|node| self.count(node)) {
             limits.sessions_per_principal = sessions;
         }
+        let streams = map.optional("streams_per_principal");
+        if let Some(streams) = streams.and_then(|node| self.count(node)) {
+            limits.streams_per_principal = streams;
+        }
+        let times = Duration::from_secs(1)..=TIME_MAX;
+        if let Some(time) = map
+            .optional("idle_reader")
+            .and_then(|node| self.duration(node, times))
+        {
+            limits.idle_reader = time;
+        }
         map.finish(self.problems);
         Some(limits)
     }
@@ -356,7 +367,7 @@ lookup: {entitlements: {type: local, path: lookups/entitlements.csv, format: csv
 networks: {office: [10.0.0.0/8, 192.0.2.7]}
 limits:
   {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_principal: 2,
-   sessions_per_principal: 5}
+   sessions_per_principal: 5, streams_per_principal: 3, idle_reader: 2m}
 ";
 
     fn parse(text: &str) -> Result<Config, Problems> {
@@ -402,6 +413,8 @@ limits:
             time: Duration::from_secs(30),
             concurrent_per_principal: 2,
             sessions_per_principal: 5,
+            streams_per_principal: 3,
+            idle_reader: Duration::from_mins(2),
         };
         assert_eq!(config.limits, limits);
     }

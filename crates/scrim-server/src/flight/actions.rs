@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest, Any, ProstMessageExt,
+    ActionCancelQueryRequest, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, Any, ProstMessageExt,
 };
 use arrow_flight::{Action, ActionType};
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use crate::status::to_status;
 const OPTIONS_MAX: usize = 64;
 
 /// Every action that is served, with what it is.
-const ACTIONS: [(&str, &str); 5] = [
+const ACTIONS: [(&str, &str); 7] = [
     ("CreatePreparedStatement", "prepares a statement"),
     ("ClosePreparedStatement", "closes a prepared statement"),
     (
@@ -36,8 +37,13 @@ const ACTIONS: [(&str, &str); 5] = [
     ("GetSessionOptions", "the options of the session"),
     (
         "CloseSession",
-        "ends the session; its token is refused from then on",
+        "ends the session and its streams; its token is refused from then on",
     ),
+    (
+        "CancelFlightInfo",
+        "ends the streams of a FlightInfo; its tickets are refused from then on",
+    ),
+    ("CancelQuery", "the deprecated form of CancelFlightInfo"),
 ];
 
 /// The actions for ListActions.
@@ -88,6 +94,15 @@ impl Flight {
                     status: CloseStatus::Closed.into(),
                 };
                 Ok(Some(result.encode_to_vec().into()))
+            }
+            "CancelFlightInfo" => {
+                let result = self.cancel_flight_info(caller, body)?;
+                Ok(Some(result.encode_to_vec().into()))
+            }
+            "CancelQuery" => {
+                let request = unpack::<ActionCancelQueryRequest>(&body)?;
+                let result = self.cancel_query(caller, request)?;
+                Ok(Some(result.as_any().encode_to_vec().into()))
             }
             _ => Err(not_served("this action")),
         }

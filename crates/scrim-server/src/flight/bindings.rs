@@ -85,6 +85,12 @@ impl Bindings {
         Ok(())
     }
 
+    /// How many handles have values bound.
+    pub(crate) fn count(&self) -> usize {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.map.len()
+    }
+
     /// Forgets a handle.
     pub(crate) fn close(&self, session: SessionId, nonce: Nonce) {
         self.inner

@@ -9,9 +9,11 @@ use tokio::time::Instant;
 use tonic::codegen::http::HeaderMap;
 
 use super::Flight;
+use super::headers;
 use super::peer::Peer;
 use super::sessions::Settings;
 use crate::clock;
+use crate::wire::Compression;
 
 /// Bytes of a purpose, an agreement's id or another setting.
 pub(crate) const SETTING_BYTES_MAX: usize = 256;
@@ -31,6 +33,10 @@ pub(crate) struct Caller {
     pub(crate) stated: SessionSettings,
     /// When the client stops waiting.
     pub(crate) deadline: Option<Instant>,
+    /// Into how many parts a result may be cut.
+    pub(crate) max_endpoints: Option<u16>,
+    /// How a result is compressed.
+    pub(crate) compression: Option<Compression>,
 }
 
 impl Caller {
@@ -46,6 +52,8 @@ impl Caller {
             stated: stated(headers)?,
             deadline: clock::deadline(headers)
                 .and_then(|timeout| Instant::now().checked_add(timeout)),
+            max_endpoints: headers::max_endpoints(headers)?,
+            compression: headers::compression(headers)?,
         })
     }
 
@@ -126,6 +134,7 @@ impl Flight {
         settings.stated.purpose = stated.purpose.or(settings.stated.purpose);
         settings.stated.agreement = stated.agreement.or(settings.stated.agreement);
         settings.stated.release = stated.release.or(settings.stated.release);
+        settings.max_endpoints = caller.max_endpoints.or(settings.max_endpoints);
         settings
     }
 

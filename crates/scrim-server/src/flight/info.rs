@@ -7,7 +7,7 @@ use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, IpcMessage, Sch
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use prost::Message;
-use scrim_model::{Code, Refusal};
+use scrim_model::{Code, QueryId, Refusal};
 use tonic::Status;
 
 use crate::status::to_status;
@@ -17,22 +17,31 @@ use crate::status::to_status;
 pub(crate) struct Announced {
     /// Exactly the schema that DoGet will send.
     pub(crate) schema: SchemaRef,
-    /// What DoGet takes.
-    pub(crate) ticket: Bytes,
+    /// What DoGet takes, one for each part of the result.
+    pub(crate) tickets: Vec<Bytes>,
+    /// Whether the rows come in an order that was asked for.
+    pub(crate) ordered: bool,
+    /// By what id the result is asked about; what is no statement has none.
+    pub(crate) id: Option<QueryId>,
 }
 
 impl Announced {
-    /// One endpoint without a location: the only form that every driver handles.
+    /// Endpoints without a location, and one of them unless more were asked for: the only form that
+    /// every driver handles.
     pub(crate) fn info(self, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
         Ok(FlightInfo {
             schema: schema_bytes(&self.schema)?,
             flight_descriptor: Some(descriptor),
-            endpoint: vec![FlightEndpoint::new().with_ticket(Ticket::new(self.ticket))],
+            endpoint: self
+                .tickets
+                .into_iter()
+                .map(|ticket| FlightEndpoint::new().with_ticket(Ticket::new(ticket)))
+                .collect(),
             // 0 would show as "no rows".
             total_records: -1,
             total_bytes: -1,
-            ordered: false,
-            app_metadata: Bytes::new(),
+            ordered: self.ordered,
+            app_metadata: self.id.map(|id| id.to_string().into()).unwrap_or_default(),
         })
     }
 }

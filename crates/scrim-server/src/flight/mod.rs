@@ -1,9 +1,12 @@
 //! Flight SQL over the engine.
 
+mod about;
 mod actions;
 mod bindings;
+mod cancel;
 mod context;
 mod handshake;
+mod headers;
 mod info;
 mod metadata;
 mod options;
@@ -12,6 +15,7 @@ mod pattern;
 mod peer;
 mod prepared;
 mod put;
+mod running;
 mod service;
 mod sessions;
 mod sign_in;
@@ -34,7 +38,7 @@ pub(crate) use handshake::{bearer, bearer_header};
 pub(crate) use peer::{Peer, Standing};
 
 use crate::clock::until;
-use crate::config::Networks;
+use crate::config::{Limits, Networks};
 use crate::wire::Ending;
 
 /// How far the server is from its end.
@@ -59,6 +63,8 @@ pub(crate) struct Flight {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) sessions: sessions::Sessions,
     pub(crate) bindings: bindings::Bindings,
+    pub(crate) streams: running::Streams,
+    pub(crate) limits: Limits,
 }
 
 /// What a [`Flight`] is made of.
@@ -71,6 +77,12 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) networks: Networks,
     pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) limits: Limits,
+}
+
+/// Why streams end with their session.
+fn session_ended() -> Refusal {
+    Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
 }
 
 impl Flight {
@@ -88,6 +100,10 @@ impl Flight {
             turns: sign_in::Turns::new(),
             sessions: sessions::Sessions::default(),
             bindings: bindings::Bindings::default(),
+            streams: running::Streams::new(
+                usize::try_from(parts.limits.streams_per_principal).unwrap_or(usize::MAX),
+            ),
+            limits: parts.limits,
         }
     }
 
@@ -109,9 +125,7 @@ impl Flight {
             };
             tokio::select! {
                 biased;
-                () = session => {
-                    Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
-                }
+                () = session => session_ended(),
                 () = deadline => {
                     Refusal::new(Code::TimeLimit, "the deadline that the client set has passed")
                 }

@@ -5,7 +5,7 @@ use arrow_flight::sql::{
 };
 use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use scrim_model::Refusal;
+use scrim_model::{QueryId, Refusal};
 use tonic::{Code, Status};
 
 use super::Flight;
@@ -34,7 +34,7 @@ impl Flight {
             sql,
             params: None,
             settings: Settings::default(),
-            schema_hash: Vec::new(),
+            promise: None,
             nonce,
         };
         Ok(CreatePreparedStatementResult {
@@ -51,7 +51,7 @@ impl Flight {
             return Ok((setting_schema(), Schema::empty()));
         }
         let bound = self
-            .bind(caller, &self.effective(caller), sql, None)
+            .bind(QueryId::new(), caller, &self.effective(caller), sql, None)
             .await?;
         let parameters = bound
             .parameters()

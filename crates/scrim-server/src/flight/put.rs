@@ -9,6 +9,7 @@ use arrow_flight::sql::{
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, TryStreamExt};
 use prost::Message;
+use scrim_model::QueryId;
 use tonic::{Response, Status};
 
 use super::Flight;
@@ -101,7 +102,7 @@ impl Flight {
             self.apply(caller, setting, value.as_deref())?;
             return Ok(DoPutUpdateResult { record_count: 0 }.encode_to_vec());
         }
-        self.bind(caller, &self.effective(caller), sql, None)
+        self.bind(QueryId::new(), caller, &self.effective(caller), sql, None)
             .await?;
         Err(malformed(
             "this statement reads; send it as a query, not as an update",

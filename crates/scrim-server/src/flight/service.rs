@@ -54,7 +54,9 @@ impl Flight {
                 // The command itself is the ticket: it carries no right, and is answered anew.
                 Some(schema) => Ok(Announced {
                     schema,
-                    ticket: descriptor.cmd.clone(),
+                    tickets: vec![descriptor.cmd.clone()],
+                    ordered: false,
+                    id: None,
                 }),
                 None => Err(malformed("this is no command that has a result")),
             },

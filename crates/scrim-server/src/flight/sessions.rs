@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub(crate) stated: SessionSettings,
     /// The schema for bare names.
     pub(crate) schema: Option<String>,
+    /// Into how many parts a result may be cut.
+    pub(crate) max_endpoints: Option<u16>,
 }
 
 /// A setting by its name.

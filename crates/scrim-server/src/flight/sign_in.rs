@@ -9,8 +9,8 @@ use scrim_ledger::Event;
 use scrim_model::{Code, Refusal, Secret, SessionId};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
-use super::Flight;
 use super::peer::Peer;
+use super::{Flight, session_ended};
 
 /// Log-ins that may wait for their turn.
 const WAITING_MAX: usize = 256;
@@ -195,6 +195,7 @@ impl Flight {
     fn forget(&self, session: SessionId) {
         self.sessions.close(session);
         self.bindings.close_session(session);
+        self.streams.end_session(session, &session_ended());
     }
 
     /// No session without its record.

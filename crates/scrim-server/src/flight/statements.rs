@@ -9,18 +9,23 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::StreamExt;
 use prost::Message;
-use scrim_engine::{Bound, Query};
-use scrim_model::{Code, Refusal};
+use scrim_engine::{Bound, Query, Share};
+use scrim_model::{Code, QueryId, Refusal};
 use tonic::{Request, Status};
 
-use super::Flight;
+use super::about::described;
 use super::context::Caller;
 use super::info::{Announced, command, malformed};
 use super::params;
+use super::running::{Place, Run};
 use super::sessions::{Setting, Settings, set_statement};
-use super::tickets::{Kind, Statement};
+use super::tickets::{Kind, Promise, Statement};
+use super::{Flight, session_ended};
 use crate::status::to_status;
-use crate::wire::{Outgoing, Shape, Source, schema_hash, wire_schema};
+use crate::wire::{Outgoing, Shape, Source, Terms, Valve, schema_hash, wire_schema};
+
+/// A place among the running streams, and the valve by which others can end the stream in it.
+type Entered = (Place, Arc<Valve>);
 
 /// Whether describing a statement may have its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub(crate) enum Effect {
 }
 
 impl Flight {
-    /// Binds a statement and seals a ticket for its result.
+    /// Binds a statement and seals tickets for its result.
     pub(crate) async fn announce(
         &self,
         caller: &Caller,
@@ -40,50 +45,92 @@ impl Flight {
         params: Option<Bytes>,
         effect: Effect,
     ) -> Result<Announced, Status> {
+        let id = QueryId::new();
         let settings = self.effective(caller);
-        let schema = if let Some(set) = set_statement(&sql) {
+        let mut promise = Promise {
+            id,
+            schema_hash: schema_hash(&setting_schema()),
+            policy_version: String::new(),
+            share: None,
+        };
+        let (mut schema, mut ordered, mut shares) = (setting_schema(), false, Vec::new());
+        if let Some(set) = set_statement(&sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
             if effect == Effect::Apply {
                 self.apply(caller, setting, value.as_deref())?;
             }
-            setting_schema()
         } else {
             let bound = self
-                .bind(caller, &settings, &sql, params.as_deref())
+                .bind(id, caller, &settings, &sql, params.as_deref())
                 .await?;
             complete(&bound)?;
-            wire_schema(&bound.schema())
-        };
+            let fields = wire_schema(&bound.schema());
+            promise.schema_hash = schema_hash(&fields);
+            bound
+                .policy_version()
+                .clone_into(&mut promise.policy_version);
+            // Without a ticket there is no result yet that could say anything about itself.
+            schema = match effect {
+                Effect::Apply => described(&fields, id, bound.about()),
+                Effect::None => fields,
+            };
+            ordered = bound.is_ordered();
+            shares = shares_of(&bound, settings.max_endpoints).await?;
+        }
         let statement = Statement {
             sql,
             params,
             settings,
-            schema_hash: schema_hash(&schema).to_vec(),
+            promise: Some(promise),
             nonce: [0; 16],
         };
-        let statement_handle = self.seal(Kind::Ticket, caller, statement)?;
-        let ticket = TicketStatementQuery { statement_handle }
-            .as_any()
-            .encode_to_vec()
-            .into();
-        Ok(Announced { schema, ticket })
+        Ok(Announced {
+            schema,
+            tickets: self.tickets(caller, &statement, shares)?,
+            ordered,
+            id: Some(id),
+        })
+    }
+
+    /// One ticket for each share, or one for all.
+    fn tickets(
+        &self,
+        caller: &Caller,
+        statement: &Statement,
+        shares: Vec<Share>,
+    ) -> Result<Vec<Bytes>, Status> {
+        let seal = |share: Option<Share>| {
+            let mut statement = statement.clone();
+            if let Some(promise) = &mut statement.promise {
+                promise.share = share;
+            }
+            let statement_handle = self.seal(Kind::Ticket, caller, statement)?;
+            let ticket = TicketStatementQuery { statement_handle };
+            Ok(ticket.as_any().encode_to_vec().into())
+        };
+        if shares.is_empty() {
+            return Ok(vec![seal(None)?]);
+        }
+        shares.into_iter().map(|share| seal(Some(share))).collect()
     }
 
     /// Decides and binds, under these settings, now.
     pub(crate) async fn bind(
         &self,
+        id: QueryId,
         caller: &Caller,
         settings: &Settings,
         sql: &str,
         params: Option<&[u8]>,
     ) -> Result<Query<Bound>, Status> {
-        self.try_bind(caller, settings, sql, params)
+        self.try_bind(id, caller, settings, sql, params)
             .await
-            .map_err(|refusal| to_status(&refusal, None))
+            .map_err(|refusal| to_status(&refusal, Some(id)))
     }
 
     async fn try_bind(
         &self,
+        id: QueryId,
         caller: &Caller,
         settings: &Settings,
         sql: &str,
@@ -91,7 +138,7 @@ impl Flight {
     ) -> Result<Query<Bound>, Refusal> {
         let values = params.map(params::values).transpose()?;
         self.engine
-            .bind(&self.ask(caller, settings), sql, values)
+            .bind_as(id, &self.ask(caller, settings), sql, values)
             .await
     }
 
@@ -116,43 +163,43 @@ impl Flight {
     }
 
     /// A ticket carries no right: what it names is decided again, and must still have the shape
-    /// that was announced.
+    /// that was announced. Each run is a query of its own, with its own id and record.
     async fn redeem(&self, caller: &Caller, statement: Statement) -> Result<Outgoing, Status> {
         let Statement {
             sql,
             params,
             settings,
-            schema_hash: announced,
+            promise: Some(promise),
             nonce: _,
-        } = statement;
+        } = statement
+        else {
+            return Err(malformed("this is no ticket of this server"));
+        };
+        let run = Run::new(promise.id);
+        let failed = |refusal: Refusal| to_status(&refusal, Some(run.id));
+        let place = self.enter(caller, run).map_err(failed)?;
         if set_statement(&sql).is_some() {
-            return self.send_batch(caller, RecordBatch::new_empty(setting_schema()));
+            let batch = RecordBatch::new_empty(setting_schema());
+            return self.send(caller, batch, place);
         }
         let bound = self
-            .try_bind(caller, &settings, &sql, params.as_deref())
+            .try_bind(run.id, caller, &settings, &sql, params.as_deref())
             .await
-            .map_err(|refusal| {
-                // It existed when the ticket was made: the caller is told that the right ended.
-                let refusal = match refusal.code() {
-                    Code::NameNotFound => Refusal::new(
-                        Code::Revoked,
-                        "the right to this result has ended since it was announced",
-                    ),
-                    _ => refusal,
-                };
-                to_status(&refusal, None)
-            })?;
-        let schema = wire_schema(&bound.schema());
-        if schema_hash(&schema).as_slice() != announced {
-            let refusal = Refusal::new(
-                Code::ResultChanged,
-                "the result's definition has changed since it was announced; run the statement again",
-            );
-            return Err(to_status(&refusal, Some(bound.id())));
+            .map_err(|refusal| failed(ended_right(refusal)))?;
+        let fields = wire_schema(&bound.schema());
+        if schema_hash(&fields) != promise.schema_hash {
+            let policies = bound.policy_version() != promise.policy_version;
+            return Err(failed(changed(policies)));
         }
-        self.start(caller, bound, schema).await
+        let schema = described(&fields, promise.id, bound.about());
+        let mut bound = bound.of_statement(promise.id);
+        if let Some(share) = promise.share {
+            bound = bound.only(share).map_err(failed)?;
+        }
+        self.start(caller, bound, schema, place).await
     }
 
+    /// Runs what was never announced: some clients fetch a prepared statement by its handle.
     async fn run(
         &self,
         caller: &Caller,
@@ -160,14 +207,18 @@ impl Flight {
         sql: &str,
         params: Option<&[u8]>,
     ) -> Result<Outgoing, Status> {
+        let id = QueryId::new();
+        let place = self
+            .enter(caller, Run { id, statement: id })
+            .map_err(|refusal| to_status(&refusal, Some(id)))?;
         if let Some(set) = set_statement(sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
             self.apply(caller, setting, value.as_deref())?;
-            return self.send_batch(caller, RecordBatch::new_empty(setting_schema()));
+            return self.send(caller, RecordBatch::new_empty(setting_schema()), place);
         }
-        let bound = self.bind(caller, settings, sql, params).await?;
-        let schema = wire_schema(&bound.schema());
-        self.start(caller, bound, schema).await
+        let bound = self.bind(id, caller, settings, sql, params).await?;
+        let schema = described(&wire_schema(&bound.schema()), id, bound.about());
+        self.start(caller, bound, schema, place).await
     }
 
     async fn start(
@@ -175,12 +226,13 @@ impl Flight {
         caller: &Caller,
         bound: Query<Bound>,
         schema: SchemaRef,
+        place: Entered,
     ) -> Result<Outgoing, Status> {
         let query = bound.id();
         let failed = |refusal: Refusal| to_status(&refusal, Some(query));
         let results = self.engine.start(bound).await.map_err(failed)?;
         let source = Source::Query(Box::new(results));
-        Outgoing::new(source, Shape::Wire(schema), self.ending(caller)).map_err(failed)
+        Outgoing::new(source, Shape::Wire(schema), self.terms(caller, place)).map_err(failed)
     }
 
     /// Sends a batch of the protocol's own, as it is.
@@ -189,10 +241,46 @@ impl Flight {
         caller: &Caller,
         batch: RecordBatch,
     ) -> Result<Outgoing, Status> {
+        let id = QueryId::new();
+        let place = self
+            .enter(caller, Run { id, statement: id })
+            .map_err(|refusal| to_status(&refusal, None))?;
+        self.send(caller, batch, place)
+    }
+
+    fn send(
+        &self,
+        caller: &Caller,
+        batch: RecordBatch,
+        place: Entered,
+    ) -> Result<Outgoing, Status> {
         let schema = batch.schema();
         let source = Source::Batches(futures::stream::iter([Ok(batch)]).boxed());
-        Outgoing::new(source, Shape::Exact(schema), self.ending(caller))
+        Outgoing::new(source, Shape::Exact(schema), self.terms(caller, place))
             .map_err(|refusal| to_status(&refusal, None))
+    }
+
+    /// Takes a place for a stream, if its session still stands.
+    fn enter(&self, caller: &Caller, run: Run) -> Result<Entered, Refusal> {
+        let session = &caller.session;
+        let principal = caller.principal();
+        let entered = self.streams.enter(principal, session.id, run)?;
+        // A session that closes ends what has entered; what enters later must see that it closed.
+        if self.authenticator.is_open(session) {
+            Ok(entered)
+        } else {
+            Err(session_ended())
+        }
+    }
+
+    fn terms(&self, caller: &Caller, (place, valve): Entered) -> Terms {
+        Terms {
+            valve,
+            ending: self.ending(caller),
+            idle: self.limits.idle_reader,
+            place: Box::new(place),
+            compression: caller.compression,
+        }
     }
 
     /// Has a `SET` take effect for the session.
@@ -222,6 +310,48 @@ pub(crate) fn setting_schema() -> SchemaRef {
         DataType::Utf8,
         true,
     )]))
+}
+
+/// The parts of a result, if more than one is wanted and possible.
+async fn shares_of(bound: &Query<Bound>, wanted: Option<u16>) -> Result<Vec<Share>, Status> {
+    let of = bound.shares(wanted.unwrap_or(1));
+    if of <= 1 {
+        return Ok(Vec::new());
+    }
+    let version = bound
+        .source_version()
+        .await
+        .map_err(|refusal| to_status(&refusal, Some(bound.id())))?;
+    let share = |index| Share {
+        index,
+        of,
+        version: version.clone(),
+    };
+    Ok((0..of).map(share).collect())
+}
+
+/// It existed when the ticket was made: the caller is told that the right ended.
+fn ended_right(refusal: Refusal) -> Refusal {
+    match refusal.code() {
+        Code::NameNotFound => Refusal::new(
+            Code::Revoked,
+            "the right to this result has ended since it was announced",
+        ),
+        _ => refusal,
+    }
+}
+
+fn changed(policies: bool) -> Refusal {
+    let cause = if policies {
+        "the policies have"
+    } else {
+        "the circumstances have"
+    };
+    let text = format!(
+        "{cause} changed since this result was announced, and with them its columns; run the \
+         statement again"
+    );
+    Refusal::new(Code::ResultChanged, text)
 }
 
 /// A statement can be announced once all its parameters have values.

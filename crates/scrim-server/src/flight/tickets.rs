@@ -4,8 +4,10 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use prost::Message;
-use scrim_model::{Code, Refusal, SessionSettings};
+use scrim_engine::Share;
+use scrim_model::{Code, QueryId, Refusal, SessionSettings};
 use tonic::Status;
+use uuid::Uuid;
 
 use super::Flight;
 use super::context::{Caller, release, release_word};
@@ -40,6 +42,14 @@ impl Kind {
             Self::Prepared => "prepared statement",
         }
     }
+
+    /// A ticket ends soon, a prepared statement with its session.
+    pub(crate) fn expiry(self, caller: &Caller, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Ticket => caller.session.ends.min(now + TICKET_TTL),
+            Self::Prepared => caller.session.ends,
+        }
+    }
 }
 
 /// A statement with everything that it needs to be run again.
@@ -51,10 +61,30 @@ pub(crate) struct Statement {
     pub(crate) params: Option<Bytes>,
     /// The settings under which it was announced.
     pub(crate) settings: Settings,
-    /// The digest of the schema that was announced; empty for a prepared statement.
-    pub(crate) schema_hash: Vec<u8>,
+    /// What was announced; a prepared statement announces nothing.
+    pub(crate) promise: Option<Promise>,
     /// Tells apart prepared statements with the same text.
     pub(crate) nonce: [u8; 16],
+}
+
+/// What a ticket was told to stand for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Promise {
+    /// The announcement's id, common to all its tickets and all their runs.
+    pub(crate) id: QueryId,
+    /// The digest of the schema.
+    pub(crate) schema_hash: [u8; 32],
+    /// The version of the policy set that decided.
+    pub(crate) policy_version: String,
+    /// The part of the result that this ticket is for; all of it when there is none.
+    pub(crate) share: Option<Share>,
+}
+
+/// What was sealed, before it is known whether it still holds.
+#[derive(Debug)]
+pub(crate) struct Unsealed {
+    pub(crate) statement: Statement,
+    expires_ms: i64,
 }
 
 /// The sealed form; field numbers are never used again for something else.
@@ -84,6 +114,36 @@ struct Sealed {
     expires_ms: i64,
     #[prost(bytes = "vec", tag = "12")]
     nonce: Vec<u8>,
+    #[prost(bytes = "vec", tag = "20")]
+    id: Vec<u8>,
+    #[prost(string, tag = "21")]
+    policy_version: String,
+    #[prost(uint32, tag = "22")]
+    share_index: u32,
+    #[prost(uint32, tag = "23")]
+    share_of: u32,
+    #[prost(string, tag = "24")]
+    source_version: String,
+}
+
+impl Sealed {
+    /// `None` for what no ticket of ours holds.
+    fn promise(&self) -> Option<Promise> {
+        let share = match self.share_of {
+            0 => None,
+            of => Some(Share {
+                index: self.share_index.try_into().ok()?,
+                of: of.try_into().ok()?,
+                version: self.source_version.clone(),
+            }),
+        };
+        Some(Promise {
+            id: QueryId(Uuid::from_slice(&self.id).ok()?),
+            schema_hash: self.schema_hash.as_slice().try_into().ok()?,
+            policy_version: self.policy_version.clone(),
+            share,
+        })
+    }
 }
 
 impl Flight {
@@ -96,6 +156,8 @@ impl Flight {
     ) -> Result<Bytes, Status> {
         let now = self.clock.now();
         let stated = statement.settings.stated;
+        let promise = statement.promise;
+        let share = promise.as_ref().and_then(|promise| promise.share.as_ref());
         let sealed = Sealed {
             principal: caller.principal().to_owned(),
             session: caller.session.id.0.as_bytes().to_vec(),
@@ -107,10 +169,24 @@ impl Flight {
                 .release
                 .map(|release| release_word(release).to_owned()),
             schema: statement.settings.schema,
-            schema_hash: statement.schema_hash,
+            schema_hash: promise
+                .as_ref()
+                .map(|promise| promise.schema_hash.to_vec())
+                .unwrap_or_default(),
             issued_ms: now.timestamp_millis(),
-            expires_ms: expiry(kind, caller, now).timestamp_millis(),
+            expires_ms: kind.expiry(caller, now).timestamp_millis(),
             nonce: statement.nonce.to_vec(),
+            id: promise
+                .as_ref()
+                .map(|promise| promise.id.0.as_bytes().to_vec())
+                .unwrap_or_default(),
+            policy_version: promise
+                .as_ref()
+                .map(|promise| promise.policy_version.clone())
+                .unwrap_or_default(),
+            share_index: share.map_or(0, |share| share.index.into()),
+            share_of: share.map_or(0, |share| share.of.into()),
+            source_version: share.map(|share| share.version.clone()).unwrap_or_default(),
         };
         let text = self.sealer.seal(kind.purpose(), &sealed.encode_to_vec());
         text.map(Bytes::from).map_err(|e| {
@@ -131,6 +207,21 @@ impl Flight {
         caller: &Caller,
         text: &[u8],
     ) -> Result<Statement, Status> {
+        let unsealed = self.unseal(kind, caller, text)?;
+        if unsealed.expires_ms <= self.clock.now().timestamp_millis() {
+            let message = format!("the {} has expired; run the statement again", kind.noun());
+            return Err(to_status(&Refusal::new(Code::TicketExpired, message), None));
+        }
+        Ok(unsealed.statement)
+    }
+
+    /// The same, whether or not it has expired.
+    pub(crate) fn unseal(
+        &self,
+        kind: Kind,
+        caller: &Caller,
+        text: &[u8],
+    ) -> Result<Unsealed, Status> {
         let invalid = || {
             let message = format!("this is no {} of this server", kind.noun());
             to_status(&Refusal::new(Code::TicketInvalid, message), None)
@@ -149,10 +240,10 @@ impl Flight {
         {
             return Err(foreign(kind.noun()));
         }
-        if sealed.expires_ms <= self.clock.now().timestamp_millis() {
-            let message = format!("the {} has expired; run the statement again", kind.noun());
-            return Err(to_status(&Refusal::new(Code::TicketExpired, message), None));
-        }
+        let promise = match kind {
+            Kind::Ticket => Some(sealed.promise().ok_or_else(invalid)?),
+            Kind::Prepared => None,
+        };
         let release = sealed
             .release
             .map(|word| release(&word))
@@ -163,24 +254,20 @@ impl Flight {
             agreement: sealed.agreement,
             release,
         };
-        Ok(Statement {
+        let statement = Statement {
             sql: sealed.sql,
             params: sealed.params,
             settings: Settings {
                 stated,
                 schema: sealed.schema,
+                ..Settings::default()
             },
-            schema_hash: sealed.schema_hash,
+            promise,
             nonce: sealed.nonce.try_into().map_err(|_| invalid())?,
+        };
+        Ok(Unsealed {
+            statement,
+            expires_ms: sealed.expires_ms,
         })
-    }
-}
-
-/// A ticket ends soon, a prepared statement with its session, however often that is renewed: who
-/// uses it must show a token that is still good.
-fn expiry(kind: Kind, caller: &Caller, now: DateTime<Utc>) -> DateTime<Utc> {
-    match kind {
-        Kind::Ticket => caller.session.ends.min(now + TICKET_TTL),
-        Kind::Prepared => caller.session.ends,
     }
 }

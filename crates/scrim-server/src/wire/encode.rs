@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamEncoder, StreamWriter};
 use arrow_flight::{FlightData, SchemaAsIpc};
@@ -18,6 +19,7 @@ use super::coalesce::slice_bytes;
 use super::{MESSAGE_BYTES_MAX, MESSAGE_BYTES_PART, MESSAGE_BYTES_SOFT};
 
 const DATA_HEADER: u32 = 2;
+const DATA_APP_METADATA: u32 = 3;
 const DATA_BODY: u32 = 1000;
 
 /// One `FlightData` whose body still lies in the batch's own buffers: they are copied once, into
@@ -25,26 +27,43 @@ const DATA_BODY: u32 = 1000;
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     header: Bytes,
+    app_metadata: Bytes,
     body: Vec<Buffer>,
     body_len: usize,
 }
 
 impl Message {
+    /// With a note of ours beside the data.
+    #[must_use]
+    pub(crate) fn with_app_metadata(self, note: impl Into<Bytes>) -> Self {
+        Self {
+            app_metadata: note.into(),
+            ..self
+        }
+    }
+
     /// Bytes of the encoded message.
     pub(crate) fn encoded_len(&self) -> usize {
         let field = |tag: u32, len: usize| match len {
             0 => 0,
             _ => key_len(tag) + encoded_len_varint(len as u64) + len,
         };
-        field(DATA_HEADER, self.header.len()) + field(DATA_BODY, self.body_len)
+        field(DATA_HEADER, self.header.len())
+            + field(DATA_APP_METADATA, self.app_metadata.len())
+            + field(DATA_BODY, self.body_len)
     }
 
     /// Writes the protobuf form of `FlightData`.
     pub(crate) fn put(&self, out: &mut impl BufMut) {
-        if !self.header.is_empty() {
-            encode_key(DATA_HEADER, WireType::LengthDelimited, out);
-            encode_varint(self.header.len() as u64, out);
-            out.put_slice(&self.header);
+        for (tag, bytes) in [
+            (DATA_HEADER, &self.header),
+            (DATA_APP_METADATA, &self.app_metadata),
+        ] {
+            if !bytes.is_empty() {
+                encode_key(tag, WireType::LengthDelimited, out);
+                encode_varint(bytes.len() as u64, out);
+                out.put_slice(bytes);
+            }
         }
         if self.body_len > 0 {
             encode_key(DATA_BODY, WireType::LengthDelimited, out);
@@ -64,6 +83,7 @@ impl From<Message> for FlightData {
         }
         Self {
             data_header: message.header,
+            app_metadata: message.app_metadata,
             data_body: body.freeze(),
             ..Self::default()
         }
@@ -75,6 +95,7 @@ pub(crate) fn schema_message(schema: &Schema) -> Message {
     let data: FlightData = SchemaAsIpc::new(schema, &IpcWriteOptions::default()).into();
     Message {
         header: data.data_header,
+        app_metadata: Bytes::new(),
         body: Vec::new(),
         body_len: 0,
     }
@@ -85,6 +106,24 @@ pub(crate) fn schema_hash(schema: &Schema) -> [u8; 32] {
     Sha256::digest(&schema_message(schema).header).into()
 }
 
+/// How bodies are compressed, for clients on slow lines that ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// Fast.
+    Lz4,
+    /// Small.
+    Zstd,
+}
+
+impl Compression {
+    fn options(compression: Option<Self>) -> Result<IpcWriteOptions, ArrowError> {
+        IpcWriteOptions::default().try_with_compression(compression.map(|kind| match kind {
+            Self::Lz4 => CompressionType::LZ4_FRAME,
+            Self::Zstd => CompressionType::ZSTD,
+        }))
+    }
+}
+
 /// Encodes the batches of one stream.
 pub(crate) struct BatchEncoder {
     schema: SchemaRef,
@@ -93,8 +132,13 @@ pub(crate) struct BatchEncoder {
 
 impl BatchEncoder {
     /// An encoder for batches of this schema, which must not hold dictionaries.
-    pub(crate) fn new(schema: &SchemaRef) -> Result<Self, Refusal> {
-        let mut inner = StreamEncoder::try_new(schema).map_err(broken)?;
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        compression: Option<Compression>,
+    ) -> Result<Self, Refusal> {
+        let mut inner = Compression::options(compression)
+            .and_then(|options| StreamEncoder::try_new_with_options(schema, options))
+            .map_err(broken)?;
         // The first batch brings the schema message along; ours goes out before any batch exists.
         inner
             .encode(&RecordBatch::new_empty(schema.clone()))
@@ -172,6 +216,7 @@ fn unframe(buffers: Vec<Buffer>) -> Option<Message> {
     let body_len = body.iter().map(Buffer::len).sum();
     Some(Message {
         header: Bytes::copy_from_slice(header.as_slice()),
+        app_metadata: Bytes::new(),
         body,
         body_len,
     })
@@ -225,19 +270,26 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_flight::utils::flight_data_to_batches;
-    use datafusion::arrow::array::{ArrayRef, BooleanArray, Int32Array, StringArray};
+    use datafusion::arrow::array::{ArrayRef, BooleanArray, Int32Array, StringArray, UInt64Array};
     use datafusion::arrow::compute::concat_batches;
     use prost::Message as _;
 
     use super::*;
 
     fn through_the_wire(batch: &RecordBatch) -> (Vec<usize>, Vec<RecordBatch>) {
+        compressed(batch, None)
+    }
+
+    fn compressed(
+        batch: &RecordBatch,
+        compression: Option<Compression>,
+    ) -> (Vec<usize>, Vec<RecordBatch>) {
         let mut out = VecDeque::new();
-        BatchEncoder::new(&batch.schema())
+        BatchEncoder::new(&batch.schema(), compression)
             .unwrap()
             .encode(batch, &mut out)
             .unwrap();
-        out.push_front(schema_message(&batch.schema()));
+        out.push_front(schema_message(&batch.schema()).with_app_metadata("note"));
         let mut sizes = Vec::new();
         let data: Vec<FlightData> = out
             .into_iter()
@@ -293,6 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn inv_14_compressed_messages_read_the_same_and_keep_to_the_limit() {
+        // Text that compresses, and noise that does not.
+        let noise = (0..400_000_u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
+        let noise: ArrayRef = Arc::new(UInt64Array::from_iter_values(noise));
+        let text = (0..400_000).map(|i| format!("the same text again and again {}", i % 7));
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(text));
+        let batch = RecordBatch::try_from_iter([("n", noise), ("t", text)]).unwrap();
+        let (plain, _) = through_the_wire(&batch);
+        for compression in [Compression::Lz4, Compression::Zstd] {
+            let (sizes, batches) = compressed(&batch, Some(compression));
+            assert!(sizes.iter().all(|size| *size <= MESSAGE_BYTES_MAX));
+            assert!(sizes.iter().sum::<usize>() * 2 < plain.iter().sum::<usize>());
+            assert_eq!(concat(&batches), batch);
+        }
+    }
+
+    #[test]
     fn one_row_that_is_too_large_names_its_column() {
         let text: ArrayRef = Arc::new(StringArray::from(vec![
             "a".to_owned(),
@@ -301,7 +370,7 @@ mod tests {
         let ids: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
         let batch = RecordBatch::try_from_iter([("id", ids), ("note", text)]).unwrap();
         let mut out = VecDeque::new();
-        let refusal = BatchEncoder::new(&batch.schema())
+        let refusal = BatchEncoder::new(&batch.schema(), None)
             .unwrap()
             .encode(&batch, &mut out)
             .unwrap_err();

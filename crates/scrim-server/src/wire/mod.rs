@@ -6,12 +6,14 @@ mod codec;
 mod encode;
 mod outgoing;
 mod schema;
+mod valve;
 
 pub use schema::wire_schema;
 
 pub(crate) use codec::DoGetCodec;
-pub(crate) use encode::{Message, decode_batch, encode_batch, schema_hash};
-pub(crate) use outgoing::{Ending, Outgoing, Shape, Source};
+pub(crate) use encode::{Compression, Message, decode_batch, encode_batch, schema_hash};
+pub(crate) use outgoing::{Ending, Outgoing, Shape, Source, Terms};
+pub(crate) use valve::Valve;
 
 /// Bytes up to which a message is sent as it is.
 pub(crate) const MESSAGE_BYTES_SOFT: usize = 3 * 1024 * 1024;

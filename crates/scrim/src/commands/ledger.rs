@@ -97,10 +97,13 @@ fn write_record(record: &Record, out: &mut Out) -> Result<(), Failure> {
     let from = record
         .address
         .map_or_else(String::new, |address| format!(" from {address}"));
+    let statement = record.statement.map_or_else(String::new, |statement| {
+        format!(" of statement {statement}")
+    });
     let to = out.results();
     writeln!(
         to,
-        "{at}  {}{code}{rows}  {} ({}){purpose}{from}  query {}",
+        "{at}  {}{code}{rows}  {} ({}){purpose}{from}  query {}{statement}",
         record.outcome, record.principal, record.org, record.query
     )?;
     writeln!(to, "    {}", text::printable(&record.sql))?;
