@@ -20,6 +20,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
@@ -34,8 +35,10 @@ use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
+use crate::masks;
 use crate::names::{Names, carry};
 use crate::results::Results;
+use crate::sessions::started;
 use crate::stub::StubTable;
 use crate::verify;
 use crate::world::World;
@@ -57,6 +60,8 @@ pub(crate) struct Common {
     pub(crate) sql: String,
     pub(crate) explain: bool,
     pub(crate) schema: SchemaRef,
+    pub(crate) masks: Vec<Option<String>>,
+    pub(crate) session: Arc<SessionState>,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
 }
 
@@ -94,6 +99,12 @@ impl<S> Query<S> {
         Arc::clone(&self.common.schema)
     }
 
+    /// For each column of the result the name of the mask that it went through, `derived` when it
+    /// was computed from masked columns, `None` when nothing masked went into it.
+    pub fn masks(&self) -> &[Option<String>] {
+        &self.common.masks
+    }
+
     /// The decisions that the query rests on, by table.
     pub fn decisions(&self) -> impl Iterator<Item = &Arc<Decision>> {
         self.common.decisions.values()
@@ -111,8 +122,8 @@ impl Query<Bound> {
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
         let Admitted { statement, explain } = admitted;
-        let options = shared.sessions.principal.config_options();
-        let names = Names::new(&world, &ask, &shared.functions, options);
+        let (session, functions) = shared.planner(ask.time_zone.as_ref());
+        let names = Names::new(&world, &ask, &functions, session.config_options());
         let parser = ParserOptions {
             map_string_types_to_utf8view: false,
             ..ParserOptions::default()
@@ -122,15 +133,13 @@ impl Query<Bound> {
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let decisions = names.into_decisions();
-        verify::admissible(
-            &plan,
-            &shared.functions,
-            shared.config.limits.plan_nodes_max,
-        )?;
-        let schema = if explain {
-            explain_schema()
+        verify::admissible(&plan, &functions, shared.config.limits.plan_nodes_max)?;
+        let (schema, masks) = if explain {
+            let schema = explain_schema();
+            let masks = vec![None; schema.fields().len()];
+            (schema, masks)
         } else {
-            coerced(&shared, &plan)?
+            (coerced(&session, &plan)?, masks::of_plan(&plan))
         };
         Ok(Self {
             common: Common {
@@ -141,6 +150,8 @@ impl Query<Bound> {
                 sql,
                 explain,
                 schema,
+                masks,
+                session,
                 decisions,
             },
             state: Bound { plan },
@@ -310,7 +321,7 @@ impl Common {
         plan: LogicalPlan,
         permit: &Permit,
     ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), Refusal> {
-        let session = &self.shared.sessions.principal;
+        let session = started(&self.session, self.shared.clock.now());
         let guards = self.guards().await?;
         let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
         let governed = govern(plan, &guards).map_err(failed)?;
@@ -319,7 +330,7 @@ impl Common {
         verify::logical(&optimised, permit)?;
         let physical = session
             .query_planner()
-            .create_physical_plan(&optimised, session.as_ref())
+            .create_physical_plan(&optimised, &session)
             .await
             .map_err(failed)?;
         verify::physical(&physical, permit)?;
@@ -426,8 +437,7 @@ fn cast_param(
 
 /// The schema of the result: types are only settled once they are coerced. A statement with open
 /// parameters cannot always be coerced; its schema is a first guess until they have values.
-fn coerced(shared: &Shared, plan: &LogicalPlan) -> Result<SchemaRef, Refusal> {
-    let session = &shared.sessions.principal;
+fn coerced(session: &SessionState, plan: &LogicalPlan) -> Result<SchemaRef, Refusal> {
     let options = session.config_options();
     match session
         .analyzer()

@@ -47,7 +47,7 @@ impl Results {
     ) -> Self {
         let (sender, batches) = mpsc::channel(WAITING_MAX);
         let time = common.shared.config.limits.time;
-        let context = common.shared.sessions.principal.task_ctx();
+        let context = common.session.task_ctx();
         let work = common
             .shared
             .runtime()

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::execution::SessionStateDefaults;
@@ -15,6 +16,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::config::EngineConfig;
 use crate::functions::Functions;
+use crate::zone::TimeZone;
 
 /// The planning sessions of one engine.
 #[derive(Debug)]
@@ -76,6 +78,22 @@ fn principal(
         .with_aggregate_functions(functions.aggregate.values().cloned().collect())
         .with_window_functions(functions.window.values().cloned().collect())
         .build()
+}
+
+/// The session of a principal in another time zone.
+pub(crate) fn in_zone(session: &SessionState, zone: &TimeZone) -> SessionState {
+    let mut session = session.clone();
+    let options = session.config_mut().options_mut();
+    options.execution.time_zone = Some(zone.to_string());
+    session
+}
+
+/// The session of one query, which starts now: what `now()` and `current_date` are.
+pub(crate) fn started(session: &SessionState, now: DateTime<Utc>) -> SessionState {
+    let mut session = session.clone();
+    session.mark_start_execution();
+    session.execution_props_mut().query_execution_start_time = Some(now);
+    session
 }
 
 fn vault(config: &EngineConfig, runtime: Arc<RuntimeEnv>) -> SessionState {

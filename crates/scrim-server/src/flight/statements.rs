@@ -1,7 +1,5 @@
 //! Statements: announced at GetFlightInfo, decided again and run at DoGet.
 
-use std::sync::Arc;
-
 use arrow_flight::Ticket;
 use arrow_flight::sql::{Command, ProstMessageExt, TicketStatementQuery};
 use bytes::Bytes;
@@ -17,10 +15,11 @@ use super::Flight;
 use super::context::Caller;
 use super::info::{Announced, command, malformed};
 use super::params;
-use super::sessions::{Setting, Settings, set_statement};
+use super::set_statement::set_statement;
+use super::settings::{Setting, Settings};
 use super::tickets::{Kind, Statement};
 use crate::status::to_status;
-use crate::wire::{Outgoing, Shape, Source, schema_hash, wire_schema};
+use crate::wire::{Outgoing, Shape, Source, WireTypes, schema_hash, wire_schema, with_masks};
 
 /// Whether describing a statement may have its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Flight {
                 .bind(caller, &settings, &sql, params.as_deref())
                 .await?;
             complete(&bound)?;
-            wire_schema(&bound.schema())
+            result_schema(&bound, &settings)
         };
         let statement = Statement {
             sql,
@@ -142,7 +141,7 @@ impl Flight {
                 };
                 to_status(&refusal, None)
             })?;
-        let schema = wire_schema(&bound.schema());
+        let schema = result_schema(&bound, &settings);
         if schema_hash(&schema).as_slice() != announced {
             let refusal = Refusal::new(
                 Code::ResultChanged,
@@ -166,7 +165,7 @@ impl Flight {
             return self.send_batch(caller, RecordBatch::new_empty(setting_schema()));
         }
         let bound = self.bind(caller, settings, sql, params).await?;
-        let schema = wire_schema(&bound.schema());
+        let schema = result_schema(&bound, settings);
         self.start(caller, bound, schema).await
     }
 
@@ -204,8 +203,7 @@ impl Flight {
     ) -> Result<(), Status> {
         let session = &caller.session;
         let mut settings = self.sessions.get(session.id);
-        setting
-            .apply(&mut settings, value)
+        self.change(caller, &mut settings, setting, value)
             .and_then(|()| {
                 self.sessions
                     .set(session.id, settings, session.expires, self.clock.now())
@@ -217,11 +215,14 @@ impl Flight {
 /// What a statement that sets something answers: no rows, but a column, since some drivers take a
 /// result without columns for an update.
 pub(crate) fn setting_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new(
-        "result",
-        DataType::Utf8,
-        true,
-    )]))
+    let result = Field::new("result", DataType::Utf8, true);
+    wire_schema(&Schema::new(vec![result]), WireTypes::Plain)
+}
+
+/// The schema under which a query's result is announced and sent.
+pub(crate) fn result_schema(bound: &Query<Bound>, settings: &Settings) -> SchemaRef {
+    let schema = wire_schema(&bound.schema(), settings.types());
+    with_masks(&schema, bound.masks())
 }
 
 /// A statement can be announced once all its parameters have values.

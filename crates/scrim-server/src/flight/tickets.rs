@@ -4,12 +4,13 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use prost::Message;
+use scrim_engine::TimeZone;
 use scrim_model::{Code, Refusal, SessionSettings};
 use tonic::Status;
 
 use super::Flight;
-use super::context::{Caller, release, release_word};
-use super::sessions::Settings;
+use super::context::Caller;
+use super::settings::{Settings, release, release_word};
 use crate::status::{foreign, to_status};
 
 /// How long a ticket can be redeemed.
@@ -84,6 +85,12 @@ struct Sealed {
     expires_ms: i64,
     #[prost(bytes = "vec", tag = "12")]
     nonce: Vec<u8>,
+    #[prost(string, optional, tag = "20")]
+    time_zone: Option<String>,
+    #[prost(bool, optional, tag = "21")]
+    native_types: Option<bool>,
+    #[prost(uint32, optional, tag = "22")]
+    max_endpoints: Option<u32>,
 }
 
 impl Flight {
@@ -95,7 +102,8 @@ impl Flight {
         statement: Statement,
     ) -> Result<Bytes, Status> {
         let now = self.clock.now();
-        let stated = statement.settings.stated;
+        let settings = statement.settings;
+        let stated = settings.stated;
         let sealed = Sealed {
             principal: caller.principal().to_owned(),
             session: caller.session.id.0.as_bytes().to_vec(),
@@ -106,11 +114,14 @@ impl Flight {
             release: stated
                 .release
                 .map(|release| release_word(release).to_owned()),
-            schema: statement.settings.schema,
+            schema: settings.schema,
             schema_hash: statement.schema_hash,
             issued_ms: now.timestamp_millis(),
             expires_ms: expiry(kind, caller, now).timestamp_millis(),
             nonce: statement.nonce.to_vec(),
+            time_zone: settings.time_zone.map(|zone| zone.to_string()),
+            native_types: settings.native_types,
+            max_endpoints: settings.max_endpoints.map(u32::from),
         };
         let text = self.sealer.seal(kind.purpose(), &sealed.encode_to_vec());
         text.map(Bytes::from).map_err(|e| {
@@ -153,25 +164,35 @@ impl Flight {
             let message = format!("the {} has expired; run the statement again", kind.noun());
             return Err(to_status(&Refusal::new(Code::TicketExpired, message), None));
         }
-        let release = sealed
-            .release
-            .map(|word| release(&word))
-            .transpose()
-            .map_err(|_| invalid())?;
-        let stated = SessionSettings {
-            purpose: sealed.purpose,
-            agreement: sealed.agreement,
-            release,
-        };
-        Ok(Statement {
-            sql: sealed.sql,
-            params: sealed.params,
+        sealed.statement().ok_or_else(invalid)
+    }
+}
+
+impl Sealed {
+    /// What was sealed; `None` when another version of the server sealed something else.
+    fn statement(self) -> Option<Statement> {
+        let release = self.release.map(|word| release(&word)).transpose();
+        let time_zone = self
+            .time_zone
+            .map(|zone| TimeZone::parse(&zone))
+            .transpose();
+        let max_endpoints = self.max_endpoints.map(u16::try_from).transpose();
+        Some(Statement {
+            sql: self.sql,
+            params: self.params,
             settings: Settings {
-                stated,
-                schema: sealed.schema,
+                stated: SessionSettings {
+                    purpose: self.purpose,
+                    agreement: self.agreement,
+                    release: release.ok()?,
+                },
+                schema: self.schema,
+                time_zone: time_zone.ok()?,
+                native_types: self.native_types,
+                max_endpoints: max_endpoints.ok()?,
             },
-            schema_hash: sealed.schema_hash,
-            nonce: sealed.nonce.try_into().map_err(|_| invalid())?,
+            schema_hash: self.schema_hash,
+            nonce: self.nonce.try_into().ok()?,
         })
     }
 }

@@ -3,15 +3,20 @@
 mod cast;
 mod coalesce;
 mod codec;
+mod describe;
 mod encode;
 mod outgoing;
 mod schema;
+mod sql_types;
 
-pub use schema::wire_schema;
+pub use schema::{WireTypes, wire_schema};
 
 pub(crate) use codec::DoGetCodec;
+pub(crate) use describe::{table_schema, with_masks};
 pub(crate) use encode::{Message, decode_batch, encode_batch, schema_hash};
 pub(crate) use outgoing::{Ending, Outgoing, Shape, Source};
+#[cfg(test)]
+pub(crate) use sql_types::sql_type;
 
 /// Bytes up to which a message is sent as it is.
 pub(crate) const MESSAGE_BYTES_SOFT: usize = 3 * 1024 * 1024;

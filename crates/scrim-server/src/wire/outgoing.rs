@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn outgoing(items: Vec<Result<RecordBatch, Refusal>>, ending: Ending) -> Outgoing {
-        let schema = crate::wire::wire_schema(batch(0).schema_ref());
+        let schema = crate::wire::wire_schema(batch(0).schema_ref(), crate::wire::WireTypes::Plain);
         let source = futures::stream::iter(items).boxed();
         Outgoing::new(Source::Batches(source), Shape::Wire(schema), ending).unwrap()
     }
@@ -254,7 +254,7 @@ mod tests {
     async fn rows_that_wait_leave_without_more_coming() {
         let first = futures::stream::iter([Ok(batch(1)), Ok(batch(2))]);
         let source = first.chain(futures::stream::pending()).boxed();
-        let schema = crate::wire::wire_schema(batch(0).schema_ref());
+        let schema = crate::wire::wire_schema(batch(0).schema_ref(), crate::wire::WireTypes::Plain);
         let stream = Outgoing::new(Source::Batches(source), Shape::Wire(schema), never()).unwrap();
         let messages: Vec<_> = stream.take(3).collect().await;
         assert_eq!(messages.len(), 3);
