@@ -1,7 +1,10 @@
 //! Flight SQL end to end: a real server on a free port, real gRPC, and what every driver needs.
 
+mod columns;
+mod keys;
 mod life;
 mod metadata;
+mod options;
 mod prepared;
 mod queries;
 mod sign_in;
