@@ -4,6 +4,7 @@ mod columns;
 mod keys;
 mod life;
 mod metadata;
+mod native;
 mod options;
 mod prepared;
 mod queries;

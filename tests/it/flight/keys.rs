@@ -3,8 +3,7 @@
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt8Type};
 use arrow_flight::sql::{
-    CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys,
-    CommandGetPrimaryKeys,
+    CommandGetCrossReference, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
 };
 
 use super::metadata::{contains, texts};
@@ -15,7 +14,12 @@ use crate::kit::{Hosted, Scratch};
 fn references(batch: &RecordBatch) -> Vec<String> {
     let text = |name: &str, row: usize| {
         let column = batch.column_by_name(name).unwrap().as_string::<i32>();
-        column.iter().nth(row).flatten().unwrap_or("none").to_owned()
+        column
+            .iter()
+            .nth(row)
+            .flatten()
+            .unwrap_or("none")
+            .to_owned()
     };
     let rule = |name: &str| {
         let column = batch.column_by_name(name).unwrap();

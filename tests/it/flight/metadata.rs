@@ -443,7 +443,13 @@ async fn functions_that_are_told_of_can_be_called_and_literals_be_written() {
 async fn literals(client: &mut Client) -> Vec<(String, &'static str, String)> {
     let command = CommandGetXdbcTypeInfo { data_type: None };
     let types = client.fetch(&command).await.unwrap().batch();
-    let column = |name: &str| types.column_by_name(name).unwrap().as_string::<i32>().clone();
+    let column = |name: &str| {
+        types
+            .column_by_name(name)
+            .unwrap()
+            .as_string::<i32>()
+            .clone()
+    };
     let (names, prefixes, suffixes) = (
         column("type_name"),
         column("literal_prefix"),

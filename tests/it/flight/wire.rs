@@ -69,7 +69,10 @@ async fn inv_16_no_canary_is_in_any_byte_that_leaves() {
         native.headers.push(("x-native-types", "true".to_owned()));
         let mut all = Vec::new();
         let both = [plain, native];
-        for (client, sql) in both.iter().flat_map(|c| QUERIES.iter().map(move |sql| (c, sql))) {
+        for (client, sql) in both
+            .iter()
+            .flat_map(|c| QUERIES.iter().map(move |sql| (c, sql)))
+        {
             match client.clone().query(sql).await {
                 Ok(fetched) => all.extend(fetched.bytes()),
                 Err(status) => {
