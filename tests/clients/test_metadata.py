@@ -114,10 +114,17 @@ def test_tables_carry_their_schema_as_a_message(server):
         assert len(client.ask("CommandGetTables", f2="care").schema) == 4
 
 
-def test_keys_are_empty_and_not_refused(server):
+def test_keys_are_those_of_the_contracts(server):
     with server.pyarrow(HOSPITAL) as client:
-        for name in ("CommandGetPrimaryKeys", "CommandGetExportedKeys", "CommandGetImportedKeys"):
-            assert client.ask(name, f2="care", f3="patients").num_rows == 0
+        for name, rows in (
+            ("CommandGetPrimaryKeys", 1),
+            ("CommandGetExportedKeys", 2),
+            ("CommandGetImportedKeys", 0),
+        ):
+            assert client.ask(name, f2="care", f3="patients").num_rows == rows
+    with server.pyarrow(RESEARCHER) as client:
+        # patient_id is a pseudonym there, and no key
+        assert client.ask("CommandGetPrimaryKeys", f2="care", f3="patients").num_rows == 0
 
 
 def test_what_the_server_says_about_itself(server):

@@ -2,9 +2,13 @@
 
 mod about;
 mod certificates;
+mod columns;
 mod garbage;
+mod keys;
 mod life;
 mod metadata;
+mod native;
+mod options;
 mod parts;
 mod prepared;
 mod queries;

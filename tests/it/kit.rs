@@ -310,6 +310,7 @@ impl Local {
             },
             session: None,
             default_schema: None,
+            time_zone: None,
         };
         self.place(&mut ask, "127.0.0.1");
         ask

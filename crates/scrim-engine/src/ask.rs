@@ -4,6 +4,8 @@ use datafusion::common::ScalarValue;
 use scrim_identity::Authenticated;
 use scrim_model::{Context, Principal, SessionId, SessionSettings};
 
+use crate::zone::TimeZone;
+
 /// One principal's standing to ask: everything about a request but its SQL.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -17,6 +19,8 @@ pub struct Ask {
     pub session: Option<SessionId>,
     /// The schema that bare table names are looked up in; `None` is the first one it can see.
     pub default_schema: Option<String>,
+    /// The time zone in which its statements speak of time; `None` is UTC.
+    pub time_zone: Option<TimeZone>,
 }
 
 /// Values for the parameters of a statement, `$1` first.

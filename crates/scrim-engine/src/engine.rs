@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
@@ -20,15 +21,16 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::activity::Activity;
 use crate::ask::{Ask, Params};
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, EngineLimits};
 use crate::errors::{Stage, refusal};
 use crate::functions::Functions;
 use crate::gate::admit;
 use crate::guard::{Lowered, lower};
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, in_zone};
 use crate::world::{VisibleTable, World};
+use crate::zone::TimeZone;
 
 /// Planning recurses over the statement; the gate bounds how deep, this is room for it.
 const STACK_BYTES: usize = 128 * 1024 * 1024;
@@ -56,7 +58,7 @@ pub enum EngineError {
 /// What all queries of one engine share.
 pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
-    pub(crate) functions: Functions,
+    pub(crate) functions: Arc<Functions>,
     pub(crate) sessions: Sessions,
     pub(crate) ledger: Ledger,
     pub(crate) clock: Arc<dyn Clock>,
@@ -110,7 +112,7 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(EngineError::Threads)?;
-        let functions = Functions::listed();
+        let functions = Arc::new(Functions::listed());
         let sessions = Sessions::new(&config, &functions).map_err(EngineError::Sessions)?;
         let shared = Shared {
             planners: Semaphore::new(config.partitions.max(2) * 4),
@@ -151,6 +153,11 @@ impl Engine {
             .world
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+    }
+
+    /// The limits of a single query.
+    pub fn limits(&self) -> &EngineLimits {
+        &self.shared.config.limits
     }
 
     /// The ledger that every query is recorded in.
@@ -353,6 +360,17 @@ impl Shared {
 
     pub(crate) fn runtime(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What binds and plans a principal's statement in a time zone.
+    pub(crate) fn planner(&self, zone: Option<&TimeZone>) -> (Arc<SessionState>, Arc<Functions>) {
+        let (session, functions) = (&self.sessions.principal, &self.functions);
+        let Some(zone) = zone else {
+            return (Arc::clone(session), Arc::clone(functions));
+        };
+        let session = in_zone(session, zone);
+        let functions = functions.configured(session.config_options());
+        (Arc::new(session), Arc::new(functions))
     }
 
     fn world(&self) -> Result<Arc<World>, Refusal> {

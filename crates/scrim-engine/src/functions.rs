@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, WindowUDF};
@@ -67,7 +68,7 @@ const SIZED: &[(&str, usize)] = &[("lpad", 1), ("rpad", 1)];
 const SIZE_MAX: i64 = 1_000;
 
 /// What a principal's SQL may call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Functions {
     pub(crate) scalar: HashMap<String, Arc<ScalarUDF>>,
     pub(crate) aggregate: HashMap<String, Arc<AggregateUDF>>,
@@ -85,6 +86,17 @@ impl Functions {
             window: pick(all.window_functions(), WINDOW),
             planners: all.expr_planners().to_vec(),
         }
+    }
+
+    /// The same functions, as they are under these options: what `now()` returns depends on them.
+    pub(crate) fn configured(&self, options: &ConfigOptions) -> Self {
+        let mut functions = self.clone();
+        for function in functions.scalar.values_mut() {
+            if let Some(configured) = function.inner().with_updated_config(options) {
+                *function = Arc::new(configured);
+            }
+        }
+        functions
     }
 }
 

@@ -20,6 +20,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
@@ -34,6 +35,7 @@ use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
+use crate::masks;
 use crate::names::{Names, carry};
 use crate::results::Results;
 use crate::sessions::Planning;
@@ -59,6 +61,8 @@ pub(crate) struct Common {
     pub(crate) sql: String,
     pub(crate) explain: bool,
     pub(crate) schema: SchemaRef,
+    pub(crate) masks: Vec<Option<String>>,
+    pub(crate) session: Arc<SessionState>,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
     /// The announcement that this run belongs to.
     pub(crate) statement: Option<QueryId>,
@@ -100,6 +104,12 @@ impl<S> Query<S> {
         Arc::clone(&self.common.schema)
     }
 
+    /// For each column of the result the name of the mask that it went through, `derived` when it
+    /// was computed from masked columns, `None` when nothing masked went into it.
+    pub fn masks(&self) -> &[Option<String>] {
+        &self.common.masks
+    }
+
     /// The decisions that the query rests on, by table.
     pub fn decisions(&self) -> impl Iterator<Item = &Arc<Decision>> {
         self.common.decisions.values()
@@ -117,8 +127,8 @@ impl Query<Bound> {
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
         let Admitted { statement, explain } = admitted;
-        let options = shared.sessions.principal.config_options();
-        let names = Names::new(&world, &ask, &shared.functions, options);
+        let (session, functions) = shared.planner(ask.time_zone.as_ref());
+        let names = Names::new(&world, &ask, &functions, session.config_options());
         let parser = ParserOptions {
             map_string_types_to_utf8view: false,
             ..ParserOptions::default()
@@ -128,13 +138,16 @@ impl Query<Bound> {
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let decisions = names.into_decisions();
-        verify::admissible(
-            &plan,
-            &shared.functions,
-            shared.config.limits.plan_nodes_max,
-        )?;
-        let (plan, shape) = analysed(&shared, plan)?;
-        let schema = if explain { explain_schema() } else { shape };
+        verify::admissible(&plan, &functions, shared.config.limits.plan_nodes_max)?;
+        let masks = masks::of_plan(&plan);
+        let (plan, shape) = analysed(&session, plan)?;
+        let (schema, masks) = if explain {
+            let schema = explain_schema();
+            let masks = vec![None; schema.fields().len()];
+            (schema, masks)
+        } else {
+            (shape, masks)
+        };
         Ok(Self {
             common: Common {
                 id,
@@ -144,6 +157,8 @@ impl Query<Bound> {
                 sql,
                 explain,
                 schema,
+                masks,
+                session,
                 decisions,
                 statement: None,
                 share: None,
@@ -332,7 +347,7 @@ impl Common {
         plan: LogicalPlan,
         permit: &Permit,
     ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), Refusal> {
-        let session = &self.shared.sessions.principal;
+        let session = self.session.as_ref();
         let guards = self.guards().await?;
         let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
         let governed = govern(plan, &guards).map_err(failed)?;
@@ -345,7 +360,7 @@ impl Common {
         verify::logical(&optimised, permit)?;
         let physical = session
             .query_planner()
-            .create_physical_plan(&optimised, session.as_ref())
+            .create_physical_plan(&optimised, session)
             .await
             .map_err(failed)?;
         verify::physical(&physical, permit)?;
@@ -455,8 +470,10 @@ fn cast_param(
 
 /// The plan with its types settled, and the schema of the result. A statement with open parameters
 /// cannot always be analysed; its schema is a first guess until they have values.
-fn analysed(shared: &Shared, plan: LogicalPlan) -> Result<(LogicalPlan, SchemaRef), Refusal> {
-    let session = &shared.sessions.principal;
+fn analysed(
+    session: &SessionState,
+    plan: LogicalPlan,
+) -> Result<(LogicalPlan, SchemaRef), Refusal> {
     let analysed =
         session
             .analyzer()

@@ -48,7 +48,7 @@ impl Results {
     ) -> Self {
         let (sender, batches) = mpsc::channel(WAITING_MAX);
         let time = common.shared.config.limits.time;
-        let context = Arc::clone(&common.shared.sessions.principal_task);
+        let context = common.shared.sessions.task(&common.session);
         let work = common
             .shared
             .runtime()

@@ -19,6 +19,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::config::EngineConfig;
 use crate::functions::Functions;
+use crate::zone::TimeZone;
 
 /// The planning sessions of one engine.
 #[derive(Debug)]
@@ -54,6 +55,17 @@ impl Sessions {
                 session,
             }),
         })
+    }
+}
+
+impl Sessions {
+    /// What runs the plans of one of the principal's sessions.
+    pub(crate) fn task(&self, session: &Arc<SessionState>) -> Arc<TaskContext> {
+        if Arc::ptr_eq(session, &self.principal) {
+            Arc::clone(&self.principal_task)
+        } else {
+            session.task_ctx()
+        }
     }
 }
 
@@ -161,7 +173,7 @@ fn principal(
     let mut rules = PhysicalOptimizer::new().rules;
     // Answers COUNT and MIN while planning; the scan is gone before any check of the leaves.
     rules.retain(|rule| rule.name() != "aggregate_statistics");
-    SessionStateBuilder::new()
+    let mut session = SessionStateBuilder::new()
         .with_config(principal_options(config))
         .with_runtime_env(runtime)
         .with_physical_optimizer_rules(rules)
@@ -169,7 +181,20 @@ fn principal(
         .with_scalar_functions(functions.scalar.values().cloned().collect())
         .with_aggregate_functions(functions.aggregate.values().cloned().collect())
         .with_window_functions(functions.window.values().cloned().collect())
-        .build()
+        .build();
+    // Functions read the options from here; the time is each query's own.
+    session.mark_start_execution();
+    session
+}
+
+/// The session of a principal in another time zone.
+pub(crate) fn in_zone(session: &SessionState, zone: &TimeZone) -> SessionState {
+    let mut session = session.clone();
+    let options = session.config_mut().options_mut();
+    options.execution.time_zone = Some(zone.to_string());
+    // Functions read the zone from here.
+    session.mark_start_execution();
+    session
 }
 
 fn vault(config: &EngineConfig, runtime: Arc<RuntimeEnv>) -> SessionState {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use scrim_model::{Secret, TableName};
-use scrim_policy::{Decision, PolicySet, Verdict};
+use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 
 use crate::ask::Ask;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
+use crate::{keys, masks};
 
 /// One policy set, the tables it governs, the look-up tables of its row rules, and the root of the
 /// keys of its masks. A query sees one world from its first step to its last.
@@ -34,8 +35,23 @@ pub struct VisibleTable {
     pub description: Option<String>,
     /// The visible columns, all nullable.
     pub schema: SchemaRef,
+    /// More about each column of the schema, in its order.
+    pub columns: Vec<VisibleColumn>,
+    /// The primary key, if all of it is visible and clear.
+    pub primary_key: Vec<String>,
+    /// What it refers to, where both sides are visible and clear.
+    pub foreign_keys: Vec<ForeignKey>,
     /// Why it is visible.
     pub decision: Arc<Decision>,
+}
+
+/// More about a visible column.
+#[derive(Debug, Clone, Default)]
+pub struct VisibleColumn {
+    /// The contract's description.
+    pub description: Option<String>,
+    /// The name of its mask; `None` when it is clear on every row.
+    pub mask: Option<String>,
 }
 
 impl World {
@@ -49,10 +65,12 @@ impl World {
         let mut names = self.policy.tables_for(ask.principal.get());
         names.sort();
         names.dedup();
-        names
+        let mut tables: Vec<_> = names
             .into_iter()
             .filter_map(|name| self.visible_table(ask, name))
-            .collect()
+            .collect();
+        keys::show(&self.policy, &mut tables);
+        tables
     }
 
     fn visible_table(&self, ask: &Ask, name: &TableName) -> Option<VisibleTable> {
@@ -61,10 +79,21 @@ impl World {
         if !matches!(decision.verdict, Verdict::Shown) || decision.columns.is_empty() {
             return None;
         }
+        let schema = visible_schema(table, &decision);
+        let column = |field: &FieldRef| {
+            let column = table.columns.iter().find(|one| one.name == *field.name());
+            VisibleColumn {
+                description: column.and_then(|column| column.description.clone()),
+                mask: masks::of_column(&decision, field.name()),
+            }
+        };
         Some(VisibleTable {
             name: name.clone(),
             description: table.description.clone(),
-            schema: visible_schema(table, &decision),
+            columns: schema.fields().iter().map(column).collect(),
+            schema,
+            primary_key: Vec::new(),
+            foreign_keys: Vec::new(),
             decision: Arc::new(decision),
         })
     }

@@ -40,6 +40,7 @@ mod env;
 mod facts;
 mod language;
 mod odcs;
+mod relationships;
 mod rules;
 mod set;
 #[cfg(test)]
@@ -55,4 +56,4 @@ pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource};
 pub use odcs::{ContractDocument, Property, Server, ServerKind};
 pub use rules::{RowRules, RuleError};
-pub use set::{Column, PolicySet, Table};
+pub use set::{Column, ForeignKey, PolicySet, Table};

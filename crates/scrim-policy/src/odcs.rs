@@ -10,6 +10,7 @@ use scrim_document::{Location, MapReader, Node, Problem, Problems, SourceFile};
 use scrim_model::TableName;
 
 use crate::access::AccessPolicy;
+use crate::relationships::{self, Relationship};
 use crate::version::Version;
 
 /// Top-level keys of ODCS v3.1 that we do not read.
@@ -56,6 +57,10 @@ pub struct ContractDocument {
     pub(crate) access: Option<AccessPolicy>,
     pub(crate) node: Node,
     pub(crate) name_node: Node,
+    /// The schema object's id, for references.
+    pub(crate) table_id: Option<String>,
+    /// Those of the schema object and of its columns.
+    pub(crate) relationships: Vec<Relationship>,
     unserved: Vec<Unserved>,
 }
 
@@ -82,6 +87,11 @@ pub struct Property {
     pub properties: Vec<Property>,
     /// The element, of an array.
     pub items: Option<Box<Property>>,
+    /// Its id, for references.
+    pub(crate) id: Option<String>,
+    /// Its place in the primary key, from 1.
+    pub(crate) primary_key_position: Option<i64>,
+    relationships: Vec<Relationship>,
     pub(crate) node: Node,
 }
 
@@ -211,6 +221,8 @@ impl ContractDocument {
         map.finish(problems);
         let (table, name_node) = table?;
         let version = version?;
+        let of_columns = table.properties.iter().flat_map(|p| &p.relationships);
+        let relationships = of_columns.chain(&table.relationships).cloned().collect();
         Some(Self {
             id: id?,
             version: version.to_string(),
@@ -225,6 +237,8 @@ impl ContractDocument {
             access,
             node: node.clone(),
             name_node,
+            table_id: table.id,
+            relationships,
             unserved,
         })
     }
@@ -271,6 +285,8 @@ struct TableObject {
     physical_name: String,
     description: Option<String>,
     properties: Vec<Property>,
+    id: Option<String>,
+    relationships: Vec<Relationship>,
 }
 
 fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node)> {
@@ -292,12 +308,16 @@ fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node
     let properties = map.required("properties", problems)?;
     let properties = read_properties(properties, problems)?;
     let physical_name = physical_name.unwrap_or_else(|| name.clone());
+    let id = map.optional_string("id", problems);
+    let relationships = relationships::of_table(map.optional("relationships"), problems);
     Some((
         TableObject {
             name,
             physical_name,
             description,
             properties,
+            id,
+            relationships,
         },
         name_node.clone(),
     ))
@@ -341,6 +361,7 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
         Some(node) => Some(Box::new(read_property(node, Some("[]"), problems)?)),
         None => None,
     };
+    let relationships = relationships::of_property(&name, map.optional("relationships"), problems);
     Some(Property {
         physical_name: physical_name.unwrap_or_else(|| name.clone()),
         name,
@@ -352,6 +373,12 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
         primary_key: map.optional_bool("primaryKey", problems).unwrap_or(false),
         properties,
         items,
+        id: map.optional_string("id", problems),
+        // The standard writes -1 for "not said".
+        primary_key_position: map
+            .optional_i64("primaryKeyPosition", problems)
+            .filter(|position| *position != -1),
+        relationships,
         node: node.clone(),
     })
 }

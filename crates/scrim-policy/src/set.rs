@@ -53,6 +53,21 @@ pub struct Table {
     pub schema: SchemaRef,
     /// More about each column of the schema, in its order.
     pub columns: Vec<Column>,
+    /// The columns that tell rows apart, in the key's order; none when the contract names none.
+    pub primary_key: Vec<String>,
+    /// What its columns refer to in other tables of the policy set, in the contract's order.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// Columns of one table that refer to columns of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table that they refer to.
+    pub table: TableName,
+    /// Its columns, in the order of the referring ones.
+    pub referenced: Vec<String>,
 }
 
 /// What a contract says about a column.

@@ -109,6 +109,7 @@ impl TestWorld {
             settings,
             session: None,
             default_schema: None,
+            time_zone: None,
         })
     }
 

@@ -11,10 +11,10 @@ use arrow_flight::sql::{
     CommandGetTables, CommandGetXdbcTypeInfo,
 };
 
-use crate::client::Client;
+use crate::client::{Client, code};
 use crate::kit::Hosted;
 
-fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
+pub(super) fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
     batch
         .column(column)
         .as_string::<i32>()
@@ -23,7 +23,7 @@ fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
         .collect()
 }
 
-fn tables(pattern: Option<&str>, include_schema: bool) -> CommandGetTables {
+pub(super) fn tables(pattern: Option<&str>, include_schema: bool) -> CommandGetTables {
     CommandGetTables {
         table_name_filter_pattern: pattern.map(str::to_owned),
         include_schema,
@@ -115,23 +115,6 @@ async fn the_schemas_are_exactly_the_protocols() {
         },
         foreign
     );
-}
-
-#[tokio::test]
-async fn keys_are_empty_for_every_name() {
-    let host = Hosted::demo().await;
-    let mut client = Client::persona(host.address(), "rolf").await;
-    for table in ["patients", "claims", "no_such_table", ""] {
-        let command = CommandGetPrimaryKeys {
-            table: table.to_owned(),
-            ..CommandGetPrimaryKeys::default()
-        };
-        assert_eq!(
-            client.fetch(&command).await.unwrap().batch().num_rows(),
-            0,
-            "{table}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -354,6 +337,11 @@ async fn abilities_are_told_in_the_children_that_drivers_cast_to() {
         };
         assert_eq!(child(code).0, expected, "code {code}");
     }
+    for code in [10, 11] {
+        let one = CommandGetSqlInfo { info: vec![code] };
+        let one = client.fetch(&one).await.unwrap().batch();
+        assert_eq!(one.column(1).as_union().type_id(0), 1, "code {code}");
+    }
     // old JDBC drivers break on codes that they do not know
     assert!(
         codes
@@ -421,4 +409,66 @@ async fn table_types_are_one() {
         .unwrap()
         .batch();
     assert_eq!(texts(&types, 0), ["TABLE"]);
+}
+
+#[tokio::test]
+async fn functions_that_are_told_of_can_be_called_and_literals_be_written() {
+    let host = Hosted::demo().await;
+    let mut client = Client::persona(host.address(), "nora").await;
+    let command = CommandGetSqlInfo {
+        info: (509..=512).collect(),
+    };
+    let told = client.fetch(&command).await.unwrap().batch();
+    let union = told.column(1).as_union();
+    for row in 0..told.num_rows() {
+        let names = union.value(row);
+        let names = names.as_list::<i32>().value(0);
+        for name in names.as_string::<i32>().iter().flatten() {
+            // with the wrong arguments a function that is there is another error
+            let error = client.query(&format!("SELECT {name}()")).await.err();
+            let refused = error.is_some_and(|status| code(&status) == "function-refused");
+            assert!(!refused, "{name}");
+        }
+    }
+    for (prefix, value, suffix) in literals(&mut client).await {
+        let sql = format!("SELECT {prefix}{value}{suffix} AS literal");
+        client
+            .query(&sql)
+            .await
+            .unwrap_or_else(|e| panic!("{sql}: {e}"));
+    }
+}
+
+/// A literal of every type that has a form of its own.
+async fn literals(client: &mut Client) -> Vec<(String, &'static str, String)> {
+    let command = CommandGetXdbcTypeInfo { data_type: None };
+    let types = client.fetch(&command).await.unwrap().batch();
+    let column = |name: &str| {
+        types
+            .column_by_name(name)
+            .unwrap()
+            .as_string::<i32>()
+            .clone()
+    };
+    let (names, prefixes, suffixes) = (
+        column("type_name"),
+        column("literal_prefix"),
+        column("literal_suffix"),
+    );
+    let quoted = (0..types.num_rows()).filter(|row| prefixes.is_valid(*row));
+    quoted
+        .map(|row| {
+            let value = match names.value(row) {
+                "DATE" => "2026-03-02",
+                "TIME" => "12:00:00",
+                "TIMESTAMP" => "2026-03-02 12:00:00",
+                "TIMESTAMP WITH TIME ZONE" => "2026-03-02T12:00:00+01:00",
+                "INTERVAL" => "1 day",
+                "VARBINARY" => "0aff",
+                _ => "text",
+            };
+            let (prefix, suffix) = (prefixes.value(row), suffixes.value(row));
+            (prefix.to_owned(), value, suffix.to_owned())
+        })
+        .collect()
 }

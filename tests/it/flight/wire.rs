@@ -64,10 +64,16 @@ fn canaries(id: &str) -> (&'static [&'static str], &'static [&'static str]) {
 async fn inv_16_no_canary_is_in_any_byte_that_leaves() {
     let host = Hosted::demo().await;
     for id in ["nora", "ivan", "rhea", "rolf", "iris", "luca"] {
-        let mut client = Client::persona(host.address(), id).await;
+        let plain = Client::persona(host.address(), id).await;
+        let mut native = plain.clone();
+        native.headers.push(("x-native-types", "true".to_owned()));
         let mut all = Vec::new();
-        for sql in QUERIES {
-            match client.query(sql).await {
+        let both = [plain, native];
+        for (client, sql) in both
+            .iter()
+            .flat_map(|c| QUERIES.iter().map(move |sql| (c, sql)))
+        {
+            match client.clone().query(sql).await {
                 Ok(fetched) => all.extend(fetched.bytes()),
                 Err(status) => {
                     is_clean(&status);

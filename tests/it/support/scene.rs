@@ -91,6 +91,7 @@ impl Scene {
             settings: SessionSettings::default(),
             session: None,
             default_schema: None,
+            time_zone: None,
         }
     }
 }

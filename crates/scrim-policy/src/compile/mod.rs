@@ -4,6 +4,7 @@
 mod agreements;
 mod clauses;
 mod columns;
+mod keys;
 mod tables;
 
 pub(crate) use agreements::unknown_profile;

@@ -49,6 +49,8 @@ impl Compiler<'_> {
             description: contract.description.clone(),
             schema: Arc::new(Schema::new(fields)),
             columns: columns.collect(),
+            primary_key: self.primary_key(&contract.properties),
+            foreign_keys: self.foreign_keys(contract),
         })
     }
 

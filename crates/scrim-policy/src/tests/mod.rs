@@ -1,6 +1,7 @@
 //! Tests over whole policy sets, written as the files that owners write.
 
 mod decisions;
+mod keys;
 mod languages;
 mod laws;
 mod problems;
@@ -93,6 +94,17 @@ impl World {
 
     pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
         self.files.push(SourceFile::new(path, text));
+        self
+    }
+
+    /// A further table's source, all text.
+    pub(crate) fn source(mut self, schema: &str, table: &str, columns: &[&str]) -> Self {
+        let fields = columns
+            .iter()
+            .map(|name| Field::new(*name, DataType::Utf8, true));
+        let fields: Vec<Field> = fields.collect();
+        self.schemas
+            .insert(TableName::new(schema, table), Arc::new(Schema::new(fields)));
         self
     }
 

@@ -9,18 +9,18 @@ use arrow_flight::sql::{
 use arrow_flight::{Action, ActionType};
 use bytes::Bytes;
 use prost::Message;
-use scrim_model::CATALOG;
+use scrim_model::{Code, Refusal};
 use tonic::Status;
 
 use super::Flight;
-use super::context::{Caller, release_word};
+use super::context::Caller;
 use super::info::{malformed, not_served};
 use super::options::{
     CloseSessionResult, CloseStatus, CreatePreparedStatementResult, GetSessionOptionsResult,
     OptionError, OptionErrorValue, OptionValue, SessionOptionValue, SetSessionOptionsRequest,
     SetSessionOptionsResult,
 };
-use super::sessions::{Setting, Settings};
+use super::settings::{Setting, Settings};
 use crate::status::to_status;
 
 /// Options in one request.
@@ -32,7 +32,8 @@ const ACTIONS: [(&str, &str); 7] = [
     ("ClosePreparedStatement", "closes a prepared statement"),
     (
         "SetSessionOptions",
-        "sets catalog, schema, scrim.purpose, scrim.agreement, scrim.release",
+        "sets catalog, schema, time_zone, native_types, max_endpoints, scrim.purpose, \
+         scrim.agreement, scrim.release",
     ),
     ("GetSessionOptions", "the options of the session"),
     (
@@ -120,14 +121,13 @@ impl Flight {
         let session = &caller.session;
         let mut settings = self.sessions.get(session.id);
         let mut errors = BTreeMap::new();
-        for (name, value) in request.session_options {
+        let mut options: Vec<_> = request.session_options.into_iter().collect();
+        // The schema last: whether it can be chosen may depend on the others.
+        options.sort_by_key(|(name, _)| Setting::from_name(name) == Some(Setting::Schema));
+        for (name, value) in options {
             if let Err(error) = self.set_option(caller, &mut settings, &name, value.value) {
-                errors.insert(
-                    name,
-                    OptionError {
-                        value: error.into(),
-                    },
-                );
+                let value = error.into();
+                errors.insert(name, OptionError { value });
             }
         }
         self.sessions
@@ -143,72 +143,54 @@ impl Flight {
         name: &str,
         value: Option<OptionValue>,
     ) -> Result<(), OptionErrorValue> {
-        let text = match value {
-            None => None,
-            Some(OptionValue::Text(text)) => Some(text).filter(|text| !text.is_empty()),
-            Some(
-                OptionValue::Bool(_)
-                | OptionValue::Int64(_)
-                | OptionValue::Double(_)
-                | OptionValue::TextList(_),
-            ) => return Err(OptionErrorValue::InvalidValue),
-        };
-        if let Some(setting) = Setting::from_name(name) {
-            let applied = setting.apply(settings, text.as_deref());
-            return applied.map_err(|_| OptionErrorValue::InvalidValue);
-        }
-        match name {
-            // There is one catalog; to choose it is fine.
-            "catalog" if text.as_deref().is_none_or(|text| text == CATALOG) => Ok(()),
-            "catalog" => Err(OptionErrorValue::InvalidValue),
-            "schema" => self.set_schema(caller, settings, text),
-            _ => Err(OptionErrorValue::InvalidName),
-        }
+        let setting = Setting::from_name(name).ok_or(OptionErrorValue::InvalidName)?;
+        let text = setting
+            .text_of(value)
+            .ok_or(OptionErrorValue::InvalidValue)?;
+        self.change(caller, settings, setting, text.as_deref())
+            .map_err(|refusal| match refusal.code() {
+                Code::RequestInvalid | Code::NameNotFound => OptionErrorValue::InvalidValue,
+                _ => OptionErrorValue::Error,
+            })
     }
 
-    /// Only a schema that the caller sees can be chosen; a hidden one is as good as none.
-    fn set_schema(
+    /// Changes one setting of a session. Only a schema that the caller sees can be chosen; a hidden
+    /// one is as good as none.
+    pub(crate) fn change(
         &self,
         caller: &Caller,
         settings: &mut Settings,
-        schema: Option<String>,
-    ) -> Result<(), OptionErrorValue> {
-        if let Some(name) = &schema {
-            let schemas = self
-                .visible_schemas(caller)
-                .map_err(|_| OptionErrorValue::Error)?;
-            if !schemas.contains(name) {
-                return Err(OptionErrorValue::InvalidValue);
+        setting: Setting,
+        value: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let mut changed = settings.clone();
+        setting.read(&mut changed, value)?;
+        if setting == Setting::Schema
+            && let Some(schema) = &changed.schema
+        {
+            let effective = caller.stated.clone().or(changed.clone());
+            if !self.visible_schemas(caller, &effective)?.contains(schema) {
+                let message = format!("schema \"{schema}\" does not exist");
+                return Err(Refusal::new(Code::NameNotFound, message));
             }
         }
-        settings.schema = schema;
+        *settings = changed;
         Ok(())
     }
 
     fn get_options(&self, caller: &Caller) -> Result<GetSessionOptionsResult, Status> {
-        let settings = self.effective(caller);
-        let first = || Ok::<_, Status>(self.visible_schemas(caller)?.into_iter().next());
-        let schema = match settings.schema {
-            Some(schema) => Some(schema),
-            None => first()?,
-        };
-        let options = [
-            ("catalog", Some(CATALOG.to_owned())),
-            ("schema", schema),
-            ("scrim.purpose", settings.stated.purpose),
-            ("scrim.agreement", settings.stated.agreement),
-            (
-                "scrim.release",
-                settings.stated.release.map(|r| release_word(r).to_owned()),
-            ),
-        ];
-        let session_options = options
+        let mut settings = self.effective(caller);
+        if settings.schema.is_none() {
+            let visible = self
+                .visible_schemas(caller, &settings)
+                .map_err(|refusal| to_status(&refusal, None))?;
+            settings.schema = visible.into_iter().next();
+        }
+        let session_options = Setting::ALL
             .into_iter()
-            .filter_map(|(name, text)| {
-                let value = SessionOptionValue {
-                    value: Some(OptionValue::Text(text?)),
-                };
-                Some((name.to_owned(), value))
+            .filter_map(|setting| {
+                let value = Some(setting.value(&settings)?);
+                Some((setting.name().to_owned(), SessionOptionValue { value }))
             })
             .collect();
         Ok(GetSessionOptionsResult { session_options })

@@ -2,12 +2,11 @@
 //! and only what the caller may see.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use arrow_flight::sql::metadata::{GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder};
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use scrim_engine::VisibleTable;
 use scrim_model::{CATALOG, Refusal};
 use tonic::Status;
@@ -15,9 +14,10 @@ use tonic::Status;
 use super::Flight;
 use super::context::Caller;
 use super::pattern::Pattern;
-use super::{sql_info, xdbc};
+use super::settings::Settings;
+use super::{keys, sql_info, xdbc};
 use crate::status::to_status;
-use crate::wire::wire_schema;
+use crate::wire::{WireTypes, table_schema};
 
 /// What every table is; also asked for as `BASE TABLE`.
 const TABLE: &str = "TABLE";
@@ -32,10 +32,10 @@ impl Flight {
             Command::CommandGetDbSchemas(_) => schemas_builder().schema(),
             Command::CommandGetTables(query) => tables_builder(query.include_schema).schema(),
             Command::CommandGetTableTypes(query) => query.into_builder().schema(),
-            Command::CommandGetPrimaryKeys(_) => primary_keys_schema(),
+            Command::CommandGetPrimaryKeys(_) => keys::primary_schema(),
             Command::CommandGetExportedKeys(_)
             | Command::CommandGetImportedKeys(_)
-            | Command::CommandGetCrossReference(_) => foreign_keys_schema(),
+            | Command::CommandGetCrossReference(_) => keys::foreign_schema(),
             Command::CommandGetSqlInfo(_) => sql_info::schema(),
             Command::CommandGetXdbcTypeInfo(_) => built(xdbc::batch(Some(0)))?.schema(),
             _ => return Ok(None),
@@ -48,47 +48,59 @@ impl Flight {
         caller: &Caller,
         command: &Command,
     ) -> Result<Option<RecordBatch>, Status> {
+        let settings = self.effective(caller);
+        let visible = || {
+            let tables = self.visible(caller, &settings);
+            tables.map_err(|refusal| to_status(&refusal, None))
+        };
         let batch = match command {
             Command::CommandGetCatalogs(_) => {
                 let mut builder = GetCatalogsBuilder::new();
                 builder.append(CATALOG);
                 builder.build()
             }
-            Command::CommandGetDbSchemas(query) => schemas(query, &self.visible_schemas(caller)?),
-            Command::CommandGetTables(query) => tables(query, &self.visible(caller)?),
+            Command::CommandGetDbSchemas(query) => schemas(query, &schemas_of(visible()?)),
+            Command::CommandGetTables(query) => tables(query, &visible()?, settings.types()),
             Command::CommandGetTableTypes(query) => {
                 let mut builder = query.into_builder();
                 builder.append(TABLE);
                 builder.build()
             }
-            Command::CommandGetPrimaryKeys(_) => Ok(RecordBatch::new_empty(primary_keys_schema())),
-            Command::CommandGetExportedKeys(_)
-            | Command::CommandGetImportedKeys(_)
-            | Command::CommandGetCrossReference(_) => {
-                Ok(RecordBatch::new_empty(foreign_keys_schema()))
+            Command::CommandGetPrimaryKeys(query) => {
+                keys::primary(query, &visible()?).map_err(Into::into)
             }
-            Command::CommandGetSqlInfo(query) => sql_info::batch(&query.info),
+            Command::CommandGetExportedKeys(query) => {
+                keys::exported(query, &visible()?).map_err(Into::into)
+            }
+            Command::CommandGetImportedKeys(query) => {
+                keys::imported(query, &visible()?).map_err(Into::into)
+            }
+            Command::CommandGetCrossReference(query) => {
+                keys::cross(query, &visible()?).map_err(Into::into)
+            }
+            Command::CommandGetSqlInfo(query) => sql_info::batch(&query.info, self.engine.limits()),
             Command::CommandGetXdbcTypeInfo(query) => xdbc::batch(query.data_type),
             _ => return Ok(None),
         };
         built(batch).map(Some)
     }
 
-    fn visible(&self, caller: &Caller) -> Result<Vec<VisibleTable>, Status> {
-        let ask = self.ask(caller, &self.effective(caller));
-        self.engine
-            .visible(&ask)
-            .map_err(|refusal| to_status(&refusal, None))
+    fn visible(&self, caller: &Caller, settings: &Settings) -> Result<Vec<VisibleTable>, Refusal> {
+        self.engine.visible(&self.ask(caller, settings))
     }
 
     /// The schemas in which a caller sees at least one table, sorted.
-    pub(crate) fn visible_schemas(&self, caller: &Caller) -> Result<BTreeSet<String>, Status> {
-        Ok(self
-            .visible(caller)?
-            .into_iter()
-            .map(|table| table.name.schema)
-            .collect())
+    pub(crate) fn visible_schemas(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+    ) -> Result<BTreeSet<String>, Refusal> {
+        self.visible(caller, settings).map(schemas_of)
     }
+}
+
+fn schemas_of(tables: Vec<VisibleTable>) -> BTreeSet<String> {
+    tables.into_iter().map(|table| table.name.schema).collect()
 }
 
 fn built(batch: Built) -> Result<RecordBatch, Status> {
@@ -131,7 +143,7 @@ fn schemas(query: &CommandGetDbSchemas, visible: &BTreeSet<String>) -> Built {
     builder.build()
 }
 
-fn tables(query: &CommandGetTables, visible: &[VisibleTable]) -> Built {
+fn tables(query: &CommandGetTables, visible: &[VisibleTable], types: WireTypes) -> Built {
     let schema_pattern = query.db_schema_filter_pattern.as_deref().map(Pattern::new);
     let name_pattern = query.table_name_filter_pattern.as_deref().map(Pattern::new);
     let mut builder = tables_builder(query.include_schema);
@@ -142,7 +154,7 @@ fn tables(query: &CommandGetTables, visible: &[VisibleTable]) -> Built {
                 pattern.as_ref().is_none_or(|pattern| pattern.matches(text))
             };
             if matches(&schema_pattern, &name.schema) && matches(&name_pattern, &name.table) {
-                let columns = wire_schema(&table.schema);
+                let columns = table_schema(table, types);
                 builder.append(CATALOG, &name.schema, &name.table, TABLE, &columns)?;
             }
         }
@@ -156,33 +168,4 @@ fn wants_tables(types: &[String]) -> bool {
         name.eq_ignore_ascii_case("TABLE") || name.eq_ignore_ascii_case("BASE TABLE")
     };
     types.is_empty() || types.iter().any(is_table)
-}
-
-fn primary_keys_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("catalog_name", DataType::Utf8, true),
-        Field::new("db_schema_name", DataType::Utf8, true),
-        Field::new("table_name", DataType::Utf8, false),
-        Field::new("column_name", DataType::Utf8, false),
-        Field::new("key_name", DataType::Utf8, true),
-        Field::new("key_sequence", DataType::Int32, false),
-    ]))
-}
-
-fn foreign_keys_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("pk_catalog_name", DataType::Utf8, true),
-        Field::new("pk_db_schema_name", DataType::Utf8, true),
-        Field::new("pk_table_name", DataType::Utf8, false),
-        Field::new("pk_column_name", DataType::Utf8, false),
-        Field::new("fk_catalog_name", DataType::Utf8, true),
-        Field::new("fk_db_schema_name", DataType::Utf8, true),
-        Field::new("fk_table_name", DataType::Utf8, false),
-        Field::new("fk_column_name", DataType::Utf8, false),
-        Field::new("key_sequence", DataType::Int32, false),
-        Field::new("fk_key_name", DataType::Utf8, true),
-        Field::new("pk_key_name", DataType::Utf8, true),
-        Field::new("update_rule", DataType::UInt8, false),
-        Field::new("delete_rule", DataType::UInt8, false),
-    ]))
 }

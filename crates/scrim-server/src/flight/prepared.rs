@@ -12,11 +12,12 @@ use super::Flight;
 use super::context::Caller;
 use super::info::{not_served, schema_bytes};
 use super::options::CreatePreparedStatementResult;
-use super::sessions::{Settings, set_statement};
-use super::statements::setting_schema;
+use super::set_statement::set_statement;
+use super::settings::Settings;
+use super::statements::{result_schema, setting_schema};
 use super::tickets::{Kind, Statement};
 use crate::status::to_status;
-use crate::wire::wire_schema;
+use crate::wire::{WireTypes, wire_schema};
 
 impl Flight {
     /// Prepares: binds once for the schemas, and seals the text.
@@ -50,8 +51,9 @@ impl Flight {
             set.map_err(|refusal| to_status(&refusal, None))?;
             return Ok((setting_schema(), Schema::empty()));
         }
+        let settings = self.effective(caller);
         let bound = self
-            .bind(QueryId::new(), caller, &self.effective(caller), sql, None)
+            .bind(QueryId::new(), caller, &settings, sql, None)
             .await?;
         let parameters = bound
             .parameters()
@@ -62,8 +64,11 @@ impl Flight {
             .into_iter()
             .map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true))
             .collect();
-        let parameters = wire_schema(&Schema::new(fields));
-        Ok((wire_schema(&bound.schema()), parameters.as_ref().clone()))
+        let parameters = wire_schema(&Schema::new(fields), WireTypes::Plain);
+        Ok((
+            result_schema(&bound, &settings),
+            parameters.as_ref().clone(),
+        ))
     }
 
     /// Text and parameters behind a handle.

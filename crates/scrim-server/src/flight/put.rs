@@ -17,7 +17,7 @@ use super::context::Caller;
 use super::info::{command_of, malformed, not_served, read_only};
 use super::params;
 use super::prepared::no_transaction;
-use super::sessions::set_statement;
+use super::set_statement::set_statement;
 use crate::status::to_status;
 
 type Results = Pin<Box<dyn Stream<Item = Result<PutResult, Status>> + Send>>;

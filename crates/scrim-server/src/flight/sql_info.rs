@@ -2,7 +2,7 @@
 //! whether it is there, each in the union's child that they expect.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::SqlInfoDataBuilder;
@@ -13,7 +13,8 @@ use arrow_flight::sql::{
     SqlTransactionIsolationLevel, SupportedSqlGrammar,
 };
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::compute::can_cast_types;
+use datafusion::arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use scrim_engine::EngineLimits;
 
 /// Codes that old JDBC drivers do not know and break on; they are answered when asked for.
@@ -36,10 +37,10 @@ pub(super) fn schema() -> SchemaRef {
 }
 
 /// The asked-for pieces, or all when none is; unknown codes are skipped.
-pub(super) fn batch(codes: &[u32]) -> Result<RecordBatch, FlightError> {
+pub(super) fn batch(codes: &[u32], limits: &EngineLimits) -> Result<RecordBatch, FlightError> {
     let asked: BTreeSet<u32> = codes.iter().copied().collect();
     let mut builder = SqlInfoDataBuilder::new();
-    for (code, info) in TABLE.iter() {
+    for (code, info) in &table(limits) {
         let wanted = if asked.is_empty() {
             !NOT_UNASKED.contains(code)
         } else {
@@ -63,19 +64,19 @@ fn append(builder: &mut SqlInfoDataBuilder, code: u32, info: &Info) {
     }
 }
 
-static TABLE: LazyLock<BTreeMap<u32, Info>> = LazyLock::new(|| {
+fn table(own: &EngineLimits) -> BTreeMap<u32, Info> {
     let groups = [
         server(),
         syntax(),
         abilities(),
-        limits(),
+        limits(own),
         transactions(),
         result_sets(),
     ];
     let all = groups.into_iter().flatten();
     all.filter_map(|(code, info)| Some((u32::try_from(i32::from(code)).ok()?, info)))
         .collect()
-});
+}
 
 type Group = Vec<(Code, Info)>;
 
@@ -91,7 +92,10 @@ fn server() -> Group {
             Code::FlightSqlServerVersion,
             Info::Text(env!("CARGO_PKG_VERSION")),
         ),
-        (Code::FlightSqlServerArrowVersion, Info::Text("59")),
+        (
+            Code::FlightSqlServerArrowVersion,
+            Info::Text(arrow::ARROW_VERSION),
+        ),
         (Code::FlightSqlServerReadOnly, Info::Flag(true)),
         (Code::FlightSqlServerSql, Info::Flag(true)),
         (Code::FlightSqlServerSubstrait, Info::Flag(false)),
@@ -101,7 +105,7 @@ fn server() -> Group {
             Code::FlightSqlServerTransaction,
             Info::Mask(SqlSupportedTransaction::None.into()),
         ),
-        (Code::FlightSqlServerCancel, Info::Flag(false)),
+        (Code::FlightSqlServerCancel, Info::Flag(true)),
         (Code::FlightSqlServerBulkIngestion, Info::Flag(false)),
         (
             Code::FlightSqlServerIngestTransactionsSupported,
@@ -161,7 +165,11 @@ fn abilities() -> Group {
         SqlSupportedUnions::SqlUnion as i32,
         SqlSupportedUnions::SqlUnionAll as i32,
     ];
-    let outer = SqlOuterJoinsSupportLevel::SqlFullOuterJoins as i32;
+    // Who can do full ones can do limited ones.
+    let outer = [
+        SqlOuterJoinsSupportLevel::SqlLimitedOuterJoins as i32,
+        SqlOuterJoinsSupportLevel::SqlFullOuterJoins as i32,
+    ];
     vec![
         (Code::SqlSupportsColumnAliasing, Info::Flag(true)),
         (Code::SqlNullPlusNullIsNull, Info::Flag(true)),
@@ -175,7 +183,10 @@ fn abilities() -> Group {
         (Code::SqlSupportsOrderByUnrelated, Info::Flag(true)),
         (
             Code::SqlSupportedGroupBy,
-            mask(&[SqlSupportedGroupBy::SqlGroupByUnrelated as i32]),
+            mask(&[
+                SqlSupportedGroupBy::SqlGroupByUnrelated as i32,
+                SqlSupportedGroupBy::SqlGroupByBeyondSelect as i32,
+            ]),
         ),
         (Code::SqlSupportsLikeEscapeClause, Info::Flag(true)),
         (Code::SqlSupportsNonNullableColumns, Info::Flag(false)),
@@ -189,7 +200,7 @@ fn abilities() -> Group {
             Code::SqlSupportsIntegrityEnhancementFacility,
             Info::Flag(false),
         ),
-        (Code::SqlOuterJoinsSupportLevel, mask(&[outer])),
+        (Code::SqlOuterJoinsSupportLevel, mask(&outer)),
         (Code::SqlSchemasSupportedActions, Info::Mask(0)),
         (Code::SqlCatalogsSupportedActions, Info::Mask(0)),
         (Code::SqlSupportedPositionedCommands, Info::Mask(0)),
@@ -202,7 +213,7 @@ fn abilities() -> Group {
 }
 
 /// 0 says "no limit, or unknown".
-fn limits() -> Group {
+fn limits(own: &EngineLimits) -> Group {
     let unknown = [
         Code::SqlMaxBinaryLiteralLength,
         Code::SqlMaxCharLiteralLength,
@@ -227,7 +238,7 @@ fn limits() -> Group {
         .into_iter()
         .map(|code| (code, Info::Long(0)))
         .collect();
-    let statement = EngineLimits::default().sql_bytes_max as i64;
+    let statement = own.sql_bytes_max as i64;
     group.extend([
         (Code::SqlMaxStatementLength, Info::Long(statement)),
         (
@@ -294,38 +305,38 @@ fn result_sets() -> Group {
     ]
 }
 
-/// What CAST takes to what.
+/// What CAST takes to what: asked of the code that casts.
 fn conversions() -> BTreeMap<i32, Vec<i32>> {
     use SqlSupportsConvert as To;
-    let numbers = [
-        To::SqlConvertBigint,
-        To::SqlConvertInteger,
-        To::SqlConvertSmallint,
-        To::SqlConvertTinyint,
-        To::SqlConvertFloat,
-        To::SqlConvertReal,
-        To::SqlConvertDecimal,
-        To::SqlConvertNumeric,
-        To::SqlConvertBit,
-        To::SqlConvertVarchar,
+    let decimal = DataType::Decimal128(38, 10);
+    let types = [
+        (To::SqlConvertBigint, DataType::Int64),
+        (To::SqlConvertBit, DataType::Boolean),
+        (To::SqlConvertChar, DataType::Utf8),
+        (To::SqlConvertDate, DataType::Date32),
+        (To::SqlConvertDecimal, decimal.clone()),
+        (To::SqlConvertFloat, DataType::Float64),
+        (To::SqlConvertInteger, DataType::Int32),
+        (To::SqlConvertNumeric, decimal),
+        (To::SqlConvertReal, DataType::Float32),
+        (To::SqlConvertSmallint, DataType::Int16),
+        (To::SqlConvertTime, DataType::Time64(TimeUnit::Nanosecond)),
+        (
+            To::SqlConvertTimestamp,
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+        ),
+        (To::SqlConvertTinyint, DataType::Int8),
+        (To::SqlConvertVarbinary, DataType::Binary),
+        (To::SqlConvertVarchar, DataType::Utf8),
     ];
-    let times = [
-        To::SqlConvertDate,
-        To::SqlConvertTimestamp,
-        To::SqlConvertVarchar,
-    ];
-    let values = |kinds: &[To]| kinds.iter().map(|kind| *kind as i32).collect::<Vec<_>>();
-    let mut map: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for number in numbers {
-        map.insert(number as i32, values(&numbers));
-    }
-    for time in times {
-        map.insert(time as i32, values(&times));
-    }
-    let mut text = values(&numbers);
-    text.extend([To::SqlConvertDate as i32, To::SqlConvertTimestamp as i32]);
-    map.insert(To::SqlConvertVarchar as i32, text);
-    map
+    let targets = |from: &DataType| {
+        let fits = types.iter().filter(|(_, to)| can_cast_types(from, to));
+        fits.map(|(kind, _)| *kind as i32).collect()
+    };
+    types
+        .iter()
+        .map(|(kind, from)| (*kind as i32, targets(from)))
+        .collect()
 }
 
 /// Reserved words beyond those of SQL-92.
@@ -373,7 +384,17 @@ const STRING_FUNCTIONS: &[&str] = &[
     "upper",
 ];
 
-const DATETIME_FUNCTIONS: &[&str] = &["date_bin", "date_part", "date_trunc"];
+const DATETIME_FUNCTIONS: &[&str] = &[
+    "current_date",
+    "current_time",
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "make_date",
+    "now",
+    "to_date",
+    "to_timestamp",
+];
 
 #[cfg(test)]
 mod tests {
@@ -381,6 +402,10 @@ mod tests {
     use datafusion::arrow::datatypes::UInt32Type;
 
     use super::*;
+
+    fn answer(codes: &[u32]) -> RecordBatch {
+        batch(codes, &EngineLimits::default()).unwrap()
+    }
 
     fn children(batch: &RecordBatch) -> BTreeMap<u32, i8> {
         let codes = batch.column(0).as_primitive::<UInt32Type>();
@@ -431,7 +456,7 @@ mod tests {
 
     #[test]
     fn every_code_is_there_in_the_child_that_drivers_expect() {
-        let all = children(&batch(&[]).unwrap());
+        let all = children(&answer(&[]));
         let wanted: Vec<u32> = (0..=9).chain(100..=101).chain(500..=576).collect();
         assert_eq!(all.keys().copied().collect::<Vec<_>>(), wanted);
         for (code, child) in all {
@@ -441,18 +466,76 @@ mod tests {
 
     #[test]
     fn asked_for_codes_only_and_unknown_ones_skipped() {
-        let some = children(&batch(&[8, 10_000, 10, 8, 504]).unwrap());
+        let some = children(&answer(&[8, 10_000, 10, 8, 504]));
         assert_eq!(
             some.into_iter().collect::<Vec<_>>(),
             [(8, 3), (10, 1), (504, 0)]
         );
-        let none = batch(&[77_777]).unwrap();
+        let none = answer(&[77_777]);
         assert_eq!(none.num_rows(), 0);
         assert_eq!(none.schema(), schema());
+        assert_eq!(
+            children(&answer(&[10, 11]))
+                .into_values()
+                .collect::<Vec<_>>(),
+            [1, 1]
+        );
+    }
+
+    #[test]
+    fn bits_are_those_of_the_enumerations_and_a_limit_is_the_engines() {
+        let own = EngineLimits {
+            sql_bytes_max: 4_321,
+            ..EngineLimits::default()
+        };
+        let table = table(&own);
+        for (code, mask) in [
+            (8, 0),
+            (522, 3),
+            (526, 1),
+            (528, 6),
+            (538, 7),
+            (540, 3),
+            (564, 1),
+        ] {
+            let found = &table[&code];
+            assert!(
+                matches!(found, Info::Mask(bits) if *bits == mask),
+                "{code}: {found:?}"
+            );
+        }
+        for (code, mask) in [(567, 2), (568, 0), (569, 2), (570, 0), (571, 0)] {
+            let found = &table[&code];
+            assert!(
+                matches!(found, Info::Mask(bits) if *bits == mask),
+                "{code}: {found:?}"
+            );
+        }
+        for (code, long) in [(503, 3), (505, 0), (507, 0), (558, 4_321), (562, 0)] {
+            let found = &table[&code];
+            assert!(
+                matches!(found, Info::Long(value) if *value == long),
+                "{code}: {found:?}"
+            );
+        }
+        for (code, flag) in [
+            (3, true),
+            (4, true),
+            (5, false),
+            (9, true),
+            (10, false),
+            (563, false),
+        ] {
+            let found = &table[&code];
+            assert!(
+                matches!(found, Info::Flag(value) if *value == flag),
+                "{code}: {found:?}"
+            );
+        }
     }
 
     #[test]
     fn the_schema_is_the_one_announced() {
-        assert_eq!(batch(&[]).unwrap().schema(), schema());
+        assert_eq!(answer(&[]).schema(), schema());
     }
 }

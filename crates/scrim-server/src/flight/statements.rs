@@ -18,11 +18,14 @@ use super::context::Caller;
 use super::info::{Announced, command, malformed};
 use super::params;
 use super::running::{Place, Run};
-use super::sessions::{Setting, Settings, set_statement};
+use super::set_statement::set_statement;
+use super::settings::{Setting, Settings};
 use super::tickets::{Kind, Promise, Statement};
 use super::{Flight, session_ended};
 use crate::status::to_status;
-use crate::wire::{Outgoing, Shape, Source, Terms, Valve, schema_hash, wire_schema};
+use crate::wire::{
+    Outgoing, Shape, Source, Terms, Valve, WireTypes, schema_hash, wire_schema, with_masks,
+};
 
 /// A place among the running streams, and the valve by which others can end the stream in it.
 type Entered = (Place, Arc<Valve>);
@@ -64,7 +67,7 @@ impl Flight {
                 .bind(id, caller, &settings, &sql, params.as_deref())
                 .await?;
             complete(&bound)?;
-            let fields = wire_schema(&bound.schema());
+            let fields = result_schema(&bound, &settings);
             promise.schema_hash = schema_hash(&fields);
             bound
                 .policy_version()
@@ -186,7 +189,7 @@ impl Flight {
             .try_bind(run.id, caller, &settings, &sql, params.as_deref())
             .await
             .map_err(|refusal| failed(ended_right(refusal)))?;
-        let fields = wire_schema(&bound.schema());
+        let fields = result_schema(&bound, &settings);
         if schema_hash(&fields) != promise.schema_hash {
             let policies = bound.policy_version() != promise.policy_version;
             return Err(failed(changed(policies)));
@@ -217,7 +220,7 @@ impl Flight {
             return self.send(caller, RecordBatch::new_empty(setting_schema()), place);
         }
         let bound = self.bind(id, caller, settings, sql, params).await?;
-        let schema = described(&wire_schema(&bound.schema()), id, bound.about());
+        let schema = described(&result_schema(&bound, settings), id, bound.about());
         self.start(caller, bound, schema, place).await
     }
 
@@ -292,8 +295,7 @@ impl Flight {
     ) -> Result<(), Status> {
         let session = &caller.session;
         let mut settings = self.sessions.get(session.id);
-        setting
-            .apply(&mut settings, value)
+        self.change(caller, &mut settings, setting, value)
             .and_then(|()| {
                 self.sessions
                     .set(session.id, settings, session.ends, self.clock.now())
@@ -305,11 +307,14 @@ impl Flight {
 /// What a statement that sets something answers: no rows, but a column, since some drivers take a
 /// result without columns for an update.
 pub(crate) fn setting_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new(
-        "result",
-        DataType::Utf8,
-        true,
-    )]))
+    let result = Field::new("result", DataType::Utf8, true);
+    wire_schema(&Schema::new(vec![result]), WireTypes::Plain)
+}
+
+/// The schema under which a query's result is announced and sent.
+pub(crate) fn result_schema(bound: &Query<Bound>, settings: &Settings) -> SchemaRef {
+    let schema = wire_schema(&bound.schema(), settings.types());
+    with_masks(&schema, bound.masks())
 }
 
 /// The parts of a result, if more than one is wanted and possible.

@@ -4,14 +4,14 @@
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use prost::Message;
-use scrim_engine::Share;
+use scrim_engine::{Share, TimeZone};
 use scrim_model::{Code, QueryId, Refusal, SessionSettings};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Flight;
-use super::context::{Caller, release, release_word};
-use super::sessions::Settings;
+use super::context::Caller;
+use super::settings::{Settings, release, release_word};
 use crate::status::{foreign, to_status};
 
 /// How long a ticket can be redeemed.
@@ -124,6 +124,12 @@ struct Sealed {
     share_of: u32,
     #[prost(string, tag = "24")]
     source_version: String,
+    #[prost(string, optional, tag = "25")]
+    time_zone: Option<String>,
+    #[prost(bool, optional, tag = "26")]
+    native_types: Option<bool>,
+    #[prost(uint32, optional, tag = "27")]
+    max_endpoints: Option<u32>,
 }
 
 impl Sealed {
@@ -144,6 +150,37 @@ impl Sealed {
             share,
         })
     }
+
+    /// What was sealed; `None` when another version of the server sealed something else.
+    fn statement(self, kind: Kind) -> Option<Statement> {
+        let promise = match kind {
+            Kind::Ticket => Some(self.promise()?),
+            Kind::Prepared => None,
+        };
+        let release = self.release.map(|word| release(&word)).transpose();
+        let time_zone = self
+            .time_zone
+            .map(|zone| TimeZone::parse(&zone))
+            .transpose();
+        let max_endpoints = self.max_endpoints.map(u16::try_from).transpose();
+        Some(Statement {
+            sql: self.sql,
+            params: self.params,
+            settings: Settings {
+                stated: SessionSettings {
+                    purpose: self.purpose,
+                    agreement: self.agreement,
+                    release: release.ok()?,
+                },
+                schema: self.schema,
+                time_zone: time_zone.ok()?,
+                native_types: self.native_types,
+                max_endpoints: max_endpoints.ok()?,
+            },
+            promise,
+            nonce: self.nonce.try_into().ok()?,
+        })
+    }
 }
 
 impl Flight {
@@ -155,7 +192,8 @@ impl Flight {
         statement: Statement,
     ) -> Result<Bytes, Status> {
         let now = self.clock.now();
-        let stated = statement.settings.stated;
+        let settings = statement.settings;
+        let stated = settings.stated;
         let promise = statement.promise;
         let share = promise.as_ref().and_then(|promise| promise.share.as_ref());
         let sealed = Sealed {
@@ -168,7 +206,7 @@ impl Flight {
             release: stated
                 .release
                 .map(|release| release_word(release).to_owned()),
-            schema: statement.settings.schema,
+            schema: settings.schema,
             schema_hash: promise
                 .as_ref()
                 .map(|promise| promise.schema_hash.to_vec())
@@ -187,6 +225,9 @@ impl Flight {
             share_index: share.map_or(0, |share| share.index.into()),
             share_of: share.map_or(0, |share| share.of.into()),
             source_version: share.map(|share| share.version.clone()).unwrap_or_default(),
+            time_zone: settings.time_zone.map(|zone| zone.to_string()),
+            native_types: settings.native_types,
+            max_endpoints: settings.max_endpoints.map(u32::from),
         };
         let text = self.sealer.seal(kind.purpose(), &sealed.encode_to_vec());
         text.map(Bytes::from).map_err(|e| {
@@ -240,34 +281,11 @@ impl Flight {
         {
             return Err(foreign(kind.noun()));
         }
-        let promise = match kind {
-            Kind::Ticket => Some(sealed.promise().ok_or_else(invalid)?),
-            Kind::Prepared => None,
-        };
-        let release = sealed
-            .release
-            .map(|word| release(&word))
-            .transpose()
-            .map_err(|_| invalid())?;
-        let stated = SessionSettings {
-            purpose: sealed.purpose,
-            agreement: sealed.agreement,
-            release,
-        };
-        let statement = Statement {
-            sql: sealed.sql,
-            params: sealed.params,
-            settings: Settings {
-                stated,
-                schema: sealed.schema,
-                ..Settings::default()
-            },
-            promise,
-            nonce: sealed.nonce.try_into().map_err(|_| invalid())?,
-        };
+        let expires_ms = sealed.expires_ms;
+        let statement = sealed.statement(kind).ok_or_else(invalid)?;
         Ok(Unsealed {
             statement,
-            expires_ms: sealed.expires_ms,
+            expires_ms,
         })
     }
 }

@@ -27,6 +27,7 @@ enum Kind {
     Bytes,
     Flag,
     Time(Sub),
+    Other,
 }
 
 const QUOTED: Option<(&str, &str)> = Some(("'", "'"));
@@ -61,7 +62,7 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
         row("BIGINT UNSIGNED", Type::XdbcBigint, 20, Kind::Unsigned),
         row("REAL", Type::XdbcReal, 24, Kind::Approximate),
         row("DOUBLE", Type::XdbcDouble, 53, Kind::Approximate),
-        row("DECIMAL", Type::XdbcDecimal, 38, Kind::Decimal),
+        row("DECIMAL", Type::XdbcDecimal, 76, Kind::Decimal),
         Row {
             name: "VARCHAR",
             data_type: Type::XdbcVarchar,
@@ -86,8 +87,36 @@ static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
             "TIMESTAMP '",
             Sub::XdbcSubcodeTimestamp,
         ),
+        time(
+            "TIMESTAMP WITH TIME ZONE",
+            Type::XdbcTimestamp,
+            35,
+            "TIMESTAMPTZ '",
+            Sub::XdbcSubcodeTimestampWithTimezone,
+        ),
+        Row {
+            name: "INTERVAL",
+            data_type: Type::XdbcInterval,
+            size: None,
+            quote: Some(("INTERVAL '", "'")),
+            kind: Kind::Other,
+        },
+        nested("ARRAY"),
+        nested("STRUCT"),
+        nested("MAP"),
     ]
 });
+
+/// XDBC has no number for what holds other values.
+const fn nested(name: &'static str) -> Row {
+    Row {
+        name,
+        data_type: Type::XdbcUnknownType,
+        size: None,
+        quote: None,
+        kind: Kind::Other,
+    }
+}
 
 /// The types, or those of one XDBC type.
 pub(super) fn batch(data_type: Option<i32>) -> Result<RecordBatch, FlightError> {
@@ -102,10 +131,15 @@ fn info(row: &Row) -> XdbcTypeInfo {
     let exact = matches!(row.kind, Kind::Signed | Kind::Unsigned | Kind::Decimal);
     let number = exact || row.kind == Kind::Approximate;
     let (minimum_scale, maximum_scale) = match row.kind {
-        Kind::Decimal => (Some(0), Some(38)),
+        Kind::Decimal => (Some(0), Some(76)),
         Kind::Signed | Kind::Unsigned => (Some(0), Some(0)),
-        Kind::Time(Sub::XdbcSubcodeTime | Sub::XdbcSubcodeTimestamp) => (Some(0), Some(9)),
-        Kind::Approximate | Kind::Text | Kind::Bytes | Kind::Flag | Kind::Time(_) => (None, None),
+        Kind::Time(Sub::XdbcSubcodeYear)
+        | Kind::Approximate
+        | Kind::Text
+        | Kind::Bytes
+        | Kind::Flag
+        | Kind::Other => (None, None),
+        Kind::Time(_) => (Some(0), Some(9)),
     };
     let (sql_data_type, datetime_subcode) = match row.kind {
         Kind::Time(sub) => (Type::XdbcDatetime, Some(sub)),
@@ -137,7 +171,7 @@ fn info(row: &Row) -> XdbcTypeInfo {
         num_prec_radix: match row.kind {
             Kind::Approximate => Some(2),
             Kind::Signed | Kind::Unsigned | Kind::Decimal => Some(10),
-            Kind::Text | Kind::Bytes | Kind::Flag | Kind::Time(_) => None,
+            Kind::Text | Kind::Bytes | Kind::Flag | Kind::Time(_) | Kind::Other => None,
         },
         interval_precision: None,
     }
@@ -146,9 +180,14 @@ fn info(row: &Row) -> XdbcTypeInfo {
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::array::AsArray;
-    use datafusion::arrow::datatypes::Int32Type;
+    use std::sync::Arc;
+
+    use datafusion::arrow::datatypes::{
+        DataType, Field, Fields, Int32Type, IntervalUnit, TimeUnit,
+    };
 
     use super::*;
+    use crate::wire::sql_type;
 
     #[test]
     fn nineteen_columns_ordered_by_type() {
@@ -164,5 +203,48 @@ mod tests {
         assert_eq!(text.num_rows(), 1);
         assert_eq!(text.column(0).as_string::<i32>().value(0), "VARCHAR");
         assert_eq!(batch(Some(12_345)).unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn every_type_of_a_result_is_listed() {
+        let item = Arc::new(Field::new("item", DataType::Int8, true));
+        let entries = Fields::from(vec![
+            Field::new("keys", DataType::Utf8, false),
+            Field::new("values", DataType::Utf8, true),
+        ]);
+        let entries = Arc::new(Field::new("entries", DataType::Struct(entries), false));
+        for data_type in [
+            DataType::Null,
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int16,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::UInt8,
+            DataType::UInt16,
+            DataType::UInt32,
+            DataType::UInt64,
+            DataType::Float16,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Decimal256(76, 10),
+            DataType::Utf8View,
+            DataType::FixedSizeBinary(16),
+            DataType::Date64,
+            DataType::Time32(TimeUnit::Second),
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Duration(TimeUnit::Second),
+            DataType::Interval(IntervalUnit::MonthDayNano),
+            DataType::LargeListView(item),
+            DataType::Struct(Fields::empty()),
+            DataType::Map(entries, false),
+        ] {
+            let sql = sql_type(&data_type);
+            let row = ROWS.iter().find(|row| row.name == sql.name);
+            let row = row.unwrap_or_else(|| panic!("{data_type} is {}", sql.name));
+            // No column is wider than its type can be.
+            assert!(sql.precision <= row.size, "{data_type}");
+        }
     }
 }

@@ -48,7 +48,7 @@ mod tests {
     use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema};
 
     use super::*;
-    use crate::wire::wire_schema;
+    use crate::wire::{WireTypes, wire_schema};
 
     #[test]
     fn values_survive_the_change_of_type() {
@@ -84,7 +84,7 @@ mod tests {
             ("l", lists),
         ])
         .unwrap();
-        let wire = wire_schema(batch.schema_ref());
+        let wire = wire_schema(batch.schema_ref(), WireTypes::Plain);
         let out = to_wire(batch, &wire).unwrap();
         assert_eq!(out.schema(), wire);
         assert_eq!(out.column(0).as_string::<i32>().value(2), "ß");
@@ -107,7 +107,11 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
         let before = numbers.to_data().buffers()[0].as_ptr();
         let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
-        let out = to_wire(batch.clone(), &wire_schema(batch.schema_ref())).unwrap();
+        let out = to_wire(
+            batch.clone(),
+            &wire_schema(batch.schema_ref(), WireTypes::Plain),
+        )
+        .unwrap();
         assert_eq!(out.column(0).to_data().buffers()[0].as_ptr(), before);
     }
 

@@ -9,9 +9,10 @@ use arrow_flight::{FlightData, SchemaAsIpc};
 use bytes::{BufMut, Bytes, BytesMut};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use scrim_anonymize::compact_batch;
 use scrim_model::{Code, Refusal};
 use sha2::{Digest, Sha256};
 
@@ -128,6 +129,8 @@ impl Compression {
 pub(crate) struct BatchEncoder {
     schema: SchemaRef,
     inner: StreamEncoder,
+    /// Whether slices would drag along the bytes of other rows.
+    views: bool,
 }
 
 impl BatchEncoder {
@@ -144,6 +147,7 @@ impl BatchEncoder {
             .encode(&RecordBatch::new_empty(schema.clone()))
             .map_err(broken)?;
         Ok(Self {
+            views: schema.fields().iter().any(|field| has_views(field)),
             schema: schema.clone(),
             inner,
         })
@@ -187,7 +191,14 @@ impl BatchEncoder {
     }
 
     fn message(&mut self, batch: &RecordBatch) -> Result<Message, Refusal> {
-        let buffers = self.inner.encode(batch).map_err(broken)?;
+        let buffers = if self.views {
+            // A view's buffers are sent whole: without this, halving would not make them smaller.
+            let compact = compact_batch(batch).map_err(broken)?;
+            self.inner.encode(&compact)
+        } else {
+            self.inner.encode(batch)
+        };
+        let buffers = buffers.map_err(broken)?;
         unframe(buffers).ok_or_else(|| Refusal::internal("the encoder's framing is not understood"))
     }
 }
@@ -197,6 +208,19 @@ impl std::fmt::Debug for BatchEncoder {
         f.debug_struct("BatchEncoder")
             .field("schema", &self.schema)
             .finish_non_exhaustive()
+    }
+}
+
+fn has_views(field: &Field) -> bool {
+    match field.data_type() {
+        DataType::Utf8View | DataType::BinaryView => true,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => has_views(item),
+        DataType::Struct(fields) => fields.iter().any(|field| has_views(field)),
+        DataType::Union(fields, _) => fields.iter().any(|(_, field)| has_views(field)),
+        _ => false,
     }
 }
 
@@ -270,7 +294,9 @@ mod tests {
     use std::sync::Arc;
 
     use arrow_flight::utils::flight_data_to_batches;
-    use datafusion::arrow::array::{ArrayRef, BooleanArray, Int32Array, StringArray, UInt64Array};
+    use datafusion::arrow::array::{
+        ArrayRef, BooleanArray, Int32Array, StringArray, StringViewArray, UInt64Array,
+    };
     use datafusion::arrow::compute::concat_batches;
     use prost::Message as _;
 
@@ -376,6 +402,21 @@ mod tests {
             .unwrap_err();
         assert_eq!(refusal.code(), Code::ByteLimit);
         assert!(refusal.message().contains("\"note\""), "{refusal}");
+    }
+
+    #[test]
+    fn inv_14_views_are_cut_too_and_drag_no_other_rows_along() {
+        let texts = (0..4_000).map(|i| format!("{i:05}{}", "x".repeat(2_000)));
+        let text: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts));
+        let batch = RecordBatch::try_from_iter([("t", text)]).unwrap();
+        let (sizes, batches) = through_the_wire(&batch);
+        assert!(
+            sizes.iter().all(|size| *size <= MESSAGE_BYTES_MAX),
+            "{sizes:?}"
+        );
+        assert_eq!(concat(&batches), batch);
+        let (sizes, _) = through_the_wire(&batch.slice(7, 1));
+        assert!(sizes.iter().sum::<usize>() < 4_096, "{sizes:?}");
     }
 
     #[test]

@@ -3,16 +3,21 @@
 mod cast;
 mod coalesce;
 mod codec;
+mod describe;
 mod encode;
 mod outgoing;
 mod schema;
+mod sql_types;
 mod valve;
 
-pub use schema::wire_schema;
+pub use schema::{WireTypes, wire_schema};
 
 pub(crate) use codec::DoGetCodec;
+pub(crate) use describe::{table_schema, with_masks};
 pub(crate) use encode::{Compression, Message, decode_batch, encode_batch, schema_hash};
 pub(crate) use outgoing::{Ending, Outgoing, Shape, Source, Terms};
+#[cfg(test)]
+pub(crate) use sql_types::sql_type;
 pub(crate) use valve::Valve;
 
 /// Bytes up to which a message is sent as it is.

@@ -307,7 +307,7 @@ mod tests {
     }
 
     fn over(source: BoxStream<'static, Result<RecordBatch, Refusal>>, terms: Terms) -> Outgoing {
-        let schema = crate::wire::wire_schema(batch(0).schema_ref());
+        let schema = crate::wire::wire_schema(batch(0).schema_ref(), crate::wire::WireTypes::Plain);
         Outgoing::new(Source::Batches(source), Shape::Wire(schema), terms).unwrap()
     }
 
@@ -448,7 +448,7 @@ mod tests {
             .valve
             .shut(&Refusal::new(Code::Cancelled, "the query was cancelled"));
         let (source, given, dropped) = counted();
-        let schema = crate::wire::wire_schema(batch(0).schema_ref());
+        let schema = crate::wire::wire_schema(batch(0).schema_ref(), crate::wire::WireTypes::Plain);
         let refusal = Outgoing::new(Source::Batches(source), Shape::Wire(schema), terms);
         assert_eq!(refusal.unwrap_err().code(), Code::Cancelled);
         dropped.await.unwrap_err();

@@ -4,45 +4,78 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 
+use super::describe::type_metadata;
+
+/// Which of Arrow's types a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WireTypes {
+    /// Those that every driver reads.
+    Plain,
+    /// Arrow's own: views, large and fixed-size ones, half floats, narrow decimals.
+    Native,
+}
+
 /// The schema under which a result leaves.
 ///
 /// Drivers read only part of Arrow's types: JDBC throws at string views and does not decode
-/// dictionaries, ODBC refuses large strings and fixed-size binaries. Every column is nullable, so
-/// that neither a mask, a row filter nor the optimiser's statistics can change the shape between
-/// the announcement of a result and the result.
-pub fn wire_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(
-        schema.fields().iter().map(wire_field).collect::<Fields>(),
-    ))
+/// dictionaries, ODBC refuses large strings and fixed-size binaries. A client that says so gets
+/// Arrow's own types, but for encodings of values: dictionaries and runs leave as their values, since
+/// a dictionary is a message of its own that could be larger than any driver accepts.
+///
+/// Every column is nullable, so that neither a mask, a row filter nor the optimiser's statistics can
+/// change the shape between the announcement of a result and the result. Metadata of the source go;
+/// what a column says of itself is the name of its type, precision and scale.
+pub fn wire_schema(schema: &Schema, types: WireTypes) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        let data_type = wire_type(field.data_type(), types);
+        let metadata = type_metadata(&data_type);
+        Arc::new(Field::new(field.name(), data_type, true).with_metadata(metadata))
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
-fn wire_field(field: &FieldRef) -> FieldRef {
-    Arc::new(Field::new(field.name(), wire_type(field.data_type()), true))
+fn wire_field(field: &FieldRef, types: WireTypes) -> FieldRef {
+    let data_type = wire_type(field.data_type(), types);
+    Arc::new(Field::new(field.name(), data_type, true))
 }
 
-fn wire_type(data_type: &DataType) -> DataType {
+fn wire_type(data_type: &DataType, types: WireTypes) -> DataType {
+    let plain = |plain: DataType| match types {
+        WireTypes::Plain => plain,
+        WireTypes::Native => data_type.clone(),
+    };
     match data_type {
         // ODBC cannot describe a column without a type.
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            DataType::Utf8
+            plain(DataType::Utf8)
         }
         DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView
-        | DataType::FixedSizeBinary(_) => DataType::Binary,
-        DataType::Dictionary(_, values) => wire_type(values),
-        DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
-        DataType::Float16 => DataType::Float32,
+        | DataType::FixedSizeBinary(_) => plain(DataType::Binary),
+        DataType::Dictionary(_, values) => wire_type(values, types),
+        DataType::RunEndEncoded(_, values) => wire_type(values.data_type(), types),
+        DataType::Float16 => plain(DataType::Float32),
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
-            DataType::Decimal128(*precision, *scale)
+            plain(DataType::Decimal128(*precision, *scale))
+        }
+        DataType::LargeList(item) | DataType::LargeListView(item) if types == WireTypes::Native => {
+            DataType::LargeList(wire_field(item, types))
         }
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
-        | DataType::LargeListView(item) => DataType::List(wire_field(item)),
-        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(wire_field(item), *length),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(wire_field).collect()),
-        DataType::Map(entries, sorted) => DataType::Map(wire_entries(entries), *sorted),
+        | DataType::LargeListView(item) => DataType::List(wire_field(item, types)),
+        DataType::FixedSizeList(item, length) => {
+            DataType::FixedSizeList(wire_field(item, types), *length)
+        }
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| wire_field(field, types))
+                .collect(),
+        ),
+        DataType::Map(entries, sorted) => DataType::Map(wire_entries(entries, types), *sorted),
         // No driver reads unions from a query; they pass as they are.
         DataType::Union(..)
         | DataType::Boolean
@@ -69,14 +102,14 @@ fn wire_type(data_type: &DataType) -> DataType {
 }
 
 /// A map's entries and keys may not be null, by Arrow's own definition.
-fn wire_entries(entries: &FieldRef) -> FieldRef {
+fn wire_entries(entries: &FieldRef, types: WireTypes) -> FieldRef {
     let DataType::Struct(pair) = entries.data_type() else {
         return Arc::clone(entries);
     };
     let pair: Fields = pair
         .iter()
         .enumerate()
-        .map(|(i, field)| Field::new(field.name(), wire_type(field.data_type()), i > 0))
+        .map(|(i, field)| Field::new(field.name(), wire_type(field.data_type(), types), i > 0))
         .collect();
     Arc::new(Field::new(entries.name(), DataType::Struct(pair), false))
 }
@@ -93,11 +126,11 @@ mod tests {
 
     fn check(from: &DataType, to: &DataType) {
         let schema = Schema::new(vec![Field::new("c", from.clone(), false)]);
-        let wire = wire_schema(&schema);
+        let wire = wire_schema(&schema, WireTypes::Plain);
         assert_eq!(wire.field(0).data_type(), to, "{from}");
         assert!(wire.field(0).is_nullable(), "{from}");
         assert_eq!(
-            wire_schema(&wire),
+            wire_schema(&wire, WireTypes::Plain),
             wire,
             "a wire schema stays as it is: {from}"
         );
@@ -169,8 +202,12 @@ mod tests {
         let entries = Arc::new(Field::new("entries", DataType::Struct(pair), false));
         let field = Field::new("m", DataType::Map(entries, false), false)
             .with_metadata([("secret".to_owned(), "note".to_owned())].into());
-        let wire = wire_schema(&Schema::new(vec![field]));
-        assert!(wire.field(0).metadata().is_empty());
+        let wire = wire_schema(&Schema::new(vec![field]), WireTypes::Plain);
+        assert!(!wire.field(0).metadata().contains_key("secret"));
+        assert_eq!(
+            wire.field(0).metadata()["ARROW:FLIGHT:SQL:TYPE_NAME"],
+            "MAP"
+        );
         let DataType::Map(entries, false) = wire.field(0).data_type() else {
             panic!("not a map: {}", wire.field(0));
         };
@@ -179,5 +216,27 @@ mod tests {
         };
         assert_eq!(pair[0].data_type(), &DataType::Utf8);
         assert!(!pair[0].is_nullable() && pair[1].is_nullable() && !entries.is_nullable());
+    }
+
+    #[test]
+    fn native_types_keep_everything_but_encodings_and_nullability() {
+        let dictionary =
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
+        let large = |item| DataType::LargeList(Arc::new(Field::new("item", item, true)));
+        for (from, to) in [
+            (DataType::Utf8View, DataType::Utf8View),
+            (DataType::LargeBinary, DataType::LargeBinary),
+            (DataType::FixedSizeBinary(16), DataType::FixedSizeBinary(16)),
+            (DataType::Float16, DataType::Float16),
+            (DataType::Decimal32(7, 2), DataType::Decimal32(7, 2)),
+            (DataType::Null, DataType::Null),
+            (dictionary.clone(), DataType::Utf8View),
+            (large(dictionary), large(DataType::Utf8View)),
+        ] {
+            let schema = Schema::new(vec![Field::new("c", from.clone(), false)]);
+            let wire = wire_schema(&schema, WireTypes::Native);
+            assert_eq!(wire.field(0).data_type(), &to, "{from}");
+            assert!(wire.field(0).is_nullable(), "{from}");
+        }
     }
 }

@@ -113,6 +113,7 @@ async fn run_case(
         },
         session: None,
         default_schema: None,
+        time_zone: None,
     };
     match answer(local, &ask, &case.sql).await {
         Ok(answer) => answer.differences(&case.expect),
