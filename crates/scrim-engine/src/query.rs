@@ -334,7 +334,7 @@ impl Common {
         plan: LogicalPlan,
         permit: &Permit,
     ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), Refusal> {
-        let session = &self.shared.sessions.principal;
+        let session = self.session();
         let guards = self.guards().await?;
         let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
         let governed = govern(plan, &guards).map_err(failed)?;
