@@ -347,7 +347,8 @@ impl Common {
         plan: LogicalPlan,
         permit: &Permit,
     ) -> Result<(LogicalPlan, Arc<dyn ExecutionPlan>), Refusal> {
-        let session = self.session.as_ref();
+        let session = self.planner();
+        let session = session.as_ref();
         let guards = self.guards().await?;
         let failed = |e: DataFusionError| refusal(&e, Stage::Planning);
         let governed = govern(plan, &guards).map_err(failed)?;

@@ -152,6 +152,17 @@ impl Common {
         Ok(())
     }
 
+    /// The session that plans the query. A share is planned in one piece, so that its rows come in
+    /// the same order each time.
+    pub(crate) fn planner(&self) -> Arc<SessionState> {
+        if self.share.is_none() {
+            return Arc::clone(&self.session);
+        }
+        let mut alone = self.session.as_ref().clone();
+        alone.config_mut().options_mut().execution.target_partitions = 1;
+        Arc::new(alone)
+    }
+
     /// A share may have its part of what the whole may have, so that all together have no more.
     pub(crate) fn of_share(&self, limits: Limits) -> Limits {
         let of = self.share.as_ref().map_or(1, |share| u64::from(share.of));

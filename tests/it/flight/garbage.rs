@@ -46,7 +46,7 @@ impl Change {
             Self::Flip(at, bit) => bytes[at.index(len)] ^= 1 << bit,
             Self::Cut(at) => bytes.truncate(at.index(len)),
             Self::Insert(at, more) => {
-                drop(bytes.splice(at.index(len)..at.index(len), more.clone()))
+                drop(bytes.splice(at.index(len)..at.index(len), more.clone()));
             }
             Self::Replace(other) => bytes.clone_from(other),
             Self::Swap(a, b) => bytes.swap(a.index(len), b.index(len)),

@@ -230,7 +230,8 @@ async fn many_connections_at_once_all_get_their_own_answer() {
         .map(|mut client| async move {
             let sql =
                 "SELECT ward, birth_date FROM care.patients ORDER BY ward, birth_date LIMIT 50";
-            client.query(sql).await.map(|fetched| fetched.batch())
+            let fetched = client.query(sql).await?;
+            Ok::<_, tonic::Status>(fetched.batch().columns().to_vec())
         });
     let answers = futures::future::join_all(calls).await;
     for chunk in answers.chunks(4) {

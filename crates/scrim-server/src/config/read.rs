@@ -442,7 +442,7 @@ keys: {file: keys.json}
 identity: {accounts: accounts.yaml, session: {ttl: forever}, attributes: {clearance: integer}}
 lookup: {Bad-Name: {type: s3, path: x, format: csv}}
 networks: {office: [10.0.0.0/99]}
-limits: {memory: lots, rows: 0}
+limits: {memory: lots, rows: 0, idle_reader: 1ms, streams_per_principal: 0}
 ",
             &[
                 "scrim.yaml:1:1: the key `policies` is missing",
@@ -460,6 +460,8 @@ limits: {memory: lots, rows: 0}
                  2001:db8::/32)",
                 "scrim.yaml:8:18: expected a size in bytes (help: write it like 512MiB or 2GiB)",
                 "scrim.yaml:8:30: expected at least 1, found 0",
+                "scrim.yaml:8:46: expected a duration from 1s to 86400s",
+                "scrim.yaml:8:74: expected at least 1, found 0",
             ],
         );
     }
