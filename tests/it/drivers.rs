@@ -79,7 +79,9 @@ async fn ask_prepared(client: &mut Client, sql: &str) -> Result<RecordBatch, Sta
         batches.extend(fetched.batches());
     }
     client.close_prepared(handle).await?;
-    let schema = batches.first().map_or(announced.into(), |b| b.schema());
+    let schema = batches
+        .first()
+        .map_or(announced.into(), RecordBatch::schema);
     Ok(arrow::compute::concat_batches(&schema, &batches).unwrap())
 }
 
