@@ -15,6 +15,7 @@ mod functions;
 mod gate;
 mod guard;
 mod keys;
+mod labels;
 mod masks;
 mod names;
 mod query;

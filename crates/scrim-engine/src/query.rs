@@ -25,6 +25,7 @@ use datafusion::logical_expr::{LogicalPlan, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast::Statement;
 use scrim_ledger::{Opening, Permit};
 use scrim_model::{Code, Limits, QueryId, Refusal, TableName};
 use scrim_policy::Decision;
@@ -35,6 +36,7 @@ use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
+use crate::labels;
 use crate::masks;
 use crate::names::{Names, carry};
 use crate::results::Results;
@@ -129,12 +131,7 @@ impl Query<Bound> {
         let Admitted { statement, explain } = admitted;
         let (session, functions) = shared.planner(ask.time_zone.as_ref());
         let names = Names::new(&world, &ask, &functions, session.config_options());
-        let parser = ParserOptions {
-            map_string_types_to_utf8view: false,
-            ..ParserOptions::default()
-        };
-        let plan = SqlToRel::new_with_options(&names, parser)
-            .statement_to_plan(ParsedStatement::Statement(statement))
+        let plan = planned(&names, statement)
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let decisions = names.into_decisions();
@@ -322,10 +319,13 @@ impl Query<Governed> {
         }
         if common.explain {
             let text = vec![
-                ("logical_plan", logical.display_indent().to_string()),
+                (
+                    "logical_plan",
+                    labels::unmarked(&logical.display_indent().to_string()),
+                ),
                 (
                     "physical_plan",
-                    displayable(physical.as_ref()).indent(false).to_string(),
+                    labels::unmarked(&displayable(physical.as_ref()).indent(false).to_string()),
                 ),
             ];
             return Results::explain(common, permit, place, &text);
@@ -395,6 +395,28 @@ impl Common {
             guards.insert(decision.hash.clone(), Arc::new(guard));
         }
         Ok(guards)
+    }
+}
+
+/// The plan of a statement, over stubs.
+fn planned(
+    names: &Names<'_>,
+    mut statement: Box<Statement>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let plan = |statement: Box<Statement>| {
+        let options = ParserOptions {
+            map_string_types_to_utf8view: false,
+            ..ParserOptions::default()
+        };
+        SqlToRel::new_with_options(names, options)
+            .statement_to_plan(ParsedStatement::Statement(statement))
+    };
+    match plan(statement.clone()) {
+        // What is wrong is said of the statement as it was written.
+        Err(e) if labels::are_equal(&e) && labels::set_apart(&mut statement) => {
+            plan(statement).map_err(|_| e)
+        }
+        done => done,
     }
 }
 
@@ -499,7 +521,13 @@ pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema
         .fields()
         .iter()
-        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .map(|field| {
+            Field::new(
+                labels::unmarked(field.name()),
+                field.data_type().clone(),
+                true,
+            )
+        })
         .collect();
     Arc::new(Schema::new(fields))
 }
