@@ -1,10 +1,10 @@
 //! Proves who is asking, given keys and a time.
 //!
 //! Accounts come from a file that the owner keeps ([`Accounts`]); a password is checked against an
-//! Argon2id hash ([`Authenticator::login`]); what the client gets is a sealed token that names a
-//! session ([`Authenticator::verify`]). Keys come from a file that only its owner can read
-//! ([`KeyFile`]), and the same keys seal everything else that clients carry back to us
-//! ([`Sealer`]).
+//! Argon2id hash ([`Authenticator::login`]), and one that was right a few minutes ago is not
+//! computed again; what the client gets is a sealed token that names a session
+//! ([`Authenticator::verify`]). Keys come from a file that only its owner can read ([`KeyFile`]),
+//! and the same keys seal everything else that clients carry back to us ([`Sealer`]).
 //!
 //! Only this crate makes an [`Authenticated`] value, so a function that takes one cannot be called
 //! for somebody who was not proven to be who they say.
@@ -23,6 +23,7 @@ mod key_file;
 mod keys;
 mod password;
 mod proof;
+mod recent;
 mod redact;
 mod seal;
 #[cfg(test)]

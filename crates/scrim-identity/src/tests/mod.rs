@@ -10,6 +10,7 @@ use crate::{Accounts, password::hash_with};
 
 mod accounts;
 mod keys;
+mod recent;
 mod sessions;
 
 fn secret(text: &str) -> Secret<String> {
@@ -33,6 +34,8 @@ fn types() -> BTreeMap<String, ValueType> {
         ("since", ValueType::Timestamp),
         ("region", ValueType::Text),
         ("wards", ValueType::TextList),
+        // What every principal has can be declared, and cannot be given.
+        ("auth_age", ValueType::Int64),
     ]
     .into_iter()
     .map(|(name, value_type)| (name.to_owned(), value_type))

@@ -68,9 +68,9 @@ fn wrong_names_and_passwords_are_refused_alike() {
 fn an_unknown_account_is_checked_against_some_hash() {
     for accounts in [two_accounts(), parse("accounts: []").unwrap()] {
         for name in ["nobody", "x", ""] {
-            assert!(accounts.check(name, &secret("wonderland")).is_none());
-            assert!(accounts.stand_in(name).is_some());
-            assert_eq!(accounts.stand_in(name), accounts.stand_in(name));
+            assert!(!accounts.check(name, &secret("wonderland")));
+            assert!(accounts.hash_of(name).is_some());
+            assert_eq!(accounts.hash_of(name), accounts.hash_of(name));
         }
     }
 }
@@ -240,6 +240,43 @@ fn after_a_restart_tokens_hold_and_closed_sessions_stay_closed() {
         start(&changed, 0).verify(token, at(1)).unwrap_err(),
         TokenRefusal::Invalid
     );
+}
+
+#[test]
+fn a_closed_session_stays_closed_when_the_clock_was_wrong_for_a_while() {
+    let (auth, _) = authenticator();
+    let sign_in = |second| auth.login("alice", &secret("wonderland"), None, at(second));
+    let signed_in = sign_in(0).unwrap();
+    auth.close(signed_in.session.id, at(1));
+    // The clock jumps a month ahead, somebody signs out, and the clock is put right.
+    auth.close(SessionId::new(), at(30 * 24 * 3600));
+    assert_eq!(
+        auth.verify(signed_in.token.expose(), at(2)).unwrap_err(),
+        TokenRefusal::Closed
+    );
+    let later = sign_in(3600).unwrap();
+    assert!(auth.verify(later.token.expose(), at(3601)).is_ok());
+}
+
+#[test]
+fn a_session_lives_no_longer_than_the_server_gives_now() {
+    let (long, keys) = authenticator();
+    let accounts = long.accounts().clone();
+    let short = Authenticator::new(accounts, keys.sealer(), Duration::from_mins(1), at(0));
+    let signed_in = long.login("alice", &secret("wonderland"), None, at(0));
+    let signed_in = signed_in.unwrap();
+    let token = signed_in.token.expose();
+    assert!(short.verify(token, at(59)).is_ok());
+    assert_eq!(
+        short.verify(token, at(60)).unwrap_err(),
+        TokenRefusal::Expired
+    );
+    // Closed is for ever, also when the closing is forgotten.
+    short.close(signed_in.session.id, at(30));
+    short.close(SessionId::new(), at(3600));
+    for second in [31, 3600] {
+        assert!(short.verify(token, at(second)).is_err(), "{second}");
+    }
 }
 
 #[test]
