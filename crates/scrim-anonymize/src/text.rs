@@ -240,7 +240,9 @@ fn email(text: &str, keep_local: usize, keep_domain: KeepDomain, out: &mut Strin
         KeepDomain::None => out.push_str(REDACTED),
         KeepDomain::Tld => {
             out.push_str(REDACTED);
-            if let Some((_, tld)) = domain.rsplit_once('.').filter(|(_, tld)| !tld.is_empty()) {
+            // The last part of an address of a machine is the machine.
+            let tld = domain.rsplit_once('.').map(|(_, tld)| tld);
+            if let Some(tld) = tld.filter(|tld| tld.starts_with(char::is_alphabetic)) {
                 out.push('.');
                 out.extend(tld.chars().flat_map(char::to_lowercase));
             }

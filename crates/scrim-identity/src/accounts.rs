@@ -21,13 +21,14 @@ use crate::{
 pub(crate) const ID_BYTES_MAX: usize = 256;
 
 /// What a principal has beside its attributes; an attribute of that name could never be reached.
-const BUILT_IN: [&str; 8] = [
+const BUILT_IN: [&str; 9] = [
     "id",
     "org",
     "groups",
     "roles",
     "kind",
     "acr",
+    "auth_age",
     "authenticated_at",
     "on_behalf_of",
 ];
@@ -45,6 +46,9 @@ pub struct Accounts {
     stand_ins: RandomState,
     /// Stands in when there is no account at all.
     nobody: Option<PasswordHash>,
+    /// How many runs of Argon2id these accounts have cost.
+    #[cfg(test)]
+    pub(crate) runs: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -79,6 +83,8 @@ impl Accounts {
             sorted: accounts,
             stand_ins: RandomState::new(),
             nobody,
+            #[cfg(test)]
+            runs: std::sync::Arc::default(),
         })
     }
 
@@ -101,20 +107,29 @@ impl Accounts {
         self.get(id).cloned().map(Authenticated::new)
     }
 
-    /// The account and its mark, if there is such an account and the password is its own.
+    /// Whether there is such an account and the password is its own.
     ///
     /// An unknown account costs what a known one costs: the password is checked against the hash
     /// of some account, always the same one for the same name, and the answer is thrown away.
-    pub(crate) fn check(&self, id: &str, password: &Secret<String>) -> Option<(&Principal, Mark)> {
-        let account = self.find(id);
-        let hash = account.map_or_else(|| self.stand_in(id), |account| Some(&account.hash));
-        let is_right = hash.is_some_and(|hash| password::verify(password, hash));
-        account
-            .filter(|_| is_right)
-            .map(|account| (&account.principal, account.mark))
+    pub(crate) fn check(&self, id: &str, password: &Secret<String>) -> bool {
+        let is_right = self.hash_of(id).is_some_and(|hash| {
+            #[cfg(test)]
+            self.runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            password::verify(password, hash)
+        });
+        is_right && self.find(id).is_some()
     }
 
-    /// What a session must still show to be that of this account.
+    /// The hash that a password for this account is checked against, whether there is such an
+    /// account or not.
+    pub(crate) fn hash_of(&self, id: &str) -> Option<&PasswordHash> {
+        match self.find(id) {
+            Some(account) => Some(&account.hash),
+            None => self.stand_in(id),
+        }
+    }
+
+    /// The account, and what a session must still show to be that of this account.
     pub(crate) fn mark(&self, id: &str) -> Option<(&Principal, Mark)> {
         self.find(id)
             .map(|account| (&account.principal, account.mark))
@@ -127,7 +142,7 @@ impl Accounts {
         at.ok().and_then(|at| self.sorted.get(at))
     }
 
-    pub(crate) fn stand_in(&self, id: &str) -> Option<&PasswordHash> {
+    fn stand_in(&self, id: &str) -> Option<&PasswordHash> {
         let count = self.sorted.len().max(1) as u64;
         let at = usize::try_from(self.stand_ins.hash_one(id) % count).unwrap_or_default();
         self.sorted

@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scrim_model::{Principal, Secret, SessionId};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::{
     Accounts, Authenticated, Certificates, IdentityError, LoginRefusal, PASSWORD_BYTES_MAX, Sealer,
@@ -19,6 +20,7 @@ use crate::{
     closed::ClosedSessions,
     gate::Gate,
     open::{OpenSessions, Span},
+    recent::{Credential, CredentialKey, RecentProofs},
     throttle::Throttle,
 };
 
@@ -28,7 +30,7 @@ const PURPOSE: &str = "session";
 const TOKEN_BYTES_MAX: usize = 4096;
 /// How far the clocks of two servers that share keys may be apart.
 const LEEWAY: TimeDelta = TimeDelta::minutes(5);
-/// The most runs of Argon2id at once, whatever the number of processors.
+/// The most runs of Argon2id at once, however many processors there are.
 const CHECKS_AT_ONCE_MAX: usize = 8;
 
 /// Knows the accounts and who is signed in.
@@ -42,6 +44,9 @@ pub struct Authenticator {
     /// Tells this server's own sessions from those of another, or of before a restart.
     run: u64,
     gate: Gate,
+    /// None when the operating system gave no random bytes; then nobody can sign in.
+    pub(crate) credential_key: Option<CredentialKey>,
+    recent: Mutex<RecentProofs>,
     throttle: Mutex<Throttle>,
     sessions: Mutex<Sessions>,
 }
@@ -63,7 +68,8 @@ pub struct Session {
     pub principal: Authenticated<Principal>,
     /// When they signed in.
     pub issued: DateTime<Utc>,
-    /// When it ends unless it is renewed: the end of the token that shows it.
+    /// When it ends unless it is renewed: the end of the token that shows it; sooner if the server was
+    /// started again with a shorter life of sessions.
     pub expires: DateTime<Utc>,
     /// When it ends at the latest, however often it is renewed.
     pub ends: DateTime<Utc>,
@@ -82,6 +88,15 @@ pub struct SignedIn {
     pub dropped: Option<Session>,
 }
 
+/// Somebody wants to sign in.
+#[derive(Debug, Clone, Copy)]
+struct Attempt<'a> {
+    user: &'a str,
+    password: &'a Secret<String>,
+    address: Option<IpAddr>,
+    now: DateTime<Utc>,
+}
+
 /// What a token holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
@@ -93,15 +108,16 @@ struct Claims {
 }
 
 impl Authenticator {
-    /// `now` is when the server started, and no later time is taken to be before it, so that a
-    /// clock set back revives no token.
+    /// `now` is when the server started, and no later time is taken to be before it: what had ended by
+    /// then stays ended if the clock is set back.
     pub fn new(
         accounts: Accounts,
         sealer: Sealer,
         rules: SessionRules,
         now: DateTime<Utc>,
     ) -> Self {
-        let checks = thread::available_parallelism().map_or(1, usize::from);
+        // Half of the processors: those who are signed in want to be served during a storm, too.
+        let checks = thread::available_parallelism().map_or(1, usize::from) / 2;
         Self {
             accounts,
             sealer,
@@ -109,7 +125,9 @@ impl Authenticator {
             rules,
             started: now,
             run: RandomState::new().hash_one(now),
-            gate: Gate::new(checks.min(CHECKS_AT_ONCE_MAX)),
+            gate: Gate::new(checks.clamp(1, CHECKS_AT_ONCE_MAX)),
+            credential_key: CredentialKey::generate().ok(),
+            recent: Mutex::default(),
             throttle: Mutex::default(),
             sessions: Mutex::new(Sessions {
                 open: OpenSessions::new(rules.per_account),
@@ -130,7 +148,8 @@ impl Authenticator {
         &self.accounts
     }
 
-    /// Checks a password and opens a session. Blocks while it computes, and while others do.
+    /// Checks a password and opens a session. Blocks while it computes, and while others do; a
+    /// password that was right a short while ago is not computed again.
     ///
     /// An attempt that is throttled is refused before the password is looked at, and does not
     /// count as a failure.
@@ -141,24 +160,25 @@ impl Authenticator {
         address: Option<IpAddr>,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, LoginRefusal> {
-        self.check_throttle(user, address, now)?;
+        let attempt = Attempt {
+            user,
+            password,
+            address,
+            now,
+        };
+        self.check_throttle(attempt)?;
         if user.len() > ID_BYTES_MAX || password.expose().len() > PASSWORD_BYTES_MAX {
             // No account has such a name or password, so the quick answer tells nobody anything;
             // counted, because each refusal costs the ledger an entry.
-            self.throttle().failed(user, address, now);
-            return Err(LoginRefusal::Wrong);
+            return Err(self.wrong(attempt));
         }
-        let place = self.gate.enter().ok_or(LoginRefusal::Busy)?;
-        // Again inside the gate, where few are at a time: a burst of guesses that all passed the
-        // first check meets what the first of them failed at.
-        self.check_throttle(user, address, now)?;
-        let checked = self.accounts.check(user, password);
-        let Some((principal, mark)) = checked else {
-            self.throttle().failed(user, address, now);
-            return Err(LoginRefusal::Wrong);
-        };
+        let credential = self.credential(attempt)?;
+        if !self.recent().contains(&credential, now) {
+            self.prove(attempt, &credential)?;
+        }
+        let known = self.accounts.mark(user);
+        let (principal, mark) = known.ok_or(LoginRefusal::Wrong)?;
         self.throttle().succeeded(user);
-        drop(place);
         self.open(principal, mark, None, now)
             .map_err(LoginRefusal::Internal)
     }
@@ -180,6 +200,7 @@ impl Authenticator {
         if !bool::from(mark.ct_eq(&claims.mark)) || span.issued > now + LEEWAY {
             return Err(TokenRefusal::Invalid);
         }
+        let span = self.rules.held(span);
         if span.expires <= now {
             return Err(TokenRefusal::Expired);
         }
@@ -221,16 +242,51 @@ impl Authenticator {
         self.sessions().closed.close(id, end, now);
     }
 
-    fn check_throttle(
-        &self,
-        user: &str,
-        address: Option<IpAddr>,
-        now: DateTime<Utc>,
-    ) -> Result<(), LoginRefusal> {
+    /// Checks the password of an attempt, and remembers it if it is right.
+    fn prove(&self, attempt: Attempt<'_>, credential: &Credential) -> Result<(), LoginRefusal> {
+        let now = attempt.now;
+        let place = self.gate.enter(credential).ok_or(LoginRefusal::Busy)?;
+        // Again inside the gate, where few are at a time: a burst of guesses that all passed the
+        // first check meets what the first of them failed at, and a burst of one password that is
+        // right finds it proven by the first of them.
+        self.check_throttle(attempt)?;
+        if !self.recent().contains(credential, now) {
+            if !self.accounts.check(attempt.user, attempt.password) {
+                return Err(self.wrong(attempt));
+            }
+            self.recent().insert(credential.clone(), now);
+        }
+        drop(place);
+        Ok(())
+    }
+
+    fn credential(&self, attempt: Attempt<'_>) -> Result<Credential, LoginRefusal> {
+        let key = self.credential_key.as_ref().ok_or_else(|| {
+            let what = "there were none when the server started".to_owned();
+            LoginRefusal::Internal(IdentityError::Random(what))
+        })?;
+        let hash = self.accounts.hash_of(attempt.user);
+        let hash = Zeroizing::new(hash.map(ToString::to_string).unwrap_or_default());
+        Ok(key.credential(attempt.user, attempt.password, &hash))
+    }
+
+    fn check_throttle(&self, attempt: Attempt<'_>) -> Result<(), LoginRefusal> {
+        let Attempt {
+            user, address, now, ..
+        } = attempt;
         match self.throttle().wait_s(user, address, now) {
             0 => Ok(()),
             retry_after_s => Err(LoginRefusal::Throttled { retry_after_s }),
         }
+    }
+
+    /// Counts a failure.
+    fn wrong(&self, attempt: Attempt<'_>) -> LoginRefusal {
+        let Attempt {
+            user, address, now, ..
+        } = attempt;
+        self.throttle().failed(user, address, now);
+        LoginRefusal::Wrong
     }
 
     /// Opens a session, which ends no later than `limit`.
@@ -278,6 +334,10 @@ impl Authenticator {
 
     pub(crate) fn at_least_started(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now.max(self.started)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, RecentProofs> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {

@@ -10,9 +10,10 @@ const ENTRIES_MAX: usize = 200_000;
 
 /// The closed sessions, until they would have ended by themselves.
 ///
-/// When there are too many, those that end first are forgotten one by one and refused together:
-/// every session that ends no later than the last one forgotten counts as closed. That may sign
-/// somebody out early; it never lets a closed session back in.
+/// When that time comes, or when there are too many, those that end first are forgotten one by one
+/// and refused together: every session that ends no later than the last one forgotten counts as
+/// closed. That may sign somebody out early; it never lets a closed session back in, not even when
+/// the clock was wrong for a while and is set back.
 #[derive(Debug)]
 pub(crate) struct ClosedSessions {
     by_end: BTreeSet<(DateTime<Utc>, SessionId)>,
@@ -40,18 +41,19 @@ impl ClosedSessions {
 
     /// Closes a session that ends by itself no later than `end`.
     pub(crate) fn close(&mut self, id: SessionId, end: DateTime<Utc>, now: DateTime<Utc>) {
-        while let Some((end, id)) = self.by_end.first().copied()
-            && end <= now
-        {
-            self.by_end.pop_first();
-            self.ids.remove(&id);
+        while self.by_end.first().is_some_and(|(end, _)| *end <= now) {
+            self.forget_first();
         }
         if end > now && self.ids.insert(id) {
             self.by_end.insert((end, id));
         }
-        if self.by_end.len() > self.entries_max
-            && let Some((end, id)) = self.by_end.pop_first()
-        {
+        if self.by_end.len() > self.entries_max {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((end, id)) = self.by_end.pop_first() {
             self.ids.remove(&id);
             self.all_until = self.all_until.max(end);
         }
@@ -89,12 +91,14 @@ mod tests {
     }
 
     #[test]
-    fn ended_sessions_are_forgotten() {
+    fn ended_sessions_are_forgotten_and_stay_closed_if_the_clock_was_wrong() {
         let mut closed = ClosedSessions::default();
         let (id, end) = (SessionId::new(), at(10));
         closed.close(id, end, at(0));
         closed.close(SessionId::new(), at(100), at(11));
-        assert_eq!(closed.ids.len(), 1);
-        assert!(!closed.contains(id, end));
+        assert_eq!((closed.ids.len(), closed.by_end.len()), (1, 1));
+        // It was not yet 11: the token would be good for as long as it takes.
+        assert!(closed.contains(id, end));
+        assert!(!closed.contains(SessionId::new(), at(11)));
     }
 }

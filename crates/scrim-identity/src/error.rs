@@ -79,7 +79,7 @@ pub enum LoginRefusal {
     /// Too many are signing in at once.
     #[error("too many sign-ins at once: try again in a moment")]
     Busy,
-    /// The password was right, but no session could be made.
+    /// The server could not check the password, or not make a session.
     #[error("signing in failed inside the server")]
     Internal(#[source] IdentityError),
 }

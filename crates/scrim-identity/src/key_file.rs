@@ -19,7 +19,8 @@ pub fn read_key_file(path: &Path) -> Result<KeyFile, IdentityError> {
     let file = File::open(path).map_err(failed("open", path))?;
     // Asked of the open file, not of the name, which could lead elsewhere by now.
     check_mode(&file, path)?;
-    let mut text = Zeroizing::new(String::new());
+    // All of it at once: a text that grows leaves copies of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(FILE_BYTES_MAX as usize + 1));
     file.take(FILE_BYTES_MAX)
         .read_to_string(&mut text)
         .map_err(failed("read", path))?;
@@ -45,16 +46,19 @@ pub fn rotate_key_file(path: &Path, now: DateTime<Utc>) -> Result<KeyInfo, Ident
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.new", info.id));
     let beside = PathBuf::from(name);
-    let written = write_new(&beside, &keys).and_then(|()| fs::rename(&beside, path));
-    if let Err(error) = written {
-        // The old file is as it was; a half-written one beside it only holds keys needlessly.
-        drop(fs::remove_file(&beside));
-        return Err(failed("replace", path)(error));
-    }
-    sync_folder(path).map_err(failed("replace", path))?;
+    write_new(&beside, &keys)
+        .and_then(|()| fs::rename(&beside, path).inspect_err(|_| remove(&beside)))
+        .and_then(|()| sync_folder(path))
+        .map_err(failed("replace", path))?;
     Ok(info)
 }
 
+/// Takes away a file that only holds keys needlessly; it was not there before.
+fn remove(path: &Path) {
+    drop(fs::remove_file(path));
+}
+
+/// Writes all of a new file, or none.
 fn write_new(path: &Path, keys: &KeyFile) -> io::Result<()> {
     let json = keys.to_json().map_err(io::Error::other)?;
     let mut options = OpenOptions::new();
@@ -62,8 +66,9 @@ fn write_new(path: &Path, keys: &KeyFile) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
-    file.write_all(json.expose().as_bytes())?;
-    file.sync_all()
+    file.write_all(json.expose().as_bytes())
+        .and_then(|()| file.sync_all())
+        .inspect_err(|_| remove(path))
 }
 
 /// Makes the name in its folder durable.

@@ -1,10 +1,11 @@
 //! Proves who is asking, given keys and a time.
 //!
 //! Accounts come from a file that the owner keeps ([`Accounts`]); a password is checked against an
-//! Argon2id hash ([`Authenticator::login`]); what the client gets is a sealed token that names a
-//! session ([`Authenticator::verify`]) and is renewed while it is used
-//! ([`Authenticator::renewal`]). A client certificate that the transport has checked can stand for
-//! an account ([`Authenticator::certified`]). Keys come from a file that only its owner can read
+//! Argon2id hash ([`Authenticator::login`]), and one that was right a few minutes ago is not
+//! computed again; what the client gets is a sealed token that names a session
+//! ([`Authenticator::verify`]) and is renewed while it is used ([`Authenticator::renewal`]). A client
+//! certificate that the transport has checked can stand for an account
+//! ([`Authenticator::certified`]). Keys come from a file that only its owner can read
 //! ([`KeyFile`]), and the same keys seal everything else that clients carry back to us
 //! ([`Sealer`]).
 //!
@@ -27,6 +28,7 @@ mod keys;
 mod open;
 mod password;
 mod proof;
+mod recent;
 mod redact;
 mod renew;
 mod seal;

@@ -36,12 +36,27 @@ impl SessionRules {
         ends: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Span {
-        let expires = ends.min(now + bounded(self.ttl));
+        let expires = ends
+            .min(issued + bounded(self.max.max(self.ttl)))
+            .min(now + bounded(self.ttl));
         Span {
             issued,
             renew_from: expires - (expires - now) / 4,
             expires,
             ends,
+        }
+    }
+}
+
+impl SessionRules {
+    /// The times of a session that began under other rules: its token lives no longer than these give.
+    pub(crate) fn held(&self, span: Span) -> Span {
+        let made = span.expires - (span.expires - span.renew_from) * 4;
+        let held = self.renewed(span.issued, span.ends, made);
+        if held.expires < span.expires {
+            held
+        } else {
+            span
         }
     }
 }

@@ -27,7 +27,12 @@ pub(crate) struct Throttle {
 
 impl Throttle {
     /// How many seconds must pass before the next attempt; 0 for none.
-    pub(crate) fn wait_s(&self, account: &str, address: Option<IpAddr>, now: DateTime<Utc>) -> u64 {
+    pub(crate) fn wait_s(
+        &mut self,
+        account: &str,
+        address: Option<IpAddr>,
+        now: DateTime<Utc>,
+    ) -> u64 {
         let account = self
             .accounts
             .wait_s(&account_key(account), ACCOUNT_FAILURES_FREE, now);
@@ -107,13 +112,15 @@ impl<K> Default for Table<K> {
 }
 
 impl<K: Ord + Copy> Table<K> {
-    fn wait_s(&self, key: &K, free: u32, now: DateTime<Utc>) -> u64 {
-        let Some(entry) = self.entries.get(key) else {
+    fn wait_s(&mut self, key: &K, free: u32, now: DateTime<Utc>) -> u64 {
+        let Some(entry) = self.entries.get_mut(key) else {
             return 0;
         };
-        // A clock that was set back must not make anybody wait longer than the whole wait.
-        let passed = (now - entry.last).max(TimeDelta::zero());
-        let left = (entry.wait(free) - passed).num_milliseconds().max(0);
+        // A clock that was set back must not make anybody wait longer than the whole wait, which
+        // begins anew.
+        entry.last = entry.last.min(now);
+        let left = entry.wait(free) - (now - entry.last);
+        let left = left.num_milliseconds().max(0);
         u64::try_from(left).unwrap_or_default().div_ceil(1000)
     }
 
@@ -210,6 +217,18 @@ mod tests {
             throttle.wait_s("y", Some("192.0.2.1".parse().unwrap()), at(0)),
             32
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_the_wait_begin_anew_and_no_longer() {
+        let mut throttle = Throttle::default();
+        for _ in 0..10 {
+            throttle.failed("alice", None, at(100_000));
+        }
+        assert_eq!(throttle.wait_s("alice", None, at(100_000)), 32);
+        assert_eq!(throttle.wait_s("alice", None, at(5)), 32);
+        assert_eq!(throttle.wait_s("alice", None, at(36)), 1);
+        assert_eq!(throttle.wait_s("alice", None, at(37)), 0);
     }
 
     #[test]

@@ -59,7 +59,8 @@ pub struct RefusedQuery {
     pub tables: Vec<TableName>,
     /// The code that the client got.
     pub code: Code,
-    /// Why, for the data owner; never a value of the data.
+    /// Why, for the data owner; never a value of the data. Shortened like the statement, parts of
+    /// which it may repeat.
     pub reason: String,
 }
 
@@ -283,10 +284,19 @@ impl Opening {
 /// How much of a refused statement is kept: it may be refused *because* it is huge.
 const REFUSED_SQL_BYTES_MAX: usize = 64 << 10;
 
+/// How much of a reason is kept. A record that could not be closed, because no line holds its
+/// reason, would stop the ledger.
+const REASON_BYTES_MAX: usize = 4 << 10;
+
+/// The beginning of a text, cut between characters.
+fn head(text: &str, bytes_max: usize) -> &str {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or_default()
+}
+
 impl RefusedQuery {
     pub(crate) fn body(&self) -> Body<'_> {
-        let end = self.sql.floor_char_boundary(REFUSED_SQL_BYTES_MAX);
-        let sql = self.sql.get(..end).unwrap_or_default();
+        let sql = head(&self.sql, REFUSED_SQL_BYTES_MAX);
         Body::Refused(Refused {
             query: self.query,
             principal: &self.principal,
@@ -297,7 +307,7 @@ impl RefusedQuery {
             sql,
             sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
             code: self.code.as_str(),
-            reason: &self.reason,
+            reason: head(&self.reason, REASON_BYTES_MAX),
         })
     }
 }
@@ -310,7 +320,10 @@ impl Closing {
             rows: self.rows,
             bytes: self.bytes,
             code: self.code.map(Code::as_str),
-            reason: self.reason.as_deref(),
+            reason: self
+                .reason
+                .as_deref()
+                .map(|reason| head(reason, REASON_BYTES_MAX)),
         })
     }
 }

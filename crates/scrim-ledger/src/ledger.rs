@@ -94,9 +94,8 @@ impl Ledger {
         writer
             .write_now(&first_bodies(&recovery)?)
             .map_err(failed("write to", &path))?;
-        if recovery.entries == 0 {
-            sync_dir(dir).map_err(failed("make durable the folder of", &path))?;
-        }
+        // Also when the file was there: the start that made it may have been killed before this.
+        sync_dir(dir).map_err(failed("make durable the folder of", &path))?;
         writer
             .spawn()
             .map_err(failed("start the writer of", &path))?;
@@ -195,9 +194,7 @@ struct Place {
 /// Makes the folder and the file if need be, for the owner's eyes only, and locks the file.
 fn lock(dir: &Path, path: &Path) -> Result<File, LedgerError> {
     if !dir.is_dir() {
-        create_dir(dir).map_err(failed("create the folder of", path))?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync_dir(parent.unwrap_or(Path::new("."))).map_err(failed("create the folder of", path))?;
+        create_durably(dir).map_err(failed("create the folder of", path))?;
     }
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -320,6 +317,18 @@ fn create_dir(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn create_dir(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
+}
+
+/// Makes a folder and those above it that are missing, each with its name in the one above.
+fn create_durably(dir: &Path) -> io::Result<()> {
+    let missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let made: Vec<&Path> = dir.ancestors().take_while(missing).collect();
+    create_dir(dir)?;
+    for dir in made {
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        sync_dir(above.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder durable.

@@ -59,6 +59,18 @@ struct State {
     poisoned: Option<String>,
 }
 
+impl State {
+    /// Why nothing is taken any more, if so.
+    fn refusal(&self) -> Option<LedgerError> {
+        match &self.poisoned {
+            Some(reason) => Some(LedgerError::Poisoned {
+                reason: reason.clone(),
+            }),
+            None => (self.stopping || self.exited).then_some(LedgerError::Stopped),
+        }
+    }
+}
+
 /// What the writer shares with the handles and the permits.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -89,13 +101,7 @@ impl Shared {
 
     /// Why nothing is taken any more, if so.
     pub(crate) fn refusal(&self) -> Option<LedgerError> {
-        let state = self.state();
-        match &state.poisoned {
-            Some(reason) => Some(LedgerError::Poisoned {
-                reason: reason.clone(),
-            }),
-            None => (state.stopping || state.exited).then_some(LedgerError::Stopped),
-        }
+        self.state().refusal()
     }
 
     /// The refusal, for one whose entry got no answer.
@@ -118,14 +124,10 @@ impl Shared {
 
     /// Queues an entry.
     pub(crate) fn submit(&self, item: Item) -> Result<(), LedgerError> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
         let mut state = self.state();
-        // Looked at again under the lock: after `exited` nobody empties the queue.
-        if state.exited || state.stopping || state.poisoned.is_some() {
-            drop(state);
-            return Err(self.lost());
+        // Under the same lock as the push: once the writer has ended nobody empties the queue.
+        if let Some(refusal) = state.refusal() {
+            return Err(refusal);
         }
         state.queue.push_back(item);
         drop(state);

@@ -61,7 +61,9 @@ fn problems_name_the_line_and_what_to_do() {
   - {{id: f, org: o, attributes: {{since: yesterday}}, password_hash: '{good}'}}
   - {{id: 'g:h', org: o, password_hash: '{good}'}}
   - {{id: i, org: o}}
-  - {{id: j, org: o, attributes: {{weight: 1e999}}, password_hash: '{good}'}}
+  - {{id: j, org: o, attributes: {{weight: .inf}}, password_hash: '{good}'}}
+  - {{id: k, org: o, attributes: {{auth_age: 3}}, password_hash: '{good}'}}
+  - {{id: l, org: o, password: swordfish}}
 "
     );
     let problems = parse(&text).unwrap_err();
@@ -80,27 +82,30 @@ fn problems_name_the_line_and_what_to_do() {
         (10, "no colon"),
         (11, "`password_hash` is missing"),
         (12, "expected a number"),
+        (13, "`auth_age` is no attribute"),
+        (14, "`password_hash` is missing"),
     ];
     for (line, what) in expected {
         let found = problems
             .iter()
             .find(|problem| problem.location().line == line);
         let found = found
-            .unwrap_or_else(|| panic!("no problem on line {line}"))
+            .unwrap_or_else(|| panic!("no problem on line {line}: {problems}"))
             .to_string();
         assert!(
             found.starts_with("accounts.yaml:") && found.contains(what),
             "{found}"
         );
     }
-    assert_eq!(problems.len(), expected.len(), "{problems}");
+    // One line has two: what is there, and what is not.
+    assert_eq!(problems.len(), expected.len() + 1, "{problems}");
     // The report shows the lines, but neither a hash nor a password that stands in its place.
     let report = problems.render();
     assert!(
         report.contains("grops") && report.contains("robot"),
         "{report}"
     );
-    for hidden in ["hunter2", "argon2id", good.as_str()] {
+    for hidden in ["hunter2", "swordfish", "argon2id", good.as_str()] {
         assert!(!report.contains(hidden), "{report}");
     }
 }

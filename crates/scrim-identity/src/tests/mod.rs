@@ -11,6 +11,7 @@ use crate::{Accounts, SessionRules, password::hash_with};
 mod accounts;
 mod certificates;
 mod keys;
+mod recent;
 mod renewal;
 mod sessions;
 
@@ -44,6 +45,8 @@ fn types() -> BTreeMap<String, ValueType> {
         ("since", ValueType::Timestamp),
         ("region", ValueType::Text),
         ("wards", ValueType::TextList),
+        // What every principal has can be declared, and cannot be given.
+        ("auth_age", ValueType::Int64),
     ]
     .into_iter()
     .map(|(name, value_type)| (name.to_owned(), value_type))

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, thread};
 
 use proptest::prelude::*;
-use scrim_model::{Code, Refusal};
+use scrim_model::{Code, Refusal, SessionId};
 
 use super::{at, cheap, parse, rules, secret, two_accounts};
 use crate::{Authenticator, KeyFile, LoginRefusal, SessionRules, TokenRefusal};
@@ -68,9 +68,9 @@ fn wrong_names_and_passwords_are_refused_alike() {
 fn an_unknown_account_is_checked_against_some_hash() {
     for accounts in [two_accounts(), parse("accounts: []").unwrap()] {
         for name in ["nobody", "x", ""] {
-            assert!(accounts.check(name, &secret("wonderland")).is_none());
-            assert!(accounts.stand_in(name).is_some());
-            assert_eq!(accounts.stand_in(name), accounts.stand_in(name));
+            assert!(!accounts.check(name, &secret("wonderland")));
+            assert!(accounts.hash_of(name).is_some());
+            assert_eq!(accounts.hash_of(name), accounts.hash_of(name));
         }
     }
 }
@@ -274,6 +274,43 @@ fn inv_14_one_session_too_many_ends_the_idlest_for_good() {
         auth.verify(first.token.expose(), at(3)).unwrap_err(),
         TokenRefusal::Closed
     );
+}
+
+#[test]
+fn a_closed_session_stays_closed_when_the_clock_was_wrong_for_a_while() {
+    let (auth, _) = authenticator();
+    let sign_in = |second| auth.login("alice", &secret("wonderland"), None, at(second));
+    let signed_in = sign_in(0).unwrap();
+    auth.close(&signed_in.session, at(1));
+    // The clock jumps a month ahead, somebody signs out, and the clock is put right.
+    auth.close_until(SessionId::new(), at(31 * 24 * 3600), at(30 * 24 * 3600));
+    assert_eq!(
+        auth.verify(signed_in.token.expose(), at(2)).unwrap_err(),
+        TokenRefusal::Closed
+    );
+    let later = sign_in(3600).unwrap();
+    assert!(auth.verify(later.token.expose(), at(3601)).is_ok());
+}
+
+#[test]
+fn a_session_lives_no_longer_than_the_server_gives_now() {
+    let (long, keys) = authenticator();
+    let accounts = long.accounts().clone();
+    let short = Authenticator::new(accounts, keys.sealer(), rules(60, 60), at(0));
+    let signed_in = long.login("alice", &secret("wonderland"), None, at(0));
+    let signed_in = signed_in.unwrap();
+    let token = signed_in.token.expose();
+    assert!(short.verify(token, at(59)).is_ok());
+    assert_eq!(
+        short.verify(token, at(60)).unwrap_err(),
+        TokenRefusal::Expired
+    );
+    // Closed is for ever, also when the closing is forgotten.
+    short.close(&signed_in.session, at(30));
+    short.close_until(SessionId::new(), at(7200), at(3600));
+    for second in [31, 3600] {
+        assert!(short.verify(token, at(second)).is_err(), "{second}");
+    }
 }
 
 #[test]

@@ -252,3 +252,24 @@ fn a_statement_that_no_line_can_hold_is_refused_and_does_no_harm() {
         assert!(durable(&disk).contains("\"sql_bytes\":3145728"));
     });
 }
+
+#[test]
+fn a_reason_that_no_line_can_hold_is_cut_and_stops_nothing() {
+    run(async {
+        let disk = Arc::new(Disk::default());
+        let ledger = ledger(&disk);
+        let reason = "é".repeat(crate::line::LINE_BYTES_MAX);
+        let permit = ledger.open_query(opening(1)).await.unwrap();
+        permit.revoked(reason.clone(), 1, 1);
+        let refused = crate::RefusedQuery {
+            reason,
+            ..refusal(2)
+        };
+        ledger.refused(refused).await.unwrap();
+        assert!(ledger.healthy());
+        ledger.shutdown().await.unwrap();
+        let text = durable(&disk);
+        let cut = format!("\"reason\":\"{}\"", "é".repeat(2 << 10));
+        assert_eq!(text.matches(&cut).count(), 2);
+    });
+}

@@ -1,12 +1,20 @@
 //! What the data owner reads.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
-use scrim_model::{Code, QueryId, SessionId};
+use chrono::{DateTime, Utc};
+use scrim_model::{Clock, Code, QueryId, SessionId};
 use uuid::Uuid;
 
-use super::{decision, file_in, folder, open, opening, query, refusal, run, second};
-use crate::{Event, Filter, Opening, Outcome, read, verify};
+use super::{decision, file_in, folder, open, opening, query, records, refusal, run, second};
+use crate::{Event, Filter, Ledger, Opening, Outcome, read, verify};
 
 /// Eight queries of all outcomes; one is open while this looks.
 fn look(check: impl FnOnce(&dyn Fn(Filter) -> Vec<QueryId>)) {
@@ -170,6 +178,40 @@ fn closed_sessions_are_remembered_until_they_would_have_ended() {
     let (ledger, recovery) = open(dir.path());
     run(ledger.shutdown()).unwrap();
     assert_eq!(recovery.closed_sessions, [(session(2), second(500))]);
+}
+
+/// A clock that is set back before each entry.
+#[derive(Debug, Default)]
+struct Falling(AtomicI64);
+
+impl Clock for Falling {
+    fn now(&self) -> DateTime<Utc> {
+        second(-self.0.fetch_add(100, Ordering::SeqCst))
+    }
+}
+
+/// The order of entries is that of their numbers. What the clock said is written down as it said
+/// it, so that whoever investigates can see that it was wrong.
+#[test]
+fn a_clock_that_goes_back_neither_damages_nor_reorders_a_ledger() {
+    let dir = folder();
+    run(async {
+        let (ledger, _) = Ledger::open(dir.path(), Arc::new(Falling::default())).unwrap();
+        for number in 1..=3 {
+            let permit = ledger.open_query(opening(number)).await.unwrap();
+            permit.completed(1, 1);
+        }
+        ledger.shutdown().await.unwrap();
+    });
+    assert_eq!(verify(&file_in(&dir)).unwrap().open, 0);
+    let told = records(&dir);
+    let ids: Vec<_> = told.iter().map(|record| record.query).collect();
+    assert_eq!(ids, [query(1), query(2), query(3)]);
+    assert!(told.is_sorted_by(|one, next| one.seq < next.seq && one.at > next.at));
+    assert!(told.iter().all(|record| record.closed.unwrap() < record.at));
+    let (ledger, recovery) = open(dir.path());
+    run(ledger.shutdown()).unwrap();
+    assert_eq!((recovery.torn, recovery.abandoned), (None, vec![]));
 }
 
 #[test]
