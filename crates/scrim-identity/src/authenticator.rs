@@ -17,6 +17,7 @@ use crate::{
     Accounts, Authenticated, Certificates, IdentityError, LoginRefusal, PASSWORD_BYTES_MAX, Sealer,
     SessionRules, TokenRefusal,
     accounts::{ID_BYTES_MAX, Mark},
+    certificates::{Certified, NameDigest},
     closed::ClosedSessions,
     gate::Gate,
     open::{OpenSessions, Span},
@@ -75,6 +76,8 @@ pub struct Session {
     pub ends: DateTime<Utc>,
     /// From when on it is to be renewed.
     pub(crate) renew_from: DateTime<Utc>,
+    /// The name in the certificate that opened it, when no password did.
+    pub(crate) certificate: Option<NameDigest>,
 }
 
 /// The outcome of signing in.
@@ -104,6 +107,7 @@ struct Claims {
     account: String,
     span: Span,
     mark: Mark,
+    certificate: Option<NameDigest>,
     run: u64,
 }
 
@@ -196,8 +200,18 @@ impl Authenticator {
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| TokenRefusal::Invalid)?;
         let known = self.accounts.mark(&claims.account);
         let (principal, mark) = known.ok_or(TokenRefusal::Invalid)?;
-        let Claims { id, span, run, .. } = claims;
+        let Claims {
+            id,
+            span,
+            certificate,
+            run,
+            ..
+        } = claims;
         if !bool::from(mark.ct_eq(&claims.mark)) || span.issued > now + LEEWAY {
+            return Err(TokenRefusal::Invalid);
+        }
+        let stands = |name| self.certificates.vouch(name, &claims.account);
+        if !certificate.as_ref().is_none_or(stands) {
             return Err(TokenRefusal::Invalid);
         }
         let span = self.rules.held(span);
@@ -217,7 +231,7 @@ impl Authenticator {
         if !is_known {
             sessions.open.adopt(&claims.account, id, span, now);
         }
-        Ok(session(principal, id, span))
+        Ok(session(principal, id, span, certificate))
     }
 
     /// Whether a session that was verified before has not been closed since.
@@ -289,16 +303,18 @@ impl Authenticator {
         LoginRefusal::Wrong
     }
 
-    /// Opens a session, which ends no later than `limit`.
+    /// Opens a session by password, or by a certificate, and then it ends no later than that.
     pub(crate) fn open(
         &self,
         principal: &Principal,
         mark: Mark,
-        limit: Option<DateTime<Utc>>,
+        certified: Option<&Certified>,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, IdentityError> {
+        let (limit, name) = certified.map(|c| (c.not_after, c.name)).unzip();
         let (id, span) = (SessionId::new(), self.rules.span(now, limit));
-        let token = self.token(principal, mark, id, span)?;
+        let opened = session(principal, id, span, name);
+        let token = self.token(mark, &opened)?;
         let mut sessions = self.sessions();
         let dropped = sessions.open.add(&principal.id, id, span, now);
         if let Some((id, open)) = dropped
@@ -307,25 +323,24 @@ impl Authenticator {
             sessions.closed.close(id, open.span.ends, now);
         }
         Ok(SignedIn {
-            session: session(principal, id, span),
+            session: opened,
             token,
-            dropped: dropped.map(|(id, open)| session(principal, id, open.span)),
+            dropped: dropped.map(|(id, open)| session(principal, id, open.span, None)),
         })
     }
 
     /// Makes a token for a session.
     pub(crate) fn token(
         &self,
-        principal: &Principal,
         mark: Mark,
-        id: SessionId,
-        span: Span,
+        session: &Session,
     ) -> Result<Secret<String>, IdentityError> {
         let claims = Claims {
-            id,
-            account: principal.id.clone(),
-            span,
+            id: session.id,
+            account: session.principal.get().id.clone(),
+            span: session.span(),
             mark,
+            certificate: session.certificate,
             run: self.run,
         };
         let bytes = serde_json::to_vec(&claims).map_err(|_| IdentityError::Seal)?;
@@ -360,7 +375,12 @@ impl Session {
     }
 }
 
-pub(crate) fn session(principal: &Principal, id: SessionId, span: Span) -> Session {
+pub(crate) fn session(
+    principal: &Principal,
+    id: SessionId,
+    span: Span,
+    certificate: Option<NameDigest>,
+) -> Session {
     let principal = Principal {
         authenticated_at: Some(span.issued),
         ..principal.clone()
@@ -372,5 +392,6 @@ pub(crate) fn session(principal: &Principal, id: SessionId, span: Span) -> Sessi
         expires: span.expires,
         ends: span.ends,
         renew_from: span.renew_from,
+        certificate,
     }
 }

@@ -1,7 +1,7 @@
 //! Certificates that stand for accounts.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::{self, Write as _},
     net::{IpAddr, SocketAddr},
     str::FromStr,
@@ -78,6 +78,22 @@ impl CertificateName {
     }
 }
 
+/// Stands for a name wherever room is scarce.
+pub(crate) type NameDigest = [u8; 32];
+
+impl CertificateName {
+    fn digest(&self) -> NameDigest {
+        let (kind, text) = match self {
+            Self::Subject(text) => ("subject\0", text),
+            Self::Uri(text) => ("uri\0", text),
+            Self::Dns(text) => ("dns\0", text),
+            Self::Email(text) => ("email\0", text),
+        };
+        let digest = Sha256::new_with_prefix(kind).chain_update(text);
+        digest.finalize().into()
+    }
+}
+
 impl fmt::Display for CertificateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Subject(text) | Self::Uri(text) | Self::Dns(text) | Self::Email(text)) = self;
@@ -88,17 +104,22 @@ impl fmt::Display for CertificateName {
 
 /// Which name stands for which account.
 #[derive(Debug, Clone, Default)]
-pub struct Certificates(BTreeMap<CertificateName, String>);
+pub struct Certificates(BTreeMap<NameDigest, String>);
 
 impl Certificates {
     /// Names with the ids of their accounts.
-    pub fn new(accounts: BTreeMap<CertificateName, String>) -> Self {
-        Self(accounts)
+    pub fn new(accounts: impl IntoIterator<Item = (CertificateName, String)>) -> Self {
+        let accounts = accounts.into_iter();
+        Self(
+            accounts
+                .map(|(name, account)| (name.digest(), account))
+                .collect(),
+        )
     }
 
-    /// Whether no certificate stands for anybody.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether a name still stands for an account.
+    pub(crate) fn vouch(&self, name: &NameDigest, account: &str) -> bool {
+        self.0.get(name).is_some_and(|known| known == account)
     }
 }
 
@@ -106,7 +127,8 @@ impl Certificates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certified {
     account: String,
-    not_after: DateTime<Utc>,
+    pub(crate) name: NameDigest,
+    pub(crate) not_after: DateTime<Utc>,
     fingerprint: [u8; 32],
 }
 
@@ -169,14 +191,15 @@ impl Authenticator {
         if now < bearer.not_before || bearer.not_after <= now {
             return Err(CertificateRefusal::OutOfTime);
         }
-        let accounts: BTreeSet<_> = bearer
-            .names
-            .iter()
-            .filter_map(|name| self.certificates.0.get(name))
-            .collect();
+        let mut accounts: BTreeMap<&String, NameDigest> = BTreeMap::new();
+        for digest in bearer.names.iter().map(CertificateName::digest) {
+            if let Some(account) = self.certificates.0.get(&digest) {
+                accounts.insert(account, digest);
+            }
+        }
         let mut accounts = accounts.into_iter();
-        let account = match (accounts.next(), accounts.next()) {
-            (Some(account), None) => account.clone(),
+        let (account, name) = match (accounts.next(), accounts.next()) {
+            (Some(found), None) => found,
             (Some(_), Some(_)) => return Err(CertificateRefusal::Ambiguous),
             (None, _) => {
                 let name = bearer.names.into_iter().next();
@@ -185,7 +208,8 @@ impl Authenticator {
             }
         };
         Ok(Certified {
-            account,
+            account: account.clone(),
+            name,
             not_after: bearer.not_after,
             fingerprint: Sha256::digest(der).into(),
         })
@@ -201,7 +225,7 @@ impl Authenticator {
         let known = self.accounts().mark(&certified.account);
         let (principal, mark) =
             known.ok_or_else(|| IdentityError::NoAccount(certified.account.clone()))?;
-        self.open(principal, mark, Some(certified.not_after), now)
+        self.open(principal, mark, Some(certified), now)
     }
 
     /// Makes an open session that of a connection, for clients that show no token.
@@ -227,7 +251,7 @@ impl Authenticator {
         let connection = (certified.fingerprint, peer);
         let (id, span) = sessions.open.of_connection(account, &connection, now)?;
         sessions.open.touch(account, id);
-        Some(session(principal, id, span))
+        Some(session(principal, id, span, Some(certified.name)))
     }
 }
 

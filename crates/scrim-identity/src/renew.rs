@@ -46,9 +46,10 @@ impl Authenticator {
         } else {
             known
         };
+        let session = session(principal, old.id, span, old.certificate);
         Ok(Some(Renewal {
-            session: session(principal, old.id, span),
-            token: self.token(principal, mark, old.id, span)?,
+            token: self.token(mark, &session)?,
+            session,
             is_new,
         }))
     }

@@ -132,7 +132,7 @@ pub fn certificates(
     accounts: &Accounts,
 ) -> Result<Certificates, Problems> {
     let mut problems = Problems::default();
-    let mut names = BTreeMap::new();
+    let mut names = Vec::with_capacity(mapped.len());
     for MappedCertificate {
         name,
         account,
@@ -148,7 +148,7 @@ pub fn certificates(
             };
             problems.push(Problem::error(location, &file, message).with_help(help));
         }
-        names.insert(name.clone(), account.clone());
+        names.push((name.clone(), account.clone()));
     }
     let certificates = Certificates::new(names);
     problems

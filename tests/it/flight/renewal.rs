@@ -128,7 +128,9 @@ async fn what_belongs_to_a_session_outlives_its_first_token() {
         prepared_statement_handle: handle,
     };
     client.fetch(&prepared).await.unwrap();
-    client.query(sql).await.unwrap();
+    let options = client.action("GetSessionOptions", Bytes::new()).await;
+    let options = String::from_utf8_lossy(&options.unwrap()[0]).into_owned();
+    assert!(options.contains("research"), "{options}");
 }
 
 #[tokio::test]

@@ -51,14 +51,18 @@ async fn every_form_of_handshake_that_drivers_use() {
             client.query("SELECT 1").await.unwrap();
         }
     }
-    for scheme in ["basic", "BASIC", "bAsIc"] {
-        let header = basic("nora", PASSWORD, true).replace("Basic", scheme);
+    for (basics, bearers) in [
+        ("basic", "bearer"),
+        ("BASIC", "BEARER"),
+        ("bAsIc", "bEaReR"),
+    ] {
+        let header = basic("nora", PASSWORD, true).replace("Basic", basics);
         let token = client.handshake(&header).await.unwrap();
-        let scheme = scheme.replace("asic", "earer").replace("ASIC", "EARER");
-        client
-            .handshake(&format!("{scheme} {token}"))
-            .await
-            .unwrap();
+        let header = format!("{bearers} {token}");
+        client.handshake(&header).await.unwrap();
+        client.token = None;
+        client.headers = vec![("authorization", header)];
+        client.query("SELECT 1").await.unwrap();
     }
 }
 

@@ -50,7 +50,7 @@ fn with_names(names: &[(CertificateName, &str)]) -> Authenticator {
         .map(|(name, account)| (name.clone(), (*account).to_owned()));
     let keys = KeyFile::generate(at(0)).unwrap();
     Authenticator::new(two_accounts(), keys.sealer(), rules(3600, 7200), at(0))
-        .with_certificates(Certificates::new(names.collect()))
+        .with_certificates(Certificates::new(names))
 }
 
 fn subject(text: &str) -> CertificateName {
@@ -175,7 +175,7 @@ fn what_cannot_be_read_or_is_out_of_time_stands_for_nobody() {
     );
     // a clock that was set back does not bring it back
     let started = KeyFile::generate(at(0)).unwrap();
-    let names = Certificates::new([(subject("CN=alice,O=Acme"), "alice".into())].into());
+    let names = Certificates::new([(subject("CN=alice,O=Acme"), "alice".into())]);
     let late = Authenticator::new(two_accounts(), started.sealer(), rules(60, 60), at(year))
         .with_certificates(names);
     assert_eq!(
@@ -218,6 +218,32 @@ fn a_session_ends_no_later_than_its_certificate() {
         auth.verify(token, at(year)).unwrap_err(),
         TokenRefusal::Expired
     );
+}
+
+#[test]
+fn a_token_is_no_better_than_the_certificate_that_opened_it() {
+    let keys = KeyFile::generate(at(0)).unwrap();
+    let accounts = two_accounts();
+    let start = |account: Option<&str>| {
+        let names = account.map(|account| (subject("CN=alice,O=Acme"), account.to_owned()));
+        Authenticator::new(accounts.clone(), keys.sealer(), rules(100, 250), at(0))
+            .with_certificates(Certificates::new(names))
+    };
+    let auth = start(Some("alice"));
+    let alice = certified(&auth, &alice_of_acme());
+    let signed_in = auth.open_certified(&alice, at(1)).unwrap();
+    let renewal = auth.renewal(&signed_in.session, at(90)).unwrap().unwrap();
+    auth.renewed(&renewal.session);
+    for token in [signed_in.token.expose(), renewal.token.expose()] {
+        auth.verify(token, at(91)).unwrap();
+        start(Some("alice")).verify(token, at(91)).unwrap();
+        for changed in [None, Some("bob")] {
+            assert_eq!(
+                start(changed).verify(token, at(91)).unwrap_err(),
+                TokenRefusal::Invalid
+            );
+        }
+    }
 }
 
 #[test]

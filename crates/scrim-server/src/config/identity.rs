@@ -265,9 +265,9 @@ mod tests {
     - {san: a@b.example, account: bob}
 ",
             &[
-                "scrim.yaml:4:35: `client_auth` without `client_ca`: no certificate could be checked \
+                "scrim.yaml:4:37: `client_auth` without `client_ca`: no certificate could be checked \
                  (help: add `client_ca: FILE` with the certificates of those who issue them)",
-                "scrim.yaml:4:35: `maybe` is not served (help: served here: required, optional)",
+                "scrim.yaml:4:37: `maybe` is not served (help: served here: required, optional)",
                 "scrim.yaml:8:5: `certificates` without `tls: {client_ca: …}`: no client is asked for \
                  one (help: add `client_ca: FILE` and `client_auth: optional` or `required` to `tls`)",
                 "scrim.yaml:8:17: `alice` is no subject of a certificate (help: write it as `openssl \
