@@ -151,5 +151,14 @@ relationships:
   - {from: [], to: []}
   - {from: visits.id, to: schema/patients_tbl}";
     insta::assert_snapshot!(world(lines).problems(), @r"
+    contracts/visits.odcs.yaml:10:37: a property's relationship starts at the property (help: leave `from` out, or write it under the schema object)
+    contracts/visits.odcs.yaml:10:76: the key `to` is missing
+    contracts/visits.odcs.yaml:10:85: `patients` names no column (help: write `table.column`, or `schema/ID/properties/ID`)
+    contracts/visits.odcs.yaml:12:9: the key `from` is missing
+    contracts/visits.odcs.yaml:13:31: `from` and `to` are not of the same form (help: write one column on both sides, or a list on both)
+    contracts/visits.odcs.yaml:14:33: `from` names 1 columns, `to` names 2
+    contracts/visits.odcs.yaml:15:16: expected columns, found none
+    contracts/visits.odcs.yaml:15:24: expected columns, found none
+    contracts/visits.odcs.yaml:16:31: `schema/patients_tbl` names no column (help: write `table.column`, or `schema/ID/properties/ID`)
     ");
 }
