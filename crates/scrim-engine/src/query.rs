@@ -330,7 +330,7 @@ impl Common {
         verify::logical(&optimised, permit)?;
         let physical = session
             .query_planner()
-            .create_physical_plan(&optimised, &session)
+            .create_physical_plan(&optimised, session.as_ref())
             .await
             .map_err(failed)?;
         verify::physical(&physical, permit)?;

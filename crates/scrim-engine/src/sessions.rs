@@ -89,11 +89,11 @@ pub(crate) fn in_zone(session: &SessionState, zone: &TimeZone) -> SessionState {
 }
 
 /// The session of one query, which starts now: what `now()` and `current_date` are.
-pub(crate) fn started(session: &SessionState, now: DateTime<Utc>) -> SessionState {
+pub(crate) fn started(session: &SessionState, now: DateTime<Utc>) -> Arc<SessionState> {
     let mut session = session.clone();
     session.mark_start_execution();
     session.execution_props_mut().query_execution_start_time = Some(now);
-    session
+    Arc::new(session)
 }
 
 fn vault(config: &EngineConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
