@@ -90,13 +90,16 @@ impl Functions {
 
     /// The same functions, as they are under these options: what `now()` returns depends on them.
     pub(crate) fn configured(&self, options: &ConfigOptions) -> Self {
-        let mut functions = self.clone();
-        for function in functions.scalar.values_mut() {
-            if let Some(configured) = function.inner().with_updated_config(options) {
-                *function = Arc::new(configured);
-            }
+        let configured =
+            |function: &Arc<ScalarUDF>| match function.inner().with_updated_config(options) {
+                Some(configured) => Arc::new(configured),
+                None => Arc::clone(function),
+            };
+        let names = self.scalar.keys().cloned();
+        Self {
+            scalar: names.zip(self.scalar.values().map(configured)).collect(),
+            ..self.clone()
         }
-        functions
     }
 }
 

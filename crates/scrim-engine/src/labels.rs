@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
@@ -34,22 +35,41 @@ pub(crate) fn set_apart(statement: &mut Statement) -> bool {
     let SetExpr::Select(select) = query.body.as_mut() else {
         return false;
     };
-    let (mut seen, mut any) = (BTreeMap::<String, usize>::new(), false);
+    // Where the first column of each name is, unless a `*` before it makes that unknown.
+    let mut first = BTreeMap::<String, Option<usize>>::new();
+    let (mut place, mut marks) = (Some(0), 0);
     for item in &mut select.projection {
         let (expr, name) = match item {
             SelectItem::UnnamedExpr(expr) => (expr.clone(), name_of(expr)),
             SelectItem::ExprWithAlias { expr, alias } => (expr.clone(), folded(alias)),
-            _ => continue,
+            _ => {
+                place = None;
+                continue;
+            }
         };
-        let count = seen.entry(name.clone()).or_default();
-        *count += 1;
-        if *count > 1 {
-            any = true;
-            let alias = Ident::with_quote('"', format!("{name}{MARK}{count}"));
-            *item = SelectItem::ExprWithAlias { expr, alias };
+        match first.get(&name) {
+            None => drop(first.insert(name, place)),
+            Some(like) => {
+                marks += 1;
+                let like = like.map(|place| place.to_string()).unwrap_or_default();
+                let alias = Ident::with_quote('"', format!("{name}{MARK}{marks}{MARK}{like}"));
+                *item = SelectItem::ExprWithAlias { expr, alias };
+            }
         }
+        place = place.map(|place| place + 1);
     }
-    any
+    marks > 0
+}
+
+/// The names that the columns of a result show.
+pub(crate) fn shown(schema: &Schema) -> Vec<String> {
+    let names = schema.fields().iter().map(|field| {
+        let mut parts = field.name().split(MARK).skip(2);
+        let like = parts.next().and_then(|place| place.parse::<usize>().ok());
+        let like = like.and_then(|place| schema.fields().get(place));
+        unmarked(like.unwrap_or(field).name())
+    });
+    names.collect()
 }
 
 /// A text without marks.
@@ -80,31 +100,43 @@ fn folded(ident: &Ident) -> String {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::{DataType, Field};
     use datafusion::sql::sqlparser::dialect::GenericDialect;
     use datafusion::sql::sqlparser::parser::Parser;
 
     use super::*;
 
+    fn apart(sql: &str) -> (bool, String) {
+        let mut statement = Parser::parse_sql(&GenericDialect {}, sql)
+            .unwrap()
+            .remove(0);
+        let any = set_apart(&mut statement);
+        (any, statement.to_string().replace(MARK, "|"))
+    }
+
     #[test]
-    fn later_columns_are_marked_and_lose_the_mark_again() {
+    fn later_columns_are_marked() {
         for (sql, expected) in [
-            ("SELECT 1 AS a, 2 AS a", "SELECT 1 AS a, 2 AS \"a|2\""),
+            ("SELECT 1 AS a, 2 AS a", r#"SELECT 1 AS a, 2 AS "a|1|0""#),
             (
-                "SELECT a, t.A, 1 AS a",
-                "SELECT a, t.A AS \"a|2\", 1 AS \"a|3\"",
+                "SELECT b, a, t.A, 1 AS a",
+                r#"SELECT b, a, t.A AS "a|1|1", 1 AS "a|2|1""#,
             ),
-            (
-                "SELECT count(*), *, count(*)",
-                "SELECT count(*), *, count(*) AS \"count(*)|2\"",
-            ),
-            ("SELECT a, \"A\"", "SELECT a, \"A\""),
+            ("SELECT *, 1, 1", r#"SELECT *, 1, 1 AS "1|1|""#),
         ] {
-            let mut statement = Parser::parse_sql(&GenericDialect {}, sql)
-                .unwrap()
-                .remove(0);
-            assert_eq!(set_apart(&mut statement), sql != expected);
-            assert_eq!(statement.to_string().replace(MARK, "|"), expected);
+            assert_eq!(apart(sql), (true, expected.to_owned()));
         }
-        assert_eq!(unmarked("a\u{1}2, b\u{1}13: c4"), "a, b: c4");
+        for sql in ["SELECT a, \"A\"", "SELECT * FROM t", "VALUES (1, 1)"] {
+            assert!(!apart(sql).0, "{sql}");
+        }
+    }
+
+    #[test]
+    fn no_mark_is_shown() {
+        let names = ["Int64(1)", "1\u{1}1\u{1}0", "b\u{1}2\u{1}", "c9"];
+        let fields = names.map(|name| Field::new(name, DataType::Int64, true));
+        let schema = Schema::new(fields.to_vec());
+        assert_eq!(shown(&schema), ["Int64(1)", "Int64(1)", "b", "c9"]);
+        assert_eq!(unmarked("a\u{1}2\u{1}0, b\u{1}1\u{1}: c4"), "a, b: c4");
     }
 }

@@ -57,8 +57,9 @@ pub(crate) fn of_plan(plan: &LogicalPlan) -> Vec<Option<String>> {
 /// `None`: nothing masked went into the column.
 type Mask = Option<Arc<str>>;
 
-fn derived() -> Mask {
-    Some(Arc::from(DERIVED))
+/// What is computed from columns of which some may be masked.
+fn derived(any_masked: bool) -> Mask {
+    any_masked.then(|| Arc::from(DERIVED))
 }
 
 /// A mask for each column of a node's output; positions are those of its schema.
@@ -115,7 +116,7 @@ fn provenance(plan: &LogicalPlan) -> Vec<Mask> {
     // A node whose columns are not understood must not shift the names of the others.
     if masks.len() != width {
         let any = masks.iter().any(Option::is_some);
-        masks = vec![if any { derived() } else { None }; width];
+        masks = vec![derived(any); width];
     }
     masks
 }
@@ -138,7 +139,7 @@ fn joined(join: &Join) -> Vec<Mask> {
 
 fn with_mark(mut kept: Vec<Mask>, other: &[Mask]) -> Vec<Mask> {
     let any = other.iter().any(Option::is_some);
-    kept.push(if any { derived() } else { None });
+    kept.push(derived(any));
     kept
 }
 
@@ -146,15 +147,13 @@ fn with_mark(mut kept: Vec<Mask>, other: &[Mask]) -> Vec<Mask> {
 fn merged(arms: &[Vec<Mask>], width: usize) -> Vec<Mask> {
     (0..width)
         .map(|index| {
-            let mut column = arms.iter().map(|arm| arm.get(index).cloned().flatten());
-            let first = column.next().flatten();
-            let mut rest = column.collect::<Vec<_>>().into_iter();
-            if rest.clone().all(|mask| mask == first) {
-                first
-            } else if first.is_some() || rest.any(|mask| mask.is_some()) {
-                derived()
-            } else {
-                None
+            let column = arms.iter().map(|arm| arm.get(index).cloned().flatten());
+            let column: Vec<Mask> = column.collect();
+            match column.split_first() {
+                Some((first, rest)) if rest.iter().all(|mask| mask == first) => first.clone(),
+                // They differ, so at least one is masked.
+                Some(_) => derived(true),
+                None => None,
             }
         })
         .collect()
@@ -186,7 +185,7 @@ impl Inputs {
         match expr {
             Expr::Column(column) => self.column(column),
             Expr::Alias(alias) => self.expr(&alias.expr),
-            other => self.reads_masked(other).then(derived).flatten(),
+            other => derived(self.reads_masked(other)),
         }
     }
 
@@ -194,8 +193,9 @@ impl Inputs {
         let mut masked = false;
         let walked = expr.apply(|one| {
             masked |= match one {
-                Expr::Column(column) => self.column(column).is_some(),
-                Expr::OuterReferenceColumn(_, column) => self.column(column).is_some(),
+                Expr::Column(column) | Expr::OuterReferenceColumn(_, column) => {
+                    self.column(column).is_some()
+                }
                 Expr::ScalarSubquery(subquery) => self.subquery(subquery),
                 Expr::InSubquery(membership) => self.subquery(&membership.subquery),
                 Expr::SetComparison(comparison) => self.subquery(&comparison.subquery),
@@ -223,8 +223,7 @@ impl Inputs {
         columns
             .map(|column| match self.0.get(&column) {
                 Some(mask) => mask.clone(),
-                None if any => derived(),
-                None => None,
+                None => derived(any),
             })
             .collect()
     }

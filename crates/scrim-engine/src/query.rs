@@ -518,16 +518,9 @@ fn analysed(
 
 /// Nullability would differ between plan and stream, and tell of the source: everything is nullable.
 pub(crate) fn nullable(schema: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            Field::new(
-                labels::unmarked(field.name()),
-                field.data_type().clone(),
-                true,
-            )
-        })
+    let named = schema.fields().iter().zip(labels::shown(schema));
+    let fields: Vec<Field> = named
+        .map(|(field, name)| Field::new(name, field.data_type().clone(), true))
         .collect();
     Arc::new(Schema::new(fields))
 }

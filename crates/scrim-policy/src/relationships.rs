@@ -169,8 +169,8 @@ fn reference(node: &Node, problems: &mut Problems) -> Option<Reference> {
 fn target(path: &str) -> Option<Target> {
     if !path.contains('/') {
         let names: Vec<String> = path.split('.').map(str::to_owned).collect();
-        let named = names.len() > 1 && names.iter().all(|name| !name.is_empty());
-        return named.then_some(Target::Names(names));
+        let complete = names.len() > 1 && names.iter().all(|name| !name.is_empty());
+        return complete.then_some(Target::Names(names));
     }
     let mut parts = path.trim_start_matches('/').split('/');
     if parts.next() != Some("schema") {

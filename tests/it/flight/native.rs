@@ -34,7 +34,7 @@ fn exotic() -> Scratch {
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int64Array::from_iter_values(0..rows))),
         ("secret", Arc::new(secrets)),
-        ("view", Arc::new(StringViewArray::from_iter_values(&words))),
+        ("words", Arc::new(StringViewArray::from_iter_values(&words))),
         (
             "large",
             Arc::new(LargeStringArray::from_iter_values(&words)),
@@ -63,7 +63,7 @@ fn types(schema: &Schema) -> Vec<DataType> {
 async fn native_types_are_arrows_own() {
     let host = Hosted::start(exotic()).await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let sql = "SELECT view, large, entry, fixed FROM care.exotic ORDER BY id";
+    let sql = "SELECT words, large, entry, fixed FROM care.exotic ORDER BY id";
     let plain = client.query(sql).await.unwrap();
     let text = DataType::Utf8;
     assert_eq!(
@@ -94,7 +94,7 @@ async fn native_types_are_arrows_own() {
         assert_eq!(native.column(1).as_string::<i64>().value(row), word);
         assert_eq!(native.column(2).as_string::<i32>().value(row), word);
     }
-    let views = "SELECT arrow_cast(view, 'Utf8View') AS view FROM care.exotic ORDER BY id";
+    let views = "SELECT arrow_cast(words, 'Utf8View') AS words FROM care.exotic ORDER BY id";
     let views = client.query(views).await.unwrap().batch();
     let views = views.column(0).as_string_view();
     assert_eq!(views.len(), 200);
@@ -108,12 +108,12 @@ async fn inv_16_no_value_of_a_withheld_row_leaves_in_a_native_buffer() {
     client.headers.push(("x-native-types", "true".to_owned()));
     for sql in [
         "SELECT * FROM care.exotic",
-        "SELECT entry, view FROM care.exotic LIMIT 1",
-        "SELECT entry, arrow_cast(view, 'Utf8View') FROM care.exotic WHERE id > 390",
+        "SELECT entry, words FROM care.exotic LIMIT 1",
+        "SELECT entry, arrow_cast(words, 'Utf8View') FROM care.exotic WHERE id > 390",
         "SELECT entry, count(*) FROM care.exotic GROUP BY entry",
         "SELECT DISTINCT entry FROM care.exotic ORDER BY entry LIMIT 3",
-        "SELECT struct(entry, view, fixed) FROM care.exotic",
-        "SELECT a.entry, b.view FROM care.exotic a JOIN care.exotic b ON a.id = b.id",
+        "SELECT struct(entry, words, fixed) FROM care.exotic",
+        "SELECT a.entry, b.words FROM care.exotic a JOIN care.exotic b ON a.id = b.id",
     ] {
         let fetched = client.query(sql).await;
         let bytes = fetched.unwrap_or_else(|e| panic!("{sql}: {e}")).bytes();

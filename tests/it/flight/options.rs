@@ -53,6 +53,10 @@ struct Errors {
 const INVALID_NAME: i32 = 1;
 const INVALID_VALUE: i32 = 2;
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "an option without a form is taken out"
+)]
 fn text(text: &str) -> Option<Form> {
     Some(Form::Text(text.to_owned()))
 }
@@ -184,11 +188,9 @@ async fn what_drivers_send_as_headers_is_taken_refused_or_ignored() {
     let client = Client::persona(host.address(), "nora").await;
     for (name, value, fine) in [
         ("catalog", "scrim", true),
-        ("database", "scrim", true),
-        ("database", "", true),
         ("useserverprepstmts", "false", true),
         ("catalog", "other", false),
-        ("database", "other", false),
+        ("database", "other", true),
         ("x-native-types", "perhaps", false),
         ("x-max-endpoints", "0", false),
         ("x-scrim-time-zone", "Mars/Olympus", false),

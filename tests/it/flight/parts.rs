@@ -131,7 +131,7 @@ async fn what_cannot_be_cut_comes_whole() {
     let mut plain = Client::persona(host.address(), "nora").await;
     plain.query("SELECT id FROM care.measures").await.unwrap();
     // All parts may be fetched at once, so there are no more than may run at once.
-    let mut many = asking(&host, "nora", "1000").await;
+    let mut many = asking(&host, "nora", "64").await;
     let info = many
         .info(&statement("SELECT id FROM care.measures"))
         .await

@@ -34,7 +34,7 @@ pub(crate) fn entries(world: &Scratch, kind: &str) -> Vec<Value> {
         .collect()
 }
 
-fn with_session(times: &str) -> Scratch {
+pub(crate) fn with_session(times: &str) -> Scratch {
     let world = Scratch::demo();
     world.edit(
         "scrim.yaml",

@@ -230,7 +230,7 @@ async fn closing_a_session_ends_its_streams_and_no_others() {
 
 #[tokio::test]
 async fn a_session_that_ends_by_itself_ends_its_streams_read_or_not() {
-    let host = Hosted::demo().await;
+    let host = Hosted::start(super::renewal::with_session("{ttl: 8h, max: 8h}")).await;
     let mut client = Client::persona(host.address(), "nora").await;
     let info = client.info(&statement(MANY)).await.unwrap();
     let end = TimeDelta::hours(8) - TimeDelta::milliseconds(500);

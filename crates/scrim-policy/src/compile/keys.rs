@@ -155,15 +155,15 @@ impl<'a> Compiler<'a> {
             return (contract.name.table == *first).then_some((contract, rest));
         }
         let domain = &from.name.schema;
-        let named = |schema: &str, table: &str| {
+        let table_of = |schema: &str, table: &str| {
             self.contracts()
                 .find(|one| one.name.schema == schema && one.name.table == table)
         };
-        if let Some(contract) = named(domain, first) {
+        if let Some(contract) = table_of(domain, first) {
             return Some((contract, rest));
         }
         let (second, rest) = rest.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        named(first, second).map(|contract| (contract, rest))
+        table_of(first, second).map(|contract| (contract, rest))
     }
 
     fn by_id(

@@ -116,6 +116,8 @@ fn what_leads_out_of_the_set_or_is_no_key_is_left_alone() {
   - {name: number, relationships: [{type: lineage, to: patients.number}, {to: people.id}]}
   - {name: country, relationships: [{to: 'people.odcs.yaml#people.id'}]}";
     insta::assert_snapshot!(world(lines).problems(), @r"
+    contracts/visits.odcs.yaml:11:83: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `domain.table.column`)
+    contracts/visits.odcs.yaml:12:46: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `domain.table.column`)
     ");
     let (set, _) = world(lines).compile().unwrap();
     assert!(foreign(&set).is_empty());
@@ -132,6 +134,13 @@ relationships:
   - {from: visits.nr, to: patients.number}
   - {from: [visits.id, visits.number], to: [patients.number, visits.id]}";
     insta::assert_snapshot!(world(lines).problems(), @r"
+    contracts/visits.odcs.yaml:10:58: positions in the primary key count from 1
+    contracts/visits.odcs.yaml:11:86: scrim.care.patients has no column `nummer` (help: did you mean `number`?)
+    contracts/visits.odcs.yaml:12:63: the primary key has two columns at position 2
+    contracts/visits.odcs.yaml:12:87: scrim.care.visits has no column `zip`
+    contracts/visits.odcs.yaml:14:16: a relationship starts at a column of its own table
+    contracts/visits.odcs.yaml:15:16: scrim.care.visits has no column `nr`
+    contracts/visits.odcs.yaml:16:9: the columns that are referred to are not of one table
     ");
     let lines = "properties:
   - {name: id, relationships: [{from: visits.id, to: patients.number}, {}, {to: patients}]}
@@ -142,5 +151,14 @@ relationships:
   - {from: [], to: []}
   - {from: visits.id, to: schema/patients_tbl}";
     insta::assert_snapshot!(world(lines).problems(), @r"
+    contracts/visits.odcs.yaml:10:37: a property's relationship starts at the property (help: leave `from` out, or write it under the schema object)
+    contracts/visits.odcs.yaml:10:76: the key `to` is missing
+    contracts/visits.odcs.yaml:10:85: `patients` names no column (help: write `table.column`, or `schema/ID/properties/ID`)
+    contracts/visits.odcs.yaml:12:9: the key `from` is missing
+    contracts/visits.odcs.yaml:13:31: `from` and `to` are not of the same form (help: write one column on both sides, or a list on both)
+    contracts/visits.odcs.yaml:14:33: `from` names 1 columns, `to` names 2
+    contracts/visits.odcs.yaml:15:16: expected columns, found none
+    contracts/visits.odcs.yaml:15:24: expected columns, found none
+    contracts/visits.odcs.yaml:16:31: `schema/patients_tbl` names no column (help: write `table.column`, or `schema/ID/properties/ID`)
     ");
 }

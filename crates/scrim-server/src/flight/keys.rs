@@ -28,6 +28,9 @@ impl Wanted<'_> {
     }
 }
 
+/// One column of a primary key, with its place in the key.
+type Row<'a> = (&'a VisibleTable, (i32, &'a String));
+
 /// One column of a foreign key. Every table that is referred to is in the one catalog.
 #[derive(Debug, Clone)]
 struct Pair<'a> {
@@ -83,14 +86,14 @@ pub(super) fn primary(
     };
     // Visible tables are sorted by name, and keys have their columns in order.
     let tables = visible.iter().filter(|table| wanted.is(&table.name));
-    let rows: Vec<_> = tables
+    let rows: Vec<Row<'_>> = tables
         .flat_map(|table| {
             (1_i32..)
                 .zip(&table.primary_key)
                 .map(move |row| (table, row))
         })
         .collect();
-    let texts = |text: &dyn Fn(&(&VisibleTable, (i32, &String))) -> String| -> ArrayRef {
+    let texts = |text: &dyn Fn(&Row<'_>) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(rows.iter().map(text)))
     };
     let sequence = rows.iter().map(|(_, (sequence, _))| *sequence);

@@ -129,7 +129,7 @@ impl Setting {
     /// The headers that set it for one request; a later one wins.
     fn headers(self) -> &'static [&'static str] {
         match self {
-            Self::Catalog => &["database", "catalog"],
+            Self::Catalog => &["catalog"],
             Self::Schema => &["schema", "x-scrim-schema"],
             Self::TimeZone => &["x-scrim-time-zone"],
             Self::NativeTypes => &["x-native-types"],
@@ -326,7 +326,6 @@ mod tests {
             ("x-max-endpoints", "65"),
             ("x-max-endpoints", "-1"),
             ("catalog", "other"),
-            ("database", "other"),
         ] {
             let refusal = of_headers(&[(name, value)]).unwrap_err();
             assert_eq!(refusal.code(), Code::RequestInvalid, "{name}: {value}");
