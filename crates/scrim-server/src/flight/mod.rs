@@ -100,7 +100,7 @@ impl Flight {
             networks: parts.networks,
             phase: parts.phase,
             logins: sign_in::Logins::default(),
-            turns: sign_in::Turns::new(),
+            turns: sign_in::Turns::default(),
             sessions: sessions::Sessions::default(),
             bindings: bindings::Bindings::default(),
             streams: running::Streams::new(

@@ -35,20 +35,22 @@ impl Default for Logins {
 }
 
 /// Lets one at a time look whether something is recorded, and record it if not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Turns {
     hasher: RandomState,
     turns: Vec<Mutex<()>>,
 }
 
-impl Turns {
-    pub(crate) fn new() -> Self {
+impl Default for Turns {
+    fn default() -> Self {
         Self {
             hasher: RandomState::new(),
             turns: (0..TURNS).map(|_| Mutex::default()).collect(),
         }
     }
+}
 
+impl Turns {
     async fn take(&self, name: impl Hash) -> Option<MutexGuard<'_, ()>> {
         let count = self.turns.len().max(1) as u64;
         let at = usize::try_from(self.hasher.hash_one(name) % count).unwrap_or_default();
