@@ -3,6 +3,7 @@
 import subprocess
 
 import adbc_driver_flightsql
+import adbc_driver_manager
 import flight_sql
 import pytest
 import trustme
@@ -45,7 +46,7 @@ def test_adbc_and_pyarrow_over_tls(secured):
 def test_an_unknown_authority_is_not_trusted(secured):
     server, _ = secured
     stranger = trustme.CA().cert_pem.bytes().decode()
-    with pytest.raises(Exception):
+    with pytest.raises(adbc_driver_manager.Error):
         with server.adbc(HOSPITAL, **{TRUST: stranger}) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 
