@@ -2,6 +2,7 @@
 
 import threading
 
+import adbc_driver_manager
 import pytest
 from people import HOSPITAL, INSURER, NOBODY, RESEARCHER
 
@@ -22,7 +23,7 @@ def test_inv_05_every_query_is_in_the_ledger_and_closed(own_server):
     sql = "SELECT ward, count(*) AS n FROM care.patients GROUP BY ward"
     for persona in (HOSPITAL, INSURER, RESEARCHER):
         assert ask(own_server, persona, sql)
-    with pytest.raises(Exception):
+    with pytest.raises(adbc_driver_manager.Error):
         ask(own_server, NOBODY, "SELECT * FROM care.patients")
     with own_server.adbc(HOSPITAL) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT * FROM care.visits")

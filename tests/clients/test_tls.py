@@ -3,6 +3,7 @@
 import subprocess
 
 import adbc_driver_flightsql
+import adbc_driver_manager
 import pytest
 import trustme
 from people import HOSPITAL
@@ -21,7 +22,7 @@ def test_adbc_and_pyarrow_over_tls(tls_server):
 
 def test_an_unknown_authority_is_not_trusted(tls_server):
     stranger = trustme.CA().cert_pem.bytes().decode()
-    with pytest.raises(Exception):
+    with pytest.raises(adbc_driver_manager.Error):
         with tls_server.adbc(HOSPITAL, **{TRUST: stranger}) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT 1")
 

@@ -22,7 +22,7 @@ use prost::Message as _;
 use scrim::demo::world::{PASSWORD, persona};
 use tonic::metadata::{KeyAndValueRef, MetadataMap};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Request, Status, Streaming};
 
 /// What gRPC clients accept unless told otherwise.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -218,6 +218,19 @@ impl Client {
         Ok(self.inner.get_flight_info(request).await?.into_inner())
     }
 
+    /// The ticket of a statement.
+    pub(crate) async fn ticket(&mut self, sql: &str) -> Ticket {
+        let info = self.info(&statement(sql)).await.unwrap();
+        info.endpoint[0].ticket.clone().unwrap()
+    }
+
+    /// The messages of a statement, as they come.
+    pub(crate) async fn stream(&mut self, sql: &str) -> Streaming<FlightData> {
+        let ticket = self.ticket(sql).await;
+        let request = self.request(ticket);
+        self.inner.do_get(request).await.unwrap().into_inner()
+    }
+
     pub(crate) async fn get(&mut self, ticket: Ticket) -> Result<Fetched, Status> {
         let response = self.inner.do_get(self.request(ticket)).await?;
         let headers = response.metadata().clone();
@@ -283,6 +296,11 @@ impl Client {
         assert_eq!(answers.len(), 1);
         let any = Any::decode(answers[0].clone()).unwrap();
         Ok(any.unpack().unwrap().expect("the result of a preparation"))
+    }
+
+    /// The handle of a statement that is prepared.
+    pub(crate) async fn handle(&mut self, sql: &str) -> Bytes {
+        self.prepare(sql).await.unwrap().prepared_statement_handle
     }
 
     pub(crate) async fn close_prepared(&mut self, handle: Bytes) -> Result<(), Status> {

@@ -2,13 +2,12 @@
 //! principals, purposes, tables and columns. `SCRIM_BLESS=1` writes it anew; read the diff.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use scrim::demo::world::PERSONAS;
 use scrim_engine::Ask;
 use scrim_policy::{Decision, Showing, Table, Treatment, Verdict};
 
-use crate::kit::Local;
+use crate::kit::{Local, golden};
 
 /// Every purpose of the contracts, one that no contract has, and none.
 const PURPOSES: [Option<&str>; 5] = [
@@ -22,28 +21,7 @@ const PURPOSES: [Option<&str>; 5] = [
 #[tokio::test]
 async fn inv_03_the_matrix_of_decisions_is_as_it_was_agreed() {
     let local = Local::demo().await;
-    let found = matrix(&local);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decisions.txt");
-    if std::env::var_os("SCRIM_BLESS").is_some() {
-        std::fs::write(&path, &found).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    if let Some((number, (was, is))) = expected
-        .lines()
-        .zip(found.lines())
-        .enumerate()
-        .find(|(_, (was, is))| was != is)
-    {
-        panic!(
-            "line {}:\n  was {was}\n  is  {is}\nif it should be so: SCRIM_BLESS=1",
-            number + 1
-        );
-    }
-    assert_eq!(
-        expected.lines().count(),
-        found.lines().count(),
-        "if it should be so: SCRIM_BLESS=1"
-    );
+    golden("decisions.txt", &matrix(&local));
 }
 
 fn matrix(local: &Local) -> String {

@@ -13,13 +13,13 @@ use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use scrim::demo::data::DataOptions;
 use scrim::demo::world::{World, WorldOptions, persona};
-use scrim_document::SourceFile;
+use scrim_document::{Problems, SourceFile};
 use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, Params};
 use scrim_identity::{Accounts, read_key_file};
 use scrim_ledger::{Filter, Ledger, Record};
 use scrim_model::{Clock, Context, Refusal, SessionSettings};
 use scrim_policy::PolicySet;
-use scrim_server::load::{self, Inputs};
+use scrim_server::load::{self, Inputs, Loaded};
 use scrim_server::{Config, Running, Server};
 use tempfile::TempDir;
 
@@ -276,10 +276,8 @@ impl Local {
         };
         change(&mut settings);
         let engine = Engine::new(settings, ledger.clone(), Arc::clone(&clock) as _).unwrap();
-        let keys = read_key_file(&config.keys).unwrap();
-        let loaded = load::policies(&Inputs::from(&config), keys.root_key(), &engine)
-            .await
-            .unwrap_or_else(|problems| panic!("{problems}"));
+        let loaded = load_policies(&config, &engine).await;
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
@@ -339,6 +337,28 @@ impl Local {
         let schema = results.schema();
         Ok((schema, results.try_collect().await?))
     }
+}
+
+/// Loads what a configuration names; it is in force once the engine is given it.
+pub(crate) async fn load_policies(config: &Config, engine: &Engine) -> Result<Loaded, Problems> {
+    let keys = read_key_file(&config.keys).unwrap();
+    load::policies(&Inputs::from(config), keys.root_key(), engine).await
+}
+
+/// Compares with a file under `tests/golden`; `SCRIM_BLESS=1` writes it anew.
+pub(crate) fn golden(name: &str, found: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let path = folder.join(name);
+    if std::env::var_os("SCRIM_BLESS").is_some() {
+        fs::write(&path, found).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let help = "if it should be so: SCRIM_BLESS=1";
+    for (number, (was, is)) in (1..).zip(expected.lines().zip(found.lines())) {
+        assert_eq!(was, is, "{name}:{number}: {help}");
+    }
+    let lines = |text: &str| text.lines().count();
+    assert_eq!(lines(&expected), lines(found), "{name}: {help}");
 }
 
 pub(crate) fn accounts(config: &Config) -> Accounts {

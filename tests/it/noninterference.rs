@@ -13,7 +13,7 @@ use scrim_model::Code;
 use crate::support::cell::CANARY;
 use crate::support::data::Data;
 use crate::support::files::Layout;
-use crate::support::observe::{Observed, difference, holds, observe, on_a_value};
+use crate::support::observe::{Observed, conclude, difference, holds, observe, on_a_value};
 use crate::support::personas::Persona;
 use crate::support::scene::Scene;
 use crate::support::sql::{Statement, Statements};
@@ -116,22 +116,6 @@ impl Pair {
     }
 }
 
-/// Fails with the first few findings.
-fn conclude(failures: &[String], asked: usize, answered: usize) {
-    println!("{asked} statements in two worlds each, {answered} answered in both");
-    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
-    assert!(
-        failures.is_empty(),
-        "{} failures\n\n{}",
-        failures.len(),
-        first.join("\n\n")
-    );
-    assert!(
-        answered * 2 > asked,
-        "only {answered} of {asked} statements were answered"
-    );
-}
-
 async fn compare_many(seeds: std::ops::Range<u64>, statements: usize, partitions: usize) {
     let (mut failures, mut asked, mut answered) = (Vec::new(), 0, 0);
     for seed in seeds {
@@ -148,7 +132,12 @@ async fn compare_many(seeds: std::ops::Range<u64>, statements: usize, partitions
             answered += pair.answered;
         }
     }
-    conclude(&failures, asked, answered);
+    println!("{asked} statements in two worlds each, {answered} answered in both");
+    conclude(&failures);
+    assert!(
+        answered * 2 > asked,
+        "only {answered} of {asked} statements were answered"
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use scrim_model::Code;
 use crate::support::answer::Answer;
 use crate::support::data::Data;
 use crate::support::files::Layout;
-use crate::support::observe::{Observed, observe, on_a_value};
+use crate::support::observe::{Observed, conclude, observe, on_a_value};
 use crate::support::personas::Persona;
 use crate::support::plain;
 use crate::support::scene::{Scene, limits};
@@ -47,13 +47,7 @@ async fn inv_06_answers_are_those_over_the_authorised_copy() {
         "{asked} statements: {answered} answered alike ({rows} rows), {both_refused} failed on both \
          sides, {one_refused} on one"
     );
-    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
-    assert!(
-        failures.is_empty(),
-        "{} failures\n\n{}",
-        failures.len(),
-        first.join("\n\n")
-    );
+    conclude(failures);
     assert!(answered * 2 > *asked, "too few statements were answered");
     assert!(
         one_refused * 20 < *asked,

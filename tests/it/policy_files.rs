@@ -1,16 +1,13 @@
 //! The committed policies, and broken ones: every problem at once, with its place and a hint.
 
-use std::path::PathBuf;
-
+use scrim::outcome::Failure;
 use scrim::policy_test::{CaseResult, find_files, run_file};
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineLimits};
-use scrim_identity::read_key_file;
 use scrim_ledger::Ledger;
-use scrim_server::load::{self, Inputs};
 use scrim_server::{Server, StartError};
 
-use crate::kit::{Local, Scratch, TestClock};
+use crate::kit::{Local, Scratch, TestClock, load_policies};
 
 /// What loading says; it must not go well.
 async fn problems(world: &Scratch) -> Problems {
@@ -29,10 +26,7 @@ async fn load_problems(world: &Scratch) -> Option<Problems> {
         limits: EngineLimits::default(),
     };
     let engine = Engine::new(settings, ledger, clock).unwrap();
-    let keys = read_key_file(&config.keys).unwrap();
-    load::policies(&Inputs::from(&config), keys.root_key(), &engine)
-        .await
-        .err()
+    load_policies(&config, &engine).await.err()
 }
 
 #[tokio::test]
@@ -125,6 +119,74 @@ cases:
     sql: SELECT full_name FROM care.patients WHERE ward = 'Sunroom'
     expect: {row_count: 1, columns: [full_name], never_contains: [canary-]}
 ";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cases_do_not_see_what_the_cases_before_them_asked() {
+    let world = Scratch::demo();
+    world.edit(VISITS, "queries_per_minute: 600", "queries_per_minute: 1");
+    world.edit(
+        AGREEMENT,
+        "purpose: research",
+        "purpose: research\nwhen: context.queries_last_hour < 1 AND context.rows_last_day < 1",
+    );
+    world.write("policies/tests/alone.test.yaml", ALONE_TEST);
+    let results = policy_tests(&world, "alone").await;
+    let differences: Vec<_> = results
+        .iter()
+        .map(|result| &result.differences[..])
+        .collect();
+    assert_eq!(differences, [&[] as &[String]; 5], "{results:#?}");
+}
+
+const ALONE_TEST: &str = r"
+kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 127.0.0.1}
+personas:
+  rolf: {org: meridian, groups: [researcher]}
+cases:
+  - {name: one, as: rolf, sql: SELECT ward FROM care.patients LIMIT 1, expect: {row_count: 1}}
+  - {name: two, as: rolf, sql: SELECT ward FROM care.patients LIMIT 1, expect: {row_count: 1}}
+  - {name: three, as: rolf, sql: SELECT ward FROM care.visits LIMIT 1, expect: {row_count: 1}}
+  - {name: four, as: rolf, sql: SELECT ward FROM care.visits LIMIT 1, expect: {row_count: 1}}
+  - name: who asked much is out
+    as: rolf
+    context: {queries_last_hour: 1}
+    sql: SELECT ward FROM care.patients
+    expect: {refused: name-not-found}
+";
+
+/// A mistake in a persona is told where the persona stands.
+#[tokio::test]
+async fn mistakes_in_personas_have_their_place() {
+    let world = Scratch::demo();
+    let local = scrim::local::Local::open(world.config()).await.unwrap();
+    for (persona, column, words) in [
+        ("attributes: {height: 180}", 42, "height"),
+        ("attributes: {clearance: high}", 45, "whole number"),
+        (
+            "attributes: {clearance: null}",
+            45,
+            "an attribute cannot be",
+        ),
+        ("id: \"a:b\"", 8, "colon"),
+    ] {
+        let text = ALONE_TEST.replace(
+            "groups: [researcher]}",
+            &format!("groups: [researcher]}}\n  odd: {{org: lumen, {persona}}}"),
+        );
+        world.write("policies/tests/odd.test.yaml", &text);
+        let path = world.path("policies/tests/odd.test.yaml");
+        let run = run_file(&local, &path, "odd.test.yaml", &|_| true).await;
+        let Err(Failure::Problems(problems)) = run else {
+            panic!("{persona}: {run:?}");
+        };
+        let said = problems.to_string();
+        let place = format!("odd.test.yaml:7:{column}:");
+        assert!(said.contains(&place), "{persona}: {said}");
+        assert!(said.contains(words), "{persona}: {said}");
+    }
+}
 
 const PATIENTS: &str = "policies/contracts/patients.odcs.yaml";
 const VISITS: &str = "policies/contracts/visits.odcs.yaml";
@@ -474,31 +536,14 @@ async fn a_server_does_not_start_with_broken_policies() {
 }
 
 #[tokio::test]
-async fn nothing_is_no_policy_set() {
-    let world = Scratch::empty();
-    let demo = Scratch::demo();
-    for file in ["scrim.yaml", "accounts.yaml"] {
-        std::fs::copy(demo.path(file), world.path(file)).unwrap();
-    }
-    std::fs::copy(demo.path("keys.json"), world.path("keys.json")).unwrap();
-    world.write(
-        "lookups/entitlements.csv",
-        "partner,region\nmeridian,NORTH\n",
-    );
-    assert!(problems(&world).await.has_errors());
+async fn no_folder_is_no_policy_set_and_an_empty_one_shows_nothing() {
+    let world = Scratch::demo();
+    std::fs::remove_dir_all(world.path("policies")).unwrap();
+    let said = problems(&world).await.to_string();
+    assert!(said.contains("contracts"), "{said}");
     std::fs::create_dir_all(world.path("policies/contracts")).unwrap();
-    let text = problems_or_empty(&world).await;
-    assert!(text.is_none_or(|text| text.contains("contracts")));
-}
-
-/// An empty folder may load, as a set that shows nothing to anybody, or be refused.
-async fn problems_or_empty(world: &Scratch) -> Option<String> {
-    let path: PathBuf = world.path("policies");
-    assert!(path.is_dir());
-    match Server::start(world.config(), TestClock::noon()).await {
-        Ok(_) => None,
-        Err(error) => Some(error.to_string()),
-    }
+    let local = Local::start(&world).await;
+    assert_eq!(local.engine.visible(&local.usual("nora")).unwrap().len(), 0);
 }
 
 #[tokio::test]

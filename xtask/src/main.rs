@@ -27,7 +27,7 @@ cargo x <command>
   test          install what the tests need, then run everything: all of `check` and the clients
   check         all that CI runs; the Python clients only when `test` has installed them before
   quick         format, lints and the tests of what changed, before a commit
-  tidy          dependency line, versions, file sizes, invariants and their tests, banned words
+  tidy          dependency line, versions, file sizes, invariants and their tests, words, links
   bless         accept new snapshots, golden files and compiler messages, after reading the diff
   tpch SF [DIR] generate TPC-H at scale factor SF for examples/tpch
   help          this text

@@ -22,7 +22,9 @@ fn changed_packages(files: &[String]) -> BTreeSet<String> {
             |file| match file.split('/').collect::<Vec<_>>().as_slice() {
                 ["crates", package, _, ..] => Some((*package).to_owned()),
                 ["xtask", ..] => Some("xtask".to_owned()),
-                ["tests" | "policies" | "benches", ..] | ["Cargo.toml" | "Cargo.lock"] => {
+                // the demo carries them
+                ["policies", ..] => Some("scrim".to_owned()),
+                ["tests" | "benches" | "examples", ..] | ["Cargo.toml" | "Cargo.lock"] => {
                     Some("scrim-workspace".to_owned())
                 }
                 _ => None,
@@ -40,12 +42,14 @@ mod tests {
         let files = [
             "crates/scrim-model/src/lib.rs",
             "crates/README.md",
-            "tests/it/main.rs",
+            "policies/contracts/claims.odcs.yaml",
+            "examples/tpch/scrim.yaml",
+            "xtask/src/main.rs",
         ];
         let packages = changed_packages(&files.map(str::to_owned));
         assert_eq!(
             packages.into_iter().collect::<Vec<_>>(),
-            ["scrim-model", "scrim-workspace"]
+            ["scrim", "scrim-model", "scrim-workspace", "xtask"]
         );
     }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 
-use crate::tally::Tally;
+use crate::tally::{Runner, Tally};
 
 /// Runs a command, passes its output through line by line and counts the tests it reports.
 pub(crate) fn counted(command: &mut Command) -> Result<Tally, String> {
@@ -32,9 +32,10 @@ pub(crate) fn counted(command: &mut Command) -> Result<Tally, String> {
             .take()
             .map(|stream| reader(stream, std::io::stderr(), lines)),
     ];
+    let runner = Runner::of(shown.split(' '));
     let mut counted = Tally::default();
     for line in tally {
-        counted.read(&line);
+        counted.read(runner, &line);
     }
     for thread in readers.into_iter().flatten() {
         thread

@@ -129,20 +129,15 @@ pub(crate) fn quick(workspace: &Workspace, packages: &BTreeSet<String>) -> Resul
     let mut report = Report::new();
     format_and_tidy(workspace, &mut report);
     if !packages.is_empty() && lints(workspace, &mut report) {
+        report.step("build of the command", || build_command(workspace));
         report.step("tests of what changed", || {
             if has_nextest(workspace) {
                 let chosen: Vec<_> = packages.iter().map(|p| format!("rdeps({p})")).collect();
                 let chosen = chosen.join(" + ");
-                run::counted(&mut workspace.cargo([
-                    "nextest",
-                    "run",
-                    "--release",
-                    "--workspace",
-                    "-E",
-                    &chosen,
-                ]))
+                let selected = ["--release", "--workspace", "-E", &chosen];
+                counted(workspace, &[&["nextest", "run"][..], &selected].concat())
             } else {
-                run::counted(&mut workspace.cargo(["test", "--release", "--workspace", "--lib"]))
+                counted(workspace, &["test", "--release", "--workspace", "--tests"])
             }
         });
     }
@@ -151,8 +146,14 @@ pub(crate) fn quick(workspace: &Workspace, packages: &BTreeSet<String>) -> Resul
 
 /// Runs the tests that have expectations on file and lets each write what it found.
 pub(crate) fn bless(workspace: &Workspace) -> Result<(), String> {
+    if build_command(workspace)?.command_failed {
+        return Err("the command does not build, see above".to_owned());
+    }
     let mut cargo = workspace.cargo(["test", "--release", "--workspace", "--no-fail-fast"]);
-    cargo.env("INSTA_UPDATE", "always").env("SCRIM_BLESS", "1");
+    cargo
+        .env("INSTA_UPDATE", "always")
+        .env("SCRIM_BLESS", "1")
+        .env("SCRIM_BIN", workspace.scrim());
     let tally = run::counted(&mut cargo)?;
     println!("\nread `git diff` before you commit what was accepted");
     if tally.failed == 0 && !tally.command_failed {
@@ -231,46 +232,13 @@ fn lints(workspace: &Workspace, report: &mut Report) -> bool {
 }
 
 fn tests(workspace: &Workspace, report: &mut Report) {
+    const ALL: [&str; 4] = ["--release", "--workspace", "--locked", "--no-fail-fast"];
+    let run = |words: &[&str]| counted(workspace, &[words, &ALL].concat());
     if has_nextest(workspace) {
-        report.step("tests", || {
-            counted(
-                workspace,
-                &[
-                    "nextest",
-                    "run",
-                    "--release",
-                    "--workspace",
-                    "--locked",
-                    "--no-fail-fast",
-                ],
-            )
-        });
-        report.step("examples in the documentation", || {
-            counted(
-                workspace,
-                &[
-                    "test",
-                    "--release",
-                    "--workspace",
-                    "--locked",
-                    "--no-fail-fast",
-                    "--doc",
-                ],
-            )
-        });
+        report.step("tests", || run(&["nextest", "run"]));
+        report.step("examples in the documentation", || run(&["test", "--doc"]));
     } else {
-        report.step("tests", || {
-            counted(
-                workspace,
-                &[
-                    "test",
-                    "--release",
-                    "--workspace",
-                    "--locked",
-                    "--no-fail-fast",
-                ],
-            )
-        });
+        report.step("tests", || run(&["test"]));
     }
 }
 
@@ -294,6 +262,11 @@ fn counted(workspace: &Workspace, arguments: &[&str]) -> Result<Tally, String> {
     let mut cargo = workspace.cargo(arguments.iter().copied());
     // The tests of the command use the one that the build made.
     run::counted(cargo.env("SCRIM_BIN", workspace.scrim()))
+}
+
+/// Builds the command, which the runners of tests do not: its tests are another package's.
+fn build_command(workspace: &Workspace) -> Result<Tally, String> {
+    counted(workspace, &["build", "--release", "--workspace", "--bins"])
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {

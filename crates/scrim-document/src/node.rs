@@ -12,7 +12,7 @@ pub struct Node {
     pub(crate) file: SourceFile,
     pub(crate) line: u32,
     pub(crate) column: u32,
-    /// Bytes of the text that are this value; 0 for what spans several lines.
+    /// Characters of the text that are this value; 0 for what spans several lines.
     pub(crate) length: u32,
     pub(crate) value: Value,
 }

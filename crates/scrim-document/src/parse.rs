@@ -12,16 +12,22 @@ use crate::{Entry, Node, Problem, Problems, SourceFile, Value};
 
 /// Levels of lists and maps in one another.
 const DEPTH_MAX: usize = 64;
-/// Values in one file, each use of an alias counted in full.
+/// Values in one file; each anchor and each alias makes a copy, which counts in full.
 const NODES_MAX: usize = 1_000_000;
 /// Bytes of one file.
 const BYTES_MAX: usize = 16 << 20;
+
+const UNFIT: &str = "the value does not fit its YAML tag";
 
 pub(crate) fn parse(file: &SourceFile) -> Result<Node, Problems> {
     let start = file.location(1, 1);
     if file.text().len() > BYTES_MAX {
         let message = format!("the file is longer than {} MiB", BYTES_MAX >> 20);
         return Err(Problem::error(&start, file, message).into());
+    }
+    // The parser lets most of them through, and on a terminal they can hide what stands beside them.
+    if let Some(problem) = control_character(file) {
+        return Err(problem.into());
     }
     let mut builder = Builder {
         file,
@@ -32,9 +38,7 @@ pub(crate) fn parse(file: &SourceFile) -> Result<Node, Problems> {
         root: None,
         problems: Problems::default(),
     };
-    // A byte order mark is invisible to the author, so it must not shift what they see.
-    let text = file.text().strip_prefix('\u{feff}').unwrap_or(file.text());
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_str(file.visible_text());
     while let Some(event) = parser.next_event() {
         let result = match event {
             Ok((event, span)) => builder.event(event, span),
@@ -65,6 +69,25 @@ pub(crate) fn parse(file: &SourceFile) -> Result<Node, Problems> {
     Ok(builder.root.unwrap_or(empty))
 }
 
+/// A character that YAML does not know outside escapes.
+fn control_character(file: &SourceFile) -> Option<Problem> {
+    let (mut line, mut column) = (1, 1);
+    for c in file.visible_text().chars() {
+        if c.is_control() && !matches!(c, '\t' | '\r' | '\n') {
+            let code = u32::from(c);
+            let message = format!("the control character U+{code:04X} cannot stand in a file");
+            let help = "write it as an escape in double quotes; or the file is damaged";
+            let at = file.location(line, column);
+            return Some(Problem::error(&at, file, message).with_help(help));
+        }
+        (line, column) = match c {
+            '\n' => (line + 1, 1),
+            _ => (line, column + 1),
+        };
+    }
+    None
+}
+
 fn location(file: &SourceFile, mark: Marker) -> crate::Location {
     file.location(mark.line().max(1) as u32, mark.col() as u32 + 1)
 }
@@ -79,6 +102,8 @@ enum Open {
     Map {
         node: Node,
         entries: Vec<Entry>,
+        /// The line of each key.
+        lines: BTreeMap<Arc<str>, u32>,
         key: Option<Node>,
         anchor: usize,
     },
@@ -87,7 +112,7 @@ enum Open {
 struct Builder<'f> {
     file: &'f SourceFile,
     stack: Vec<Open>,
-    /// What an anchor names, with its number of values; `None` while it is still open.
+    /// What an anchor names, with its number of values; missing while it is still open.
     anchors: BTreeMap<usize, (Node, usize)>,
     nodes: usize,
     documents: usize,
@@ -113,11 +138,16 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(&text, style, tag.as_deref());
                 let value = value.map_err(|message| self.at(span, Value::Null).error(message))?;
+                let value = if self.awaits_key() {
+                    as_key(value, &text)
+                } else {
+                    value
+                };
                 let node = self.at(span, value);
                 self.finished(node, anchor, 1)
             }
             Event::SequenceStart(anchor, tag) => {
-                let node = self.opened(span, tag.as_deref())?;
+                let node = self.opened(span, tag.as_deref(), "seq")?;
                 self.stack.push(Open::List {
                     node,
                     items: Vec::new(),
@@ -126,10 +156,11 @@ impl Builder<'_> {
                 Ok(())
             }
             Event::MappingStart(anchor, tag) => {
-                let node = self.opened(span, tag.as_deref())?;
+                let node = self.opened(span, tag.as_deref(), "map")?;
                 self.stack.push(Open::Map {
                     node,
                     entries: Vec::new(),
+                    lines: BTreeMap::new(),
                     key: None,
                     anchor,
                 });
@@ -141,29 +172,31 @@ impl Builder<'_> {
 
     fn at(&self, span: Span, value: Value) -> Node {
         let one_line = span.start.line() == span.end.line();
-        let text = if one_line {
-            span.end.index().saturating_sub(span.start.index())
-        } else {
-            0
-        };
+        let length = if one_line { span.len() } else { 0 };
         Node {
             file: self.file.clone(),
             line: span.start.line().max(1) as u32,
             column: span.start.col() as u32 + 1,
-            length: text as u32,
+            length: length as u32,
             value,
         }
     }
 
-    fn opened(&self, span: Span, tag: Option<&Tag>) -> Result<Node, Problem> {
+    /// Whether the next value is a key.
+    fn awaits_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Open::Map { key: None, .. }))
+    }
+
+    /// A list or map begins, whose tag, if it has one, must be this.
+    fn opened(&self, span: Span, tag: Option<&Tag>, kind: &str) -> Result<Node, Problem> {
         let node = self.at(Span::empty(span.start), Value::Null);
         if self.stack.len() >= DEPTH_MAX {
             return Err(node.error(format!("more than {DEPTH_MAX} levels in one another")));
         }
-        if tag.is_some_and(|tag| !tag.is_yaml_core_schema()) {
-            return Err(node.error("YAML tags are not understood here"));
+        match core_tag(tag).map_err(|message| node.error(message))? {
+            Some(tag) if tag != kind => Err(node.error(UNFIT)),
+            Some(_) | None => Ok(node),
         }
-        Ok(node)
     }
 
     fn closed(&mut self) -> Result<(), Problem> {
@@ -183,6 +216,7 @@ impl Builder<'_> {
                 node,
                 entries,
                 anchor,
+                lines: _,
                 key: _,
             }) => (
                 Node {
@@ -202,7 +236,7 @@ impl Builder<'_> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
             return Err(here.error("the alias stands inside what it names"));
         };
-        self.nodes += size;
+        count(&mut self.nodes, *size, &here)?;
         let node = Node {
             value: node.value.clone(),
             ..here
@@ -215,24 +249,29 @@ impl Builder<'_> {
 
     /// Puts a finished value where it belongs.
     fn finished(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
-        self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            return Err(node.error(format!("more than {NODES_MAX} values in one file")));
-        }
+        count(&mut self.nodes, 1, &node)?;
         if anchor > 0 {
+            count(&mut self.nodes, size, &node)?;
             self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.stack.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => match key.take() {
+            Some(Open::Map {
+                entries,
+                lines,
+                key,
+                ..
+            }) => match key.take() {
                 None => *key = Some(node),
                 Some(key) => {
                     let name = key_name(&key)?;
-                    if let Some(first) = entries.iter().find(|entry| entry.name == name) {
+                    if let Some(first) = lines.get(&name) {
                         let message = format!("the key `{name}` stands here twice");
-                        let help = format!("the first is on line {}", first.key.line);
+                        let help = format!("the first is on line {first}");
                         self.problems.push(key.error(message).with_help(help));
+                    } else {
+                        lines.insert(Arc::clone(&name), key.line);
                     }
                     entries.push(Entry {
                         key,
@@ -246,12 +285,31 @@ impl Builder<'_> {
     }
 }
 
+fn count(nodes: &mut usize, more: usize, at: &Node) -> Result<(), Problem> {
+    *nodes = nodes.saturating_add(more);
+    if *nodes > NODES_MAX {
+        return Err(at.error(format!("more than {NODES_MAX} values in one file")));
+    }
+    Ok(())
+}
+
+/// A key is the text that stands there: `007` and `7`, `TRUE` and `true` are different names.
+fn as_key(value: Value, text: &str) -> Value {
+    match value {
+        Value::Bool(_) | Value::Int(_) | Value::Float(..) => Value::Text(text.into()),
+        Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) => value,
+    }
+}
+
 fn key_name(key: &Node) -> Result<Arc<str>, Problem> {
     match &key.value {
-        Value::Text(text) | Value::Float(_, text) => Ok(Arc::clone(text)),
-        Value::Int(number) => Ok(number.to_string().into()),
-        Value::Bool(value) => Ok(value.to_string().into()),
-        Value::Null | Value::List(_) | Value::Map(_) => {
+        Value::Text(text) => Ok(Arc::clone(text)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(..)
+        | Value::List(_)
+        | Value::Map(_) => {
             Err(key.error(format!("expected text as a key, found {}", key.kind_name())))
         }
     }
@@ -287,11 +345,7 @@ fn depth(node: &Node) -> usize {
 /// The value of a scalar by YAML 1.2's core schema, without octal and hexadecimal numbers: an
 /// owner who writes `0x1F` in a policy most likely means text.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, String> {
-    let tag = match tag {
-        Some(tag) if tag.is_yaml_core_schema() => Some(tag.suffix.as_str()),
-        Some(tag) => return Err(format!("the YAML tag `{tag}` is not understood here")),
-        None => None,
-    };
+    let tag = core_tag(tag)?;
     if tag == Some("str") || (style != ScalarStyle::Plain && tag.is_none()) {
         return Ok(Value::Text(text.into()));
     }
@@ -304,10 +358,22 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, St
         | (Some("float"), Value::Float(..)) => true,
         (Some(_), _) => false,
     };
-    if kept {
-        Ok(value)
-    } else {
-        Err("the value does not fit its YAML tag".to_owned())
+    match value {
+        _ if !kept => Err(UNFIT.to_owned()),
+        // Rust makes an infinity of `1e999`, which is greater than anything it is compared with.
+        Value::Float(number, _) if !number.is_finite() => {
+            Err(format!("the number `{text}` is too large"))
+        }
+        value => Ok(value),
+    }
+}
+
+/// The name of a tag of YAML's core schema; of others nobody here knows what they mean.
+fn core_tag(tag: Option<&Tag>) -> Result<Option<&str>, String> {
+    match tag {
+        Some(tag) if tag.is_yaml_core_schema() => Ok(Some(tag.suffix.as_str())),
+        Some(tag) => Err(format!("the YAML tag `{tag}` is not understood here")),
+        None => Ok(None),
     }
 }
 
@@ -387,6 +453,72 @@ mod tests {
         insta::assert_snapshot!(problems_of("a: &x [*x]\n"), @"f.yaml:1:8: the alias stands inside what it names");
         assert!(problems_of(&"[".repeat(10_000)).contains("f.yaml:1:"));
         assert!(problems_of(&"- ".repeat(100_000)).contains("levels in one another"));
+    }
+
+    #[test]
+    fn what_does_not_mean_what_it_seems_to_is_a_problem() {
+        insta::assert_snapshot!(problems_of("a: 1\nbä: '2\u{1b}[8m'\n"), @"f.yaml:2:7: the control character U+001B cannot stand in a file (help: write it as an escape in double quotes; or the file is damaged)");
+        insta::assert_snapshot!(problems_of("a: 'x\0'\n"), @"f.yaml:1:6: the control character U+0000 cannot stand in a file (help: write it as an escape in double quotes; or the file is damaged)");
+        insta::assert_snapshot!(problems_of("a: 1e999\n"), @"f.yaml:1:4: the number `1e999` is too large");
+        insta::assert_snapshot!(problems_of("a: !!int x\n"), @"f.yaml:1:4: the value does not fit its YAML tag");
+        insta::assert_snapshot!(problems_of("a: !!map [x]\n"), @"f.yaml:1:4: the value does not fit its YAML tag");
+        insta::assert_snapshot!(problems_of("a: !secret [x]\n"), @"f.yaml:1:4: the YAML tag `!secret` is not understood here");
+        insta::assert_snapshot!(problems_of("a: &n 7\n*n : b\n"), @"f.yaml:2:1: expected text as a key, found a whole number");
+        assert!(Node::parse(&SourceFile::new("f.yaml", "a: !!seq [\"\\0\"]\n")).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_the_text_that_stands_there() {
+        let text = "{007: a, 7: b, TRUE: c, true: d, 1e3: e, 1000: f, !!int 8: g}";
+        let node = Node::parse(&SourceFile::new("f.yaml", text)).unwrap();
+        let entries = node.as_map().unwrap().iter();
+        let names: Vec<_> = entries.map(|entry| &*entry.name).collect();
+        assert_eq!(names, ["007", "7", "TRUE", "true", "1e3", "1000", "8"]);
+        insta::assert_snapshot!(problems_of("null: a\n"), @"f.yaml:1:1: expected text as a key, found nothing");
+    }
+
+    #[test]
+    fn what_is_meant_is_underlined_whatever_the_alphabet() {
+        let report = |text: &str| {
+            let node = Node::parse(&SourceFile::new("f.yaml", text)).unwrap();
+            let list = node.get("größe").unwrap().as_list().unwrap();
+            let problems: Problems = list.iter().map(|item| item.error("no")).collect();
+            problems.render()
+        };
+        insta::assert_snapshot!(report("größe: [äöü, 7]\n"), @r"
+         × no
+          ╭─[f.yaml:1:9]
+        1 │ größe: [äöü, 7]
+          ·         ─┬─
+          ·          ╰── here
+          ╰────
+         × no
+          ╭─[f.yaml:1:14]
+        1 │ größe: [äöü, 7]
+          ·              ┬
+          ·              ╰── here
+          ╰────
+        ");
+        assert!(report("\u{feff}größe: [äöü, 7]\n").contains("f.yaml:1:9"));
+    }
+
+    #[test]
+    fn long_maps_are_read_in_time_and_a_long_report_ends() {
+        let keys: String = (0..200_000).map(|key| format!("k{key}: 1\n")).collect();
+        assert!(Node::parse(&SourceFile::new("f.yaml", keys)).is_ok());
+        let Err(problems) = Node::parse(&SourceFile::new("f.yaml", "k: 1\n".repeat(100_000)))
+        else {
+            panic!("a key stands there twice")
+        };
+        assert_eq!(problems.len(), 99_999);
+        assert!(problems.render().ends_with(" … and 99899 more\n"));
+    }
+
+    #[test]
+    fn anchors_in_one_another_are_counted_in_full() {
+        let opened: String = (0..60).map(|level| format!("&a{level} [")).collect();
+        let text = format!("{opened}{}{}", "x, ".repeat(20_000), "]".repeat(60));
+        assert!(problems_of(&text).contains("values in one file"));
     }
 
     #[test]

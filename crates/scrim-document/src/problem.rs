@@ -3,10 +3,14 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
 
 use crate::{Location, SourceFile};
+
+/// Problems that a report shows with their lines.
+const SHOWN_MAX: usize = 100;
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +31,9 @@ struct Inner {
     message: String,
     help: Option<String>,
     location: Location,
+    /// Characters.
     length: usize,
-    source: NamedSource<std::sync::Arc<str>>,
-    offset: usize,
+    file: SourceFile,
 }
 
 impl Problem {
@@ -50,8 +54,7 @@ impl Problem {
             help: None,
             location: at.clone(),
             length: 0,
-            source: NamedSource::new(file.path(), file.shared_text()),
-            offset: file.byte_offset(at.line, at.column),
+            file: file.clone(),
         }))
     }
 
@@ -62,7 +65,7 @@ impl Problem {
         self
     }
 
-    /// Says how many bytes of the text are meant.
+    /// Says how many characters of the line are meant.
     #[must_use]
     pub fn with_length(mut self, length: usize) -> Self {
         self.0.length = length;
@@ -151,7 +154,7 @@ impl Diagnostic for Bare<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.0.0.source)
+        Some(&self.0.0.file)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -181,12 +184,38 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.0.source)
+        Some(&self.0.file)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let label = LabeledSpan::new(Some("here".to_owned()), self.0.offset, self.0.length);
+        // Only a report asks for this: to find the bytes for each problem of a long file that is
+        // never shown would take longer than to read it.
+        let (offset, length) = self.0.file.bytes(&self.0.location, self.0.length);
+        let label = LabeledSpan::new(Some("here".to_owned()), offset, length);
         Some(Box::new(std::iter::once(label)))
+    }
+}
+
+impl SourceCode for SourceFile {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let found = self.text().read_span(span, lines_before, lines_after)?;
+        // Miette's columns are bytes, and ours are characters.
+        let start = found.span().offset();
+        let line = self.text().get(start.saturating_sub(found.column())..start);
+        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.path().to_owned(),
+            found.data(),
+            *found.span(),
+            found.line(),
+            line.chars().count(),
+            found.line_count(),
+        )))
     }
 }
 
@@ -232,11 +261,15 @@ impl Problems {
         self.0.sort_by(|a, b| a.location().cmp(b.location()));
     }
 
-    /// A report for people, with the lines in question.
+    /// A report for people, with the lines in question; of very many problems, the first.
     pub fn render(&self) -> String {
         let mut out = String::new();
-        for problem in &self.0 {
+        for problem in self.0.iter().take(SHOWN_MAX) {
             problem.render_into(&mut out);
+        }
+        if self.0.len() > SHOWN_MAX {
+            let more = format!(" … and {} more\n", self.0.len() - SHOWN_MAX);
+            out.push_str(&more);
         }
         out
     }

@@ -24,11 +24,6 @@ impl<'a> MapReader<'a> {
         })
     }
 
-    /// The map itself.
-    pub fn node(&self) -> &'a Node {
-        self.node
-    }
-
     /// The value of a key, if it is there.
     pub fn optional(&mut self, key: &'a str) -> Option<&'a Node> {
         self.known.insert(key);
@@ -85,16 +80,6 @@ impl<'a> MapReader<'a> {
     /// The whole number of a key, if it is there.
     pub fn optional_i64(&mut self, key: &'a str, problems: &mut Problems) -> Option<i64> {
         self.optional(key)?.i64(problems)
-    }
-
-    /// The whole number of a required key.
-    pub fn i64(&mut self, key: &'a str, problems: &mut Problems) -> Option<i64> {
-        self.required(key, problems)?.i64(problems)
-    }
-
-    /// The number of a key, if it is there.
-    pub fn optional_f64(&mut self, key: &'a str, problems: &mut Problems) -> Option<f64> {
-        self.optional(key)?.f64(problems)
     }
 
     /// Accepts keys without reading them.

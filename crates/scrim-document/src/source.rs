@@ -40,21 +40,30 @@ impl SourceFile {
         }
     }
 
-    pub(crate) fn shared_text(&self) -> Arc<str> {
-        Arc::clone(&self.text)
+    /// The text without the byte order mark that some editors put in front: the author does not see
+    /// it, so it must not shift what they see.
+    pub(crate) fn visible_text(&self) -> &str {
+        self.text.strip_prefix('\u{feff}').unwrap_or(&self.text)
     }
 
-    /// The byte at which a place starts; the end of the text for a place beyond it.
-    pub(crate) fn byte_offset(&self, line: u32, column: u32) -> usize {
-        let mut start = 0;
-        for (number, text) in (1..).zip(self.text.split_inclusive('\n')) {
-            if number == line {
-                let column = column.saturating_sub(1) as usize;
-                return start + text.chars().take(column).map(char::len_utf8).sum::<usize>();
+    /// Where characters from a place on stand in the text, as a byte and a number of bytes; they end
+    /// with their line. A place beyond the text is its end.
+    pub(crate) fn bytes(&self, at: &Location, characters: usize) -> (usize, usize) {
+        let size = |text: std::str::Chars<'_>, count: usize| -> usize {
+            text.take(count).map(char::len_utf8).sum()
+        };
+        let visible = self.visible_text();
+        let mut start = self.text.len() - visible.len();
+        for (number, line) in (1..).zip(visible.split_inclusive('\n')) {
+            if number == at.line {
+                let before = size(line.chars(), at.column.saturating_sub(1) as usize);
+                let rest = line.get(before..).unwrap_or_default();
+                let rest = rest.trim_end_matches(['\r', '\n']);
+                return (start + before, size(rest.chars(), characters));
             }
-            start += text.len();
+            start += line.len();
         }
-        self.text.len()
+        (self.text.len(), 0)
     }
 }
 
@@ -86,12 +95,21 @@ mod tests {
     use super::SourceFile;
 
     #[test]
-    fn byte_offsets_count_characters_and_stay_inside() {
-        let file = SourceFile::new("a.yaml", "ä: é\nb: ü\n");
-        assert_eq!(file.byte_offset(1, 1), 0);
-        assert_eq!(file.byte_offset(1, 4), 4);
-        assert_eq!(file.byte_offset(2, 1), 7);
-        assert_eq!(file.byte_offset(9, 9), file.text().len());
+    fn places_are_counted_in_characters_and_stay_inside() {
+        let file = SourceFile::new("a.yaml", "ä: é\nb: ü\r\n");
+        let bytes = |line, column, characters| file.bytes(&file.location(line, column), characters);
+        assert_eq!(bytes(1, 1, 1), (0, 2));
+        assert_eq!(bytes(1, 4, 1), (4, 2));
+        assert_eq!(bytes(2, 1, 4), (7, 5));
+        assert_eq!(bytes(2, 4, 99), (10, 2), "the line ends what is meant");
+        assert_eq!(bytes(9, 9, 9), (file.text().len(), 0));
         assert_eq!(file.location(2, 4).to_string(), "a.yaml:2:4");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_column() {
+        let file = SourceFile::new("a.yaml", "\u{feff}a: b\n");
+        assert_eq!(file.bytes(&file.location(1, 1), 1), (3, 1));
+        assert_eq!(file.bytes(&file.location(1, 4), 1), (6, 1));
     }
 }

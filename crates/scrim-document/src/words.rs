@@ -1,9 +1,12 @@
 //! "Did you mean": the nearest of some words.
 
+/// Characters of a word that are looked at.
+const LENGTH_MAX: usize = 64;
+
 /// The candidate nearest to a word, if one is near enough to be a typing mistake.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A third of the word may be wrong, so short words do not match everything.
-    let limit = (word.chars().count() / 3).max(1);
+    let limit = (word.chars().take(LENGTH_MAX).count() / 3).max(1);
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
@@ -22,8 +25,8 @@ fn distance(left: &str, right: &str) -> usize {
             c.to_ascii_lowercase()
         }
     };
-    let left: Vec<char> = left.chars().map(fold).take(64).collect();
-    let right: Vec<char> = right.chars().map(fold).take(64).collect();
+    let left: Vec<char> = left.chars().map(fold).take(LENGTH_MAX).collect();
+    let right: Vec<char> = right.chars().map(fold).take(LENGTH_MAX).collect();
     let mut before: Vec<usize> = Vec::new();
     let mut above: Vec<usize> = (0..=right.len()).collect();
     for (row, a) in left.iter().enumerate() {
@@ -59,5 +62,6 @@ mod tests {
         assert_eq!(nearest("limits", known), None);
         assert_eq!(nearest("max-rows", ["max_rows"]), Some("max_rows"));
         assert_eq!(nearest("", known), None);
+        assert_eq!(nearest(&"x".repeat(500), known), None);
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Someone or something that asks, with what is known about it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Principal {
     /// The account's id, unique over the server.
     pub id: String,
@@ -53,7 +53,9 @@ impl PrincipalKind {
 }
 
 /// The value of an attribute or a parameter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Written without its type, so it cannot be read back: a text may look like an instant.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// True or false.

@@ -89,6 +89,20 @@ fn not_enforced(node: &Node, what: &str, problems: &mut Problems) {
     );
 }
 
+/// Reports a key that is there and is not enforced; whether there was one.
+fn refused(
+    map: &mut MapReader<'_>,
+    key: &'static str,
+    what: &str,
+    problems: &mut Problems,
+) -> bool {
+    let found = map.optional(key).and_then(|_| map.key(key));
+    if let Some(node) = found {
+        not_enforced(node, what, problems);
+    }
+    found.is_some()
+}
+
 impl AccessPolicy {
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut map = MapReader::new(node, problems)?;
@@ -104,11 +118,12 @@ impl AccessPolicy {
         };
         let profiles = map.required("profiles", problems);
         let profiles = profiles.and_then(|node| read_profiles(node, problems));
-        if map.optional("exceptions").is_some()
-            && let Some(key) = map.key("exceptions")
-        {
-            not_enforced(key, "`exceptions` (break-glass)", problems);
-        }
+        refused(
+            &mut map,
+            "exceptions",
+            "`exceptions` (break-glass)",
+            problems,
+        );
         map.finish(problems);
         Some(Self {
             node: node.clone(),
@@ -162,12 +177,8 @@ fn read_guard(node: &Node, problems: &mut Problems) -> Option<Guard> {
     let rows = rows_node.map(|node| ExprText::read(node, problems));
     let mut obligations = false;
     for obligation in ["step_up", "columns"] {
-        if map.optional(obligation).is_some()
-            && let Some(key) = map.key(obligation)
-        {
-            not_enforced(key, &format!("`{obligation}` of a guard"), problems);
-            obligations = true;
-        }
+        let what = format!("`{obligation}` of a guard");
+        obligations |= refused(&mut map, obligation, &what, problems);
     }
     map.finish(problems);
     if when_node.is_none() && rows_node.is_none() && !obligations {
@@ -257,11 +268,7 @@ fn read_release(map: &mut MapReader<'_>, problems: &mut Problems) {
         }
     }
     for key in ["entity", "min_entities"] {
-        if map.optional(key).is_some()
-            && let Some(node) = map.key(key)
-        {
-            not_enforced(node, &format!("`{key}`"), problems);
-        }
+        refused(map, key, &format!("`{key}`"), problems);
     }
 }
 

@@ -7,7 +7,7 @@ use scrim_document::{Location, MapReader, Node, Problems, Value as Yaml, nearest
 use scrim_model::Value;
 
 use crate::access::ExprText;
-use crate::version::Requirement;
+use crate::version::{Requirement, is_patch_of};
 
 /// Names that `agreement.*` has of its own.
 const RESERVED_PARAMETERS: [&str; 2] = ["id", "organisation"];
@@ -186,7 +186,7 @@ fn check_api_version(node: &Node, problems: &mut Problems) {
     let Some(version) = node.string(problems) else {
         return;
     };
-    if !version.starts_with("v0.9.") {
+    if !is_patch_of(&version, "v0.9.") {
         let message = format!("this is an agreement of version {version}, which is not read");
         problems.push(node.error(message).with_help("write `apiVersion: v0.9.0`"));
     }
@@ -263,7 +263,9 @@ fn read_consumer(node: &Node, problems: &mut Problems) -> Option<(String, ExprTe
 fn read_date(node: Option<&Node>, problems: &mut Problems) -> Option<Option<(NaiveDate, Node)>> {
     let Some(node) = node else { return Some(None) };
     let text = node.string(problems)?;
-    let Ok(date) = NaiveDate::parse_from_str(&text, "%Y-%m-%d") else {
+    // Written back it must be the same: `26-01-01` is a day long before anyone meant it.
+    let date = NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok();
+    let Some(date) = date.filter(|date| date.to_string() == text) else {
         let message = format!("`{text}` is no date");
         problems.push(
             node.error(message)

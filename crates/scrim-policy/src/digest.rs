@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field};
 use scrim_model::Value;
 use sha2::{Digest, Sha256};
 
 use crate::version::hex;
-use crate::{Clause, Decision, Treatment, Verdict};
+use crate::{Clause, Decision, Table, Treatment, Verdict};
 
 /// SHA-256 over fields, each with its length in front, so that no two lists of fields are the same
 /// bytes.
@@ -57,11 +57,13 @@ pub(crate) fn of_treatment(treatment: &Treatment) -> [u8; 32] {
     fields.finish()
 }
 
-/// What stands for a table's columns: the meaning of a clause depends on their types.
-pub(crate) fn of_schema(schema: &Schema) -> String {
-    let mut fields = Fields::new("scrim/schema/v1");
-    for field in schema.fields() {
+/// What stands for a table's columns: the meaning of a clause depends on their types, and what is
+/// shown depends on the columns of the source that they are.
+pub(crate) fn of_columns(table: &Table) -> String {
+    let mut fields = Fields::new("scrim/columns/v1");
+    for (field, column) in table.schema.fields().iter().zip(&table.columns) {
         fields.text(field.name());
+        fields.text(&column.physical_name);
         fields.text(&without_nullability(field.data_type()).to_string());
     }
     hex(&fields.finish())

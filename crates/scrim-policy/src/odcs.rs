@@ -11,7 +11,7 @@ use scrim_model::TableName;
 
 use crate::access::AccessPolicy;
 use crate::relationships::{self, Relationship};
-use crate::version::Version;
+use crate::version::{Version, is_patch_of};
 
 /// Top-level keys of ODCS v3.1 that we do not read.
 const STANDARD_KEYS: &[&str] = &[
@@ -248,10 +248,7 @@ fn check_api_version(node: &Node, problems: &mut Problems) {
     let Some(version) = node.string(problems) else {
         return;
     };
-    let patch = version
-        .strip_prefix("v3.1.")
-        .and_then(|patch| patch.parse::<u32>().ok());
-    if patch.is_none() {
+    if !is_patch_of(&version, "v3.1.") {
         let message = format!("this is ODCS {version}, which is not read");
         problems.push(node.error(message).with_help("write `apiVersion: v3.1.0`"));
     }

@@ -90,7 +90,7 @@ pub(crate) struct Governed {
     pub(crate) table: Table,
     /// The columns, as lowered row rules see them.
     pub(crate) schema: DFSchemaRef,
-    /// What stands in the hash for names and types of all columns.
+    /// What stands in the hash for all columns.
     pub(crate) schema_digest: String,
     pub(crate) guards: Vec<CompiledGuard>,
     pub(crate) profiles: Vec<Profile>,
@@ -217,7 +217,7 @@ impl Governed {
                 .or_default()
                 .push(index);
         }
-        let schema_digest = digest::of_schema(&table.schema);
+        let schema_digest = digest::of_columns(&table);
         Self {
             table,
             schema,

@@ -54,6 +54,12 @@ fn parts(text: &str) -> Option<Vec<u64>> {
     numbers.filter(|numbers| numbers.len() <= 3)
 }
 
+/// Whether a version of a standard is one of those that begin so, whatever its patch.
+pub(crate) fn is_patch_of(version: &str, minor: &str) -> bool {
+    let patch = version.strip_prefix(minor).and_then(parts);
+    patch.is_some_and(|patch| patch.len() == 1)
+}
+
 /// Which versions of a contract an agreement accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Requirement {

@@ -1,4 +1,4 @@
-//! Writes TPC-H's tables: `cargo run --release -p scrim-testkit --example tpch -- SF [FOLDER]`.
+//! Writes TPC-H's tables: `cargo x tpch SF [FOLDER]`.
 //!
 //! The folder is `examples/tpch/data/sf<SF>` unless told otherwise.
 
@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
     let scale: f64 = arguments
         .next()
         .and_then(|text| text.parse().ok())
-        .filter(|scale| *scale > 0.0)
+        .filter(|scale: &f64| scale.is_finite() && *scale > 0.0)
         .ok_or_else(|| io::Error::other("say a scale factor, for example 0.1"))?;
     let folder = arguments.next().map_or_else(
         || {

@@ -160,7 +160,7 @@ pub struct Explain {
     #[arg(long, default_value = "127.0.0.1")]
     pub ip: std::net::IpAddr,
     /// When it would ask, as 2026-03-02T23:00:00Z [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<chrono::DateTime<chrono::Utc>>,
     /// Print the decisions as JSON
     #[arg(long)]

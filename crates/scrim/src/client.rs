@@ -12,8 +12,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use futures::TryStreamExt;
 use scrim_model::Secret;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
+
+use crate::render::text::printable;
 
 /// Messages of other servers than ours may be larger than gRPC's usual 4 MiB.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -50,7 +53,7 @@ pub(crate) enum ClientError {
     #[error("the server's answer lacks {0}")]
     Lacks(&'static str),
     /// A header that cannot be sent.
-    #[error("{0} cannot be sent: use plain letters, digits and punctuation")]
+    #[error("{0} cannot be sent: take its line breaks and control characters out")]
     Header(&'static str),
 }
 
@@ -68,7 +71,7 @@ fn said(status: &Status) -> String {
     if status.message().is_empty() {
         return format!("the server said {}", status.code());
     }
-    status.message().to_owned()
+    printable(status.message())
 }
 
 impl From<FlightError> for ClientError {
@@ -101,6 +104,23 @@ pub(crate) struct Statements {
     pub(crate) agreement: Option<String>,
 }
 
+impl Statements {
+    /// Headers carry no control characters.
+    fn check(&self) -> Result<(), ClientError> {
+        for (name, value) in [
+            ("the purpose", &self.purpose),
+            ("the agreement", &self.agreement),
+        ] {
+            if let Some(value) = value {
+                value
+                    .parse::<AsciiMetadataValue>()
+                    .map_err(|_| ClientError::Header(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The answer to one statement.
 pub(crate) struct Answer {
     /// Its columns.
@@ -118,6 +138,7 @@ impl Client {
         password: &Secret<String>,
         statements: &Statements,
     ) -> Result<Self, ClientError> {
+        statements.check()?;
         let channel = connect(url, ca).await?;
         let mut inner =
             FlightServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
@@ -203,7 +224,7 @@ async fn handshake(
     let credentials = BASE64_STANDARD.encode(format!("{user}:{}", password.expose()));
     let mut request = Request::new(futures::stream::iter([HandshakeRequest::default()]));
     let mut value = format!("Basic {credentials}")
-        .parse::<tonic::metadata::AsciiMetadataValue>()
+        .parse::<AsciiMetadataValue>()
         .map_err(|_| ClientError::Header("the password"))?;
     value.set_sensitive(true);
     request.metadata_mut().insert("authorization", value);
@@ -215,4 +236,28 @@ async fn handshake(
         .and_then(|header| header.strip_prefix("Bearer "))
         .map(str::to_owned)
         .ok_or(ClientError::Lacks("a token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use scrim_model::Secret;
+
+    use super::{Client, ClientError, Statements};
+
+    #[tokio::test]
+    async fn a_purpose_that_no_header_can_carry_is_the_askers_mistake() {
+        let statements = Statements {
+            purpose: Some("fraud\nanalytics".to_owned()),
+            agreement: None,
+        };
+        let password = Secret::new("demo".to_owned());
+        let signed_in =
+            Client::sign_in("grpc://127.0.0.1:1", None, "nora", &password, &statements).await;
+        let error = signed_in.unwrap_err();
+        assert!(
+            error.is_usage() && matches!(error, ClientError::Header(_)),
+            "{error}"
+        );
+        assert!(error.to_string().starts_with("the purpose"), "{error}");
+    }
 }

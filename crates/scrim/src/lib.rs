@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod policy_test;
 mod render;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,11 +28,10 @@ use crate::outcome::Failure;
 
 /// Reads the command line, does what it says and tells how it went.
 pub fn run() -> ExitCode {
-    // What a panic says may quote a value of a table; where it happened says enough.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string);
-        tracing::error!(place = place.as_deref(), "panic");
-    }));
+    on_panic(|place| {
+        let said = format!("scrim: it broke at {place}; please report this");
+        drop(writeln!(io::stderr(), "{said}"));
+    });
     let cli = Cli::parse();
     let mut out = Out::standard();
     match dispatch(cli.command, &mut out) {
@@ -41,6 +41,15 @@ pub fn run() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Tells of every panic where it happened and nothing else: what it says may quote a value of a
+/// table.
+pub(crate) fn on_panic(tell: impl Fn(&str) + Send + Sync + 'static) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string);
+        tell(place.as_deref().unwrap_or("a place unknown"));
+    }));
 }
 
 fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {

@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineLimits};
 use scrim_identity::{KeyFile, read_key_file};
@@ -28,6 +30,7 @@ pub struct Local {
     pub policy: Arc<PolicySet>,
     /// What loading warned of.
     pub warnings: Problems,
+    clock: Arc<ForwardClock>,
     /// The throw-away ledger and spill folder.
     _scratch: TempDir,
 }
@@ -36,7 +39,7 @@ impl Local {
     /// Loads what a configuration names. When it has no key file yet, keys are made up: masks work,
     /// and their tokens mean nothing tomorrow.
     pub async fn open(config: Config) -> Result<Self, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = Arc::new(ForwardClock::default());
         let keys = if config.keys.exists() {
             read_key_file(&config.keys)
         } else {
@@ -44,11 +47,11 @@ impl Local {
         };
         let keys = keys.map_err(|error| Failure::usage(&error))?;
         let scratch = tempfile::tempdir()?;
-        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock))
+        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
         let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine =
-            Engine::new(settings, ledger, clock).map_err(|error| Failure::failed(&error))?;
+        let engine = Engine::new(settings, ledger, Arc::clone(&clock) as _)
+            .map_err(|error| Failure::failed(&error))?;
         let loaded = load::policies(&Inputs::from(&config), keys.root_key(), &engine).await?;
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
@@ -57,8 +60,26 @@ impl Local {
             engine,
             policy,
             warnings: loaded.warnings,
+            clock,
             _scratch: scratch,
         })
+    }
+
+    /// Lets a minute pass, so that limits on the queries of a minute begin anew.
+    pub fn pass_a_minute(&self) {
+        self.clock.minutes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The system's clock, some minutes ahead.
+#[derive(Debug, Default)]
+struct ForwardClock {
+    minutes: AtomicI64,
+}
+
+impl Clock for ForwardClock {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + TimeDelta::minutes(self.minutes.load(Ordering::Relaxed))
     }
 }
 

@@ -1,7 +1,6 @@
 //! How a command ends when it does not end well.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 
 use scrim_document::Problems;
@@ -72,19 +71,39 @@ impl From<Problems> for Failure {
     }
 }
 
-/// An error and its causes in one line.
+/// An error and its causes in one line. Some errors tell their cause themselves: it is told once.
 pub fn chain(error: &dyn Error) -> String {
-    struct Chain<'a>(&'a dyn Error);
-    impl fmt::Display for Chain<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "{}", self.0)?;
-            let mut cause = self.0.source();
-            while let Some(error) = cause {
-                write!(f, ": {error}")?;
-                cause = error.source();
-            }
-            Ok(())
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
         }
+        cause = error.source();
     }
-    Chain(error).to_string()
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use scrim_identity::read_key_file;
+
+    use super::chain;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot write the result")]
+    struct Silent(#[source] io::Error);
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let error = Silent(io::Error::other("the disk is full"));
+        assert_eq!(chain(&error), "cannot write the result: the disk is full");
+        let error = read_key_file(Path::new("nowhere/keys.json")).unwrap_err();
+        assert_eq!(chain(&error).matches("No such file").count(), 1, "{error}");
+    }
 }

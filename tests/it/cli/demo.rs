@@ -29,7 +29,7 @@ fn the_demo_shows_three_views_side_by_side_and_why() {
     }
     assert!(!out.contains("canary-"), "{out}");
     let widest = out.lines().map(|line| line.chars().count()).max().unwrap();
-    assert!(widest <= 130, "{widest} columns");
+    assert!(widest <= 100, "{widest} columns");
     assert_eq!(
         std::fs::read_dir(folder.root()).unwrap().count(),
         0,
@@ -52,4 +52,7 @@ fn a_world_that_is_kept_is_a_world_to_serve() {
     scrim(&world, ["ledger", "verify", "ledger"]).good();
     let said = scrim(folder.root(), ["demo", "--once", "--keep", "world"]).bad(2);
     assert!(said.contains("not empty"), "{said}");
+    folder.write("file", "");
+    let said = scrim(folder.root(), ["demo", "--once", "--keep", "file"]).bad(2);
+    assert!(said.contains("file"), "{said}");
 }

@@ -127,7 +127,8 @@ fn accounts_are_added_to_a_file_that_stays_good() {
     )
     .good();
     add("robot", &["--kind", "service"]).good();
-    add("o'neill: \"x\"", &[]);
+    let said = add("o'neill: \"x\"", &[]).bad(2);
+    assert!(said.contains("colon"), "{said}");
     let text = fs::read_to_string(folder.path("a.yaml")).unwrap();
     assert!(!text.contains("sesame"));
     let types = [("clearance".to_owned(), scrim_model::ValueType::Int64)].into();
@@ -149,6 +150,15 @@ fn accounts_are_added_to_a_file_that_stays_good() {
         "a refused account changed the file"
     );
     add("carol", &["--attribute", "clearance"]).bad(2);
+    // what somebody else is writing, or left behind
+    folder.write("a.yaml.new", "");
+    let said = add("carol", &[]).bad(1);
+    assert!(
+        said.contains("a.yaml.new") && said.contains("remove it"),
+        "{said}"
+    );
+    let file = fs::read_to_string(folder.path("a.yaml")).unwrap();
+    assert_eq!(file, text);
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! `scrim policy` and `scrim explain`.
 
-use std::path::Path;
-
 use super::{Run, scrim};
-use crate::kit::Scratch;
+use crate::kit::{Scratch, golden};
 
 #[test]
 fn good_policies_are_in_order_and_their_tests_pass() {
@@ -121,21 +119,7 @@ fn decisions_are_explained_in_words_with_file_and_line() {
         text.push('\n');
     }
     let text = text.replace(&world.root().display().to_string(), "FOLDER");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/explain.txt");
-    if std::env::var_os("SCRIM_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let differ = expected
-        .lines()
-        .zip(text.lines())
-        .find(|(was, is)| was != is);
-    assert_eq!(differ, None, "if it should be so: SCRIM_BLESS=1");
-    assert_eq!(
-        expected.lines().count(),
-        text.lines().count(),
-        "if it should be so: SCRIM_BLESS=1"
-    );
+    golden("explain.txt", &text);
     for word in [
         "patients.odcs.yaml:",
         "meridian-study-7",
@@ -164,5 +148,31 @@ fn explanations_as_json_and_mistakes() {
     let said = explain(&world, &["--as", "nobody", "SELECT 1 FROM care.patients"]).bad(2);
     assert!(said.contains("nobody") && said.contains("nora"), "{said}");
     explain(&world, &["--as", "nora", "SELECT 1"]).bad(2);
-    explain(&world, &["--as", "nora", "SELEC"]).bad(2);
+    for (sql, code) in [
+        ("SELEC", "sql-syntax"),
+        ("DELETE FROM care.patients", "read-only"),
+        ("SELECT 1 FROM care.patients; SELECT 2", "statement-refused"),
+    ] {
+        let said = explain(&world, &["--as", "nora", sql]).bad(2);
+        assert!(said.contains(code), "{said}");
+    }
+}
+
+/// What is explained is what the server would decide, circumstances included that only it knows.
+#[test]
+fn explanations_are_the_servers_decisions() {
+    let world = Scratch::demo();
+    world.edit(
+        "policies/agreements/meridian-visits.yaml",
+        "purpose: research",
+        "purpose: research\nwhen: context.queries_last_hour < 100",
+    );
+    let said = explain(&world, &["--as", "rolf", "SELECT * FROM care.visits"]).good();
+    assert!(said.contains("Shown to rolf"), "{said}");
+    // one table by two names
+    let sql = "SELECT 1 FROM patients p JOIN care.patients q ON true";
+    let said = explain(&world, &["--as", "rolf", sql]).good();
+    assert_eq!(said.matches("Shown to rolf").count(), 1, "{said}");
+    let day = ["explain", "--at", "2026-03-02", "--as", "rolf", sql];
+    scrim(world.root(), day).good();
 }

@@ -22,7 +22,11 @@ impl Serving {
         let mut child = Command::new(binary())
             .args(["serve", "--config", "scrim.yaml"])
             .current_dir(world.root())
-            .env("RUST_LOG", "trace")
+            // whoever asks for all that the transport says, too, gets no token
+            .env(
+                "RUST_LOG",
+                "trace,h2::codec=trace,h2::proto=trace,hyper::proto=trace",
+            )
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -196,6 +200,9 @@ fn inv_15_exit_codes_tell_the_outcome_and_no_log_holds_a_secret_or_a_value() {
         said.contains("name-not-found: column full_name does not exist"),
         "{said}"
     );
+    let said = query(&world, &url, "rolf", &["--purpose", "a\nb", "SELECT 1"]).bad(2);
+    assert!(said.contains("the purpose cannot be sent"), "{said}");
+    query(&world, &url, "rolf", &["--purpose", "für alle", "SELECT 1"]).good();
     let said = query(
         &world,
         &url,

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use arrow_flight::Ticket;
 use bytes::Bytes;
 use scrim_ledger::{Outcome, Record};
 use tonic::Code;
@@ -28,15 +27,8 @@ async fn closing_a_session_kills_its_token_tickets_and_statements() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
     let mut other = Client::persona(host.address(), "nora").await;
-    let ticket = client.info(&statement("SELECT 1")).await.unwrap().endpoint[0]
-        .ticket
-        .clone()
-        .unwrap();
-    let handle = client
-        .prepare("SELECT 1")
-        .await
-        .unwrap()
-        .prepared_statement_handle;
+    let ticket = client.ticket("SELECT 1").await;
+    let handle = client.handle("SELECT 1").await;
     let answer = client.action("CloseSession", Bytes::new()).await.unwrap();
     // CLOSED
     assert_eq!(answer, [Bytes::from_static(&[0x08, 0x01])]);
@@ -75,16 +67,7 @@ async fn inv_05_a_dropped_stream_is_closed_as_abandoned() {
     let mut client = Client::persona(host.address(), "nora").await;
     // many rows, so that it cannot be over before it is dropped
     let sql = "SELECT a.visit_id, b.visit_id FROM care.visits a CROSS JOIN care.visits b";
-    let ticket = client.info(&statement(sql)).await.unwrap().endpoint[0]
-        .ticket
-        .clone()
-        .unwrap();
-    let mut stream = client
-        .inner
-        .do_get(client.request(ticket))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut stream = client.stream(sql).await;
     assert!(stream.message().await.unwrap().is_some());
     assert!(stream.message().await.unwrap().is_some());
     drop(stream);
@@ -186,17 +169,7 @@ async fn inv_15_the_ledger_holds_statements_but_no_secret_and_no_value() {
 async fn a_server_that_stops_lets_streams_end_and_refuses_new_calls() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let ticket = client
-        .info(&statement("SELECT * FROM care.visits"))
-        .await
-        .unwrap();
-    let ticket = ticket.endpoint[0].ticket.clone().unwrap();
-    let mut stream = client
-        .inner
-        .do_get(client.request(ticket))
-        .await
-        .unwrap()
-        .into_inner();
+    let mut stream = client.stream("SELECT * FROM care.visits").await;
     stream.message().await.unwrap();
     let stopping = tokio::spawn(host.stop());
     let mut rows = 0;
@@ -248,14 +221,12 @@ async fn a_deadline_of_the_client_ends_a_stream_with_its_code() {
     let mut client = Client::persona(host.address(), "nora").await;
     let sql =
         "SELECT count(*) FROM care.visits a CROSS JOIN care.visits b CROSS JOIN care.visits c";
-    let ticket: Ticket = client.info(&statement(sql)).await.unwrap().endpoint[0]
-        .ticket
-        .clone()
-        .unwrap();
+    let ticket = client.ticket(sql).await;
     let mut request = client.request(ticket);
+    // long enough for the first answer of a busy machine, far too short for the last
     request
         .metadata_mut()
-        .insert("grpc-timeout", "300m".parse().unwrap());
+        .insert("grpc-timeout", "2S".parse().unwrap());
     let mut stream = client.inner.do_get(request).await.unwrap().into_inner();
     let status = loop {
         match stream.message().await {

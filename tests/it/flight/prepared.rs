@@ -32,6 +32,11 @@ async fn run(client: &mut Client, handle: Bytes) -> Result<RecordBatch, Status> 
     Ok(client.fetch(&command).await?.batch())
 }
 
+/// The one value of a row.
+fn text(row: &RecordBatch) -> &str {
+    row.column(0).as_string::<i32>().value(0)
+}
+
 fn parameters(prepared: &ActionCreatePreparedStatementResult) -> Vec<(String, DataType)> {
     let schema = SchemaResult {
         schema: prepared.parameter_schema.clone(),
@@ -70,7 +75,7 @@ async fn a_statement_is_prepared_bound_run_bound_again_and_closed() {
             for handle in [updated, first.clone()] {
                 let rows = run(&mut client, handle).await.unwrap();
                 assert_eq!(rows.num_rows(), 1, "{sql} {ward}");
-                assert_eq!(rows.column(0).as_string::<i32>().value(0), name);
+                assert_eq!(text(&rows), name);
             }
         }
         client.close_prepared(first.clone()).await.unwrap();
@@ -102,7 +107,7 @@ async fn parameters_have_the_types_that_the_statement_implies() {
     assert_eq!(parameters(&none), []);
     // a value of another type is converted, or refused without being named
     let sql = "SELECT visit_id FROM care.visits WHERE visit_id = $1 AND icd10 = 'Q99.9'";
-    let handle = client.prepare(sql).await.unwrap().prepared_statement_handle;
+    let handle = client.handle(sql).await;
     for bound in [number(1_000), row(&["1000"])] {
         let handle = client.bind(handle.clone(), bound).await.unwrap();
         let rows = run(&mut client, handle).await.unwrap();
@@ -122,8 +127,7 @@ async fn parameters_have_the_types_that_the_statement_implies() {
 async fn a_binding_must_fit() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let prepared = client.prepare(BY_WARD[0]).await.unwrap();
-    let first = prepared.prepared_statement_handle;
+    let first = client.handle(BY_WARD[0]).await;
     let unbound = run(&mut client, first.clone()).await.unwrap_err();
     assert_eq!(
         (unbound.code(), code(&unbound)),
@@ -157,43 +161,17 @@ async fn two_with_the_same_text_never_share_their_parameters() {
     let host = Hosted::demo().await;
     let mut nora = Client::persona(host.address(), "nora").await;
     let mut twin = Client::persona(host.address(), "nora").await;
-    let a = nora
-        .prepare(BY_WARD[0])
-        .await
-        .unwrap()
-        .prepared_statement_handle;
-    let b = nora
-        .prepare(BY_WARD[0])
-        .await
-        .unwrap()
-        .prepared_statement_handle;
-    let c = twin
-        .prepare(BY_WARD[0])
-        .await
-        .unwrap()
-        .prepared_statement_handle;
+    let a = nora.handle(BY_WARD[0]).await;
+    let b = nora.handle(BY_WARD[0]).await;
+    let c = twin.handle(BY_WARD[0]).await;
     assert!(a != b && b != c && a != c);
     nora.bind(a.clone(), row(&["Lighthouse"])).await.unwrap();
     nora.bind(b.clone(), row(&["Sunroom"])).await.unwrap();
     twin.bind(c.clone(), row(&["nowhere"])).await.unwrap();
-    assert_eq!(
-        run(&mut nora, a.clone())
-            .await
-            .unwrap()
-            .column(0)
-            .as_string::<i32>()
-            .value(0),
-        "Zoë Ångström"
-    );
-    assert_eq!(
-        run(&mut nora, b)
-            .await
-            .unwrap()
-            .column(0)
-            .as_string::<i32>()
-            .value(0),
-        "Jose\u{301} Okafor"
-    );
+    let lighthouse = run(&mut nora, a.clone()).await.unwrap();
+    assert_eq!(text(&lighthouse), "Zoë Ångström");
+    let sunroom = run(&mut nora, b).await.unwrap();
+    assert_eq!(text(&sunroom), "Jose\u{301} Okafor");
     assert_eq!(run(&mut twin, c).await.unwrap().num_rows(), 0);
     // a handle of another session or principal opens nothing
     let mut rhea = Client::persona(host.address(), "rhea").await;
@@ -203,15 +181,7 @@ async fn two_with_the_same_text_never_share_their_parameters() {
         let status = thief.bind(a.clone(), row(&["Sunroom"])).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     }
-    assert_eq!(
-        run(&mut nora, a)
-            .await
-            .unwrap()
-            .column(0)
-            .as_string::<i32>()
-            .value(0),
-        "Zoë Ångström"
-    );
+    assert_eq!(run(&mut nora, a).await.unwrap(), lighthouse);
 }
 
 #[tokio::test]
@@ -219,11 +189,7 @@ async fn inv_12_a_prepared_statement_carries_no_right() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "rhea").await;
     client.headers.clear();
-    let handle = client
-        .prepare("SELECT zip FROM care.patients")
-        .await
-        .unwrap()
-        .prepared_statement_handle;
+    let handle = client.handle("SELECT zip FROM care.patients").await;
     assert!(run(&mut client, handle.clone()).await.unwrap().num_rows() > 0);
     client
         .query("SET scrim.purpose = 'operations'")

@@ -2,6 +2,7 @@
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type};
+use arrow::util::pretty::pretty_format_batches;
 use arrow_flight::sql::{
     CommandPreparedStatementUpdate, CommandStatementIngest, CommandStatementSubstraitPlan,
     CommandStatementUpdate,
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use tonic::Code;
 
 use crate::client::{Client, code, is_clean, packed, statement};
-use crate::kit::Hosted;
+use crate::kit::{Hosted, Local, Scratch};
 
 /// Queries whose schemas are hard to get right: statistics make aggregates non-nullable, literals
 /// and counts are never NULL, and types differ between plan and wire.
@@ -283,6 +284,78 @@ async fn the_purpose_comes_from_the_header_the_statement_or_nowhere() {
     other.headers.clear();
     let all = other.query(sql).await.unwrap().batch();
     assert!(all.column(0).as_primitive::<Int64Type>().value(0) > 0);
+}
+
+#[tokio::test]
+async fn whose_agreements_serve_several_purposes_must_state_one() {
+    let world = Scratch::demo();
+    let path = "policies/agreements/meridian-patients.yaml";
+    let agreement = std::fs::read_to_string(world.path(path)).unwrap();
+    let second = agreement
+        .replace("id: meridian-patients", "id: meridian-billing")
+        .replace("purpose: research", "purpose: operations");
+    world.write("policies/agreements/meridian-billing.yaml", &second);
+    let host = Hosted::start(world).await;
+    let mut client = Client::persona(host.address(), "rolf").await;
+    client.headers.clear();
+    let count = "SELECT count(*) FROM care.patients";
+    for refused in [
+        client.query(count).await.unwrap_err(),
+        client.prepare(count).await.unwrap_err(),
+    ] {
+        is_clean(&refused);
+        assert_eq!(
+            (refused.code(), code(&refused)),
+            (Code::PermissionDenied, "purpose-required"),
+            "{refused:?}"
+        );
+        assert!(
+            refused.message().contains("state your purpose"),
+            "{refused:?}"
+        );
+    }
+    // where one purpose is left, it need not be stated
+    client
+        .query("SELECT count(*) FROM care.visits")
+        .await
+        .unwrap();
+    for purpose in ["research", "operations"] {
+        client.headers = vec![("x-scrim-purpose", purpose.to_owned())];
+        client.query(count).await.unwrap();
+    }
+    client.headers.clear();
+    assert_eq!(
+        code(&client.query(count).await.unwrap_err()),
+        "purpose-required"
+    );
+    client
+        .query("SET scrim.agreement = 'meridian-billing'")
+        .await
+        .unwrap();
+    client.query(count).await.unwrap();
+    let records = host.stop().await.records();
+    let codes: Vec<_> = records.iter().filter_map(|r| r.code.as_deref()).collect();
+    assert!(
+        codes.len() >= 2 && codes.iter().all(|code| *code == "purpose-required"),
+        "{records:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_comes_over_the_wire_is_what_the_engine_gives() {
+    let (local, host) = (Local::demo().await, Hosted::demo().await);
+    for (id, table, key) in [
+        ("nora", "care.visits", "visit_id"),
+        ("ivan", "insurance.claims", "claim_id"),
+        ("rolf", "care.patients", "patient_id"),
+    ] {
+        let sql = format!("SELECT * FROM {table} ORDER BY {key} LIMIT 500");
+        let (_, here) = local.rows(&local.usual(id), &sql, None).await.unwrap();
+        let mut client = Client::persona(host.address(), id).await;
+        let there = client.query(&sql).await.unwrap().batches();
+        let text = |batches| pretty_format_batches(batches).unwrap().to_string();
+        assert_eq!(text(&here), text(&there), "{id}: {sql}");
+    }
 }
 
 #[tokio::test]

@@ -361,8 +361,7 @@ async fn without_a_good_token_every_method_says_unauthenticated() {
 async fn a_token_ends_with_its_time_and_a_ticket_is_no_token() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let info = client.info(&statement("SELECT 1")).await.unwrap();
-    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let ticket = client.ticket("SELECT 1").await;
     let token = client.token.clone();
     client.token =
         Some(String::from_utf8_lossy(&ticket.ticket).replace(|c: char| !c.is_ascii_graphic(), ""));

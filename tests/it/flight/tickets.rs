@@ -7,13 +7,8 @@ use chrono::TimeDelta;
 use prost::Message as _;
 use tonic::Code;
 
-use crate::client::{Client, code, is_clean, statement};
+use crate::client::{Client, code, is_clean, packed, statement};
 use crate::kit::Hosted;
-
-async fn ticket(client: &mut Client, sql: &str) -> Bytes {
-    let info = client.info(&statement(sql)).await.unwrap();
-    info.endpoint[0].ticket.clone().unwrap().ticket
-}
 
 /// The sealed text inside a ticket.
 fn inner(ticket: &Bytes) -> Bytes {
@@ -35,9 +30,11 @@ fn outer(handle: impl Into<Bytes>) -> Ticket {
 async fn inv_12_a_ticket_that_was_touched_opens_nothing() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let good = ticket(&mut client, "SELECT ward FROM care.patients LIMIT 1").await;
-    client.get(Ticket::new(good.clone())).await.unwrap();
-    let sealed = inner(&good);
+    let good = client
+        .ticket("SELECT ward FROM care.patients LIMIT 1")
+        .await;
+    client.get(good.clone()).await.unwrap();
+    let sealed = inner(&good.ticket);
     // every byte counts
     for place in 0..sealed.len() {
         let mut touched = sealed.to_vec();
@@ -65,11 +62,7 @@ async fn garbage_is_the_clients_mistake_never_ours() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
     let token = client.token.clone().unwrap();
-    let prepared = client
-        .prepare("SELECT 1")
-        .await
-        .unwrap()
-        .prepared_statement_handle;
+    let prepared = client.handle("SELECT 1").await;
     let garbage: Vec<Bytes> = vec![
         Bytes::new(),
         Bytes::from_static(b"garbage"),
@@ -80,7 +73,7 @@ async fn garbage_is_the_clients_mistake_never_ours() {
         outer(prepared.clone()).ticket,
         outer(token).ticket,
         prepared,
-        crate::client::packed(&statement("SELECT 1")),
+        packed(&statement("SELECT 1")),
     ];
     for bytes in garbage {
         let status = client.get(Ticket::new(bytes.clone())).await.unwrap_err();
@@ -98,11 +91,11 @@ async fn garbage_is_the_clients_mistake_never_ours() {
 async fn inv_12_a_ticket_is_its_askers_alone() {
     let host = Hosted::demo().await;
     let mut nora = Client::persona(host.address(), "nora").await;
-    let stolen = ticket(&mut nora, "SELECT full_name FROM care.patients").await;
+    let stolen = nora.ticket("SELECT full_name FROM care.patients").await;
     for id in ["ivan", "rolf", "nora"] {
         // another session of the same account is another asker, too
         let mut thief = Client::persona(host.address(), id).await;
-        let status = thief.get(Ticket::new(stolen.clone())).await.unwrap_err();
+        let status = thief.get(stolen.clone()).await.unwrap_err();
         assert_eq!(
             (status.code(), code(&status)),
             (Code::PermissionDenied, "ticket-invalid"),
@@ -110,20 +103,20 @@ async fn inv_12_a_ticket_is_its_askers_alone() {
         );
     }
     let mut nobody = Client::connect(host.address()).await;
-    let status = nobody.get(Ticket::new(stolen.clone())).await.unwrap_err();
+    let status = nobody.get(stolen.clone()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
-    nora.get(Ticket::new(stolen)).await.unwrap();
+    nora.get(stolen).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_ticket_has_its_time() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let early = ticket(&mut client, "SELECT 1").await;
+    let early = client.ticket("SELECT 1").await;
     host.clock.advance(TimeDelta::minutes(59));
-    client.get(Ticket::new(early.clone())).await.unwrap();
+    client.get(early.clone()).await.unwrap();
     host.clock.advance(TimeDelta::minutes(2));
-    let status = client.get(Ticket::new(early)).await.unwrap_err();
+    let status = client.get(early).await.unwrap_err();
     assert_eq!(
         (status.code(), code(&status)),
         (Code::FailedPrecondition, "ticket-expired")
@@ -143,14 +136,14 @@ async fn inv_12_a_ticket_is_decided_again_when_it_is_used() {
         .sign_in("harbor-batch", scrim::demo::world::PASSWORD)
         .await
         .unwrap();
-    let early = ticket(&mut batch, "SELECT visit_id FROM care.visits").await;
-    batch.get(Ticket::new(early.clone())).await.unwrap();
+    let early = batch.ticket("SELECT visit_id FROM care.visits").await;
+    batch.get(early.clone()).await.unwrap();
     host.clock
         .advance(TimeDelta::hours(6) - TimeDelta::minutes(1));
-    let late = ticket(&mut batch, "SELECT visit_id FROM care.visits").await;
-    batch.get(Ticket::new(late.clone())).await.unwrap();
+    let late = batch.ticket("SELECT visit_id FROM care.visits").await;
+    batch.get(late.clone()).await.unwrap();
     host.clock.advance(TimeDelta::minutes(1));
-    let status = batch.get(Ticket::new(late)).await.unwrap_err();
+    let status = batch.get(late).await.unwrap_err();
     assert_eq!(
         (status.code(), code(&status)),
         (Code::PermissionDenied, "revoked")
@@ -161,14 +154,15 @@ async fn inv_12_a_ticket_is_decided_again_when_it_is_used() {
 async fn a_ticket_survives_a_restart_and_a_rotation_but_not_other_keys() {
     let host = Hosted::demo().await;
     let mut client = Client::persona(host.address(), "nora").await;
-    let (ticket, token) = (ticket(&mut client, "SELECT 1").await, client.token.clone());
+    let ticket = client.ticket("SELECT 1").await;
+    let token = client.token.clone();
     let world = host.stop().await;
     let now = "2026-03-02T12:00:00Z".parse().unwrap();
     scrim_identity::rotate_key_file(&world.path("keys.json"), now).unwrap();
     let host = Hosted::start(world).await;
     let mut client = Client::connect(host.address()).await;
     client.token.clone_from(&token);
-    client.get(Ticket::new(ticket.clone())).await.unwrap();
+    client.get(ticket.clone()).await.unwrap();
     let world = host.stop().await;
     std::fs::remove_file(world.path("keys.json")).unwrap();
     let fresh = scrim_identity::KeyFile::generate(now).unwrap();
@@ -176,6 +170,6 @@ async fn a_ticket_survives_a_restart_and_a_rotation_but_not_other_keys() {
     let host = Hosted::start(world).await;
     let mut client = Client::connect(host.address()).await;
     client.token = token;
-    let status = client.get(Ticket::new(ticket)).await.unwrap_err();
+    let status = client.get(ticket).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
 }

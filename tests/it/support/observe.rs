@@ -91,6 +91,17 @@ pub(crate) fn difference(
     }
 }
 
+/// Fails with the first few of the findings, if there are any.
+pub(crate) fn conclude(failures: &[String]) {
+    let first: Vec<&str> = failures.iter().take(8).map(String::as_str).collect();
+    assert!(
+        failures.is_empty(),
+        "{} failures\n\n{}",
+        failures.len(),
+        first.join("\n\n")
+    );
+}
+
 /// Whether a refusal says that an expression failed on a value.
 pub(crate) fn on_a_value(code: Code) -> bool {
     matches!(

@@ -296,6 +296,13 @@ impl<'a> Statements<'a> {
         format!(" WHERE {}", conditions.join(glue))
     }
 
+    /// A column of each side, both of one type.
+    fn pair(&mut self, left: &Rel, right: &Rel, ty: Ty) -> Option<(String, String)> {
+        let left = self.exprs(&left.cols).column(ty);
+        let right = self.exprs(&right.cols).column(ty);
+        left.zip(right)
+    }
+
     fn subquery_condition(&mut self, outer: &Rel) -> String {
         let inner = self.table();
         let ty = *[Ty::Int, Ty::Text, Ty::Date].choose(self.rng).unwrap();
@@ -309,10 +316,7 @@ impl<'a> Statements<'a> {
                 inner.sql
             ),
             1 => {
-                let (Some(a), Some(b)) = (
-                    self.exprs(&outer.cols).column(ty),
-                    self.exprs(&inner.cols).column(ty),
-                ) else {
+                let Some((a, b)) = self.pair(outer, &inner, ty) else {
                     return "true".to_owned();
                 };
                 format!(
@@ -325,10 +329,7 @@ impl<'a> Statements<'a> {
                 inner.sql
             ),
             _ => {
-                let (Some(a), Some(b)) = (
-                    self.exprs(&outer.cols).column(ty),
-                    self.exprs(&inner.cols).column(ty),
-                ) else {
+                let Some((a, b)) = self.pair(outer, &inner, ty) else {
                     return "true".to_owned();
                 };
                 format!(
@@ -571,10 +572,7 @@ impl<'a> Statements<'a> {
         let (outer, inner) = (self.table(), self.table());
         let key = outer.key.clone().unwrap_or_default();
         let ty = *[Ty::Int, Ty::Text].choose(self.rng).unwrap();
-        let (Some(a), Some(b)) = (
-            self.exprs(&outer.cols).column(ty),
-            self.exprs(&inner.cols).column(ty),
-        ) else {
+        let Some((a, b)) = self.pair(&outer, &inner, ty) else {
             return self.select(1);
         };
         let value = self.exprs(&inner.cols).scalar(1).0;

@@ -9,6 +9,7 @@ use crate::access::AccessPolicy;
 use crate::agreement::AgreementDocument;
 use crate::odcs::ContractDocument;
 use crate::set::{Agreement, Places, Profile};
+use crate::version::Requirement;
 use crate::{AgreementStatus, Showing, Table};
 
 impl Compiler<'_> {
@@ -71,15 +72,7 @@ impl Compiler<'_> {
             }
             None => None,
         };
-        if agreement.status == AgreementStatus::Active
-            && matches!(contract.status.as_str(), "proposed" | "draft" | "retired")
-        {
-            let message = format!(
-                "the agreement is active, its contract is {}",
-                contract.status
-            );
-            self.problems.push(agreement.nodes.status.warning(message));
-        }
+        self.warn_of_contract(agreement, contract);
         Some(Agreement {
             id: agreement.id.clone(),
             status: agreement.status,
@@ -96,6 +89,39 @@ impl Compiler<'_> {
             members: agreement.members(),
             places: Places::of(agreement),
         })
+    }
+
+    /// Warns of an agreement that its contract, as it is now, does not bear out. It is no error: the
+    /// owner who brings out a new version of a contract must not depend on all its stewards.
+    fn warn_of_contract(&mut self, agreement: &AgreementDocument, contract: &ContractDocument) {
+        if agreement.status == AgreementStatus::Active
+            && matches!(contract.status.as_str(), "proposed" | "draft" | "retired")
+        {
+            let message = format!(
+                "the agreement is active, its contract is {}",
+                contract.status
+            );
+            self.problems.push(agreement.nodes.status.warning(message));
+        }
+        if agreement.status != AgreementStatus::Ended
+            && !agreement.requirement.accepts(&contract.parsed_version)
+        {
+            let message = format!(
+                "the agreement is for version {} of the contract, which has version {}, so it gives \
+                 no access",
+                agreement.requirement_text, contract.version
+            );
+            let compatible = format!("^{}", contract.version);
+            // No range holds a pre-release.
+            let wanted = match Requirement::parse(&compatible) {
+                Some(_) => compatible,
+                None => contract.version.clone(),
+            };
+            let problem = agreement.nodes.version.warning(message);
+            self.problems.push(
+                problem.with_help(format!("if it is meant for that one too, write `{wanted}`")),
+            );
+        }
     }
 
     fn check_purpose(&mut self, agreement: &AgreementDocument, access: &AccessPolicy) {
@@ -228,7 +254,9 @@ impl Compiler<'_> {
                     && [first, second]
                         .iter()
                         .all(|one| one.status == AgreementStatus::Active);
-                if !together || !warned.insert((first.profile, second.profile)) {
+                // Once for each consumer is enough, however many agreements it has.
+                let whose = (&first.organisation, &first.purpose);
+                if !together || !warned.insert((whose, first.profile, second.profile)) {
                     continue;
                 }
                 let (Some(one), Some(other)) =
@@ -292,6 +320,7 @@ pub(crate) fn unknown_profile<'a>(
         .error(message)
         .with_help(match near {
             Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "it has no profiles yet".to_owned(),
             None => format!("its profiles are {}", names.join(", ")),
         })
 }

@@ -182,8 +182,10 @@ fn tagged_fields(
     let mut fields = Vec::new();
     collect_fields(property, &mut Vec::new(), &mut fields);
     for (steps, field) in fields {
-        let named = nested.iter().any(|(path, _)| *path == steps);
-        let Some(said) = by_tag(field, profile, problems).filter(|_| !named) else {
+        if nested.iter().any(|(path, _)| *path == steps) {
+            continue;
+        }
+        let Some(said) = by_tag(field, profile, problems) else {
             continue;
         };
         let surrounding = nested

@@ -9,10 +9,11 @@ mod tables;
 
 pub(crate) use agreements::unknown_profile;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
-use scrim_document::{Problems, nearest};
+use scrim_document::{Location, Problems, nearest};
 
 use crate::access::AccessPolicy;
 use crate::language::Language;
@@ -53,6 +54,21 @@ pub(crate) fn compile(
     ))
 }
 
+/// The place of whoever had a name before.
+fn first<'a, K: Ord>(
+    seen: &mut BTreeMap<K, &'a Location>,
+    name: K,
+    at: &'a Location,
+) -> Option<&'a Location> {
+    match seen.entry(name) {
+        Entry::Occupied(first) => Some(*first.get()),
+        Entry::Vacant(free) => {
+            free.insert(at);
+            None
+        }
+    }
+}
+
 struct Compiler<'a> {
     documents: &'a Documents,
     env: &'a LoadEnv<'a>,
@@ -66,7 +82,7 @@ impl Compiler<'_> {
         let mut names = BTreeMap::new();
         for contract in &self.documents.contracts {
             let at = &contract.location;
-            if let Some(first) = ids.insert(&contract.id, at) {
+            if let Some(first) = first(&mut ids, &contract.id, at) {
                 let message = format!("the contract id `{}` is used twice", contract.id);
                 let id = contract.node.get("id").unwrap_or(&contract.node);
                 self.problems.push(
@@ -74,7 +90,7 @@ impl Compiler<'_> {
                         .with_help(format!("first in {}", first.file)),
                 );
             }
-            if let Some(first) = names.insert(&contract.name, at) {
+            if let Some(first) = first(&mut names, &contract.name, at) {
                 let message = format!("the table {} has two contracts", contract.name);
                 let help = format!("the other is in {}", first.file);
                 self.problems
@@ -83,7 +99,7 @@ impl Compiler<'_> {
         }
         let mut ids = BTreeMap::new();
         for agreement in &self.documents.agreements {
-            if let Some(first) = ids.insert(&agreement.id, &agreement.location) {
+            if let Some(first) = first(&mut ids, &agreement.id, &agreement.location) {
                 let message = format!("the agreement id `{}` is used twice", agreement.id);
                 let help = format!("first in {}", first.file);
                 self.problems
@@ -122,7 +138,11 @@ impl Compiler<'_> {
         let profiles = self.profiles(contract, access, &table);
         let agreements = self.agreements(contract, access, &profiles);
         self.warn_of_mask_conflicts(&table, &profiles, &agreements);
-        let schema = self.clauses.table_schema()?;
+        let Some(schema) = self.clauses.table_schema() else {
+            let message = "the columns of this table cannot be told apart";
+            self.problems.push(contract.name_node.error(message));
+            return None;
+        };
         Some(Governed::new(table, schema, guards, profiles, agreements))
     }
 

@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// The function; text that is no address gives NULL, so it neither admits nor, negated, admits.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -26,9 +26,21 @@ impl IpIn {
 
 /// Reads a network; a bare address is the network of itself.
 pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse()
+    let network = text
+        .parse()
         .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    let IpAddr::V4(mapped) = network.addr().to_canonical() else {
+        return Some(network);
+    };
+    // `::ffff:10.0.0.0/104` holds the addresses of 10.0.0.0/8, which `address` reads as such. What is
+    // shorter than the mark of such addresses is a network of both kinds, and refused.
+    match network {
+        IpNet::V4(_) => Some(network),
+        IpNet::V6(_) => Ipv4Net::new(mapped, network.prefix_len().checked_sub(96)?)
+            .ok()
+            .map(IpNet::V4),
+    }
 }
 
 fn address(text: &str) -> Option<IpAddr> {
@@ -101,6 +113,33 @@ impl ScalarUDFImpl for IpIn {
                 let result: BooleanArray = texts.iter().map(|text| inside(text?)).collect();
                 Ok(ColumnarValue::Array(Arc::new(result)))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{address, network};
+
+    #[test]
+    fn an_ipv4_address_is_found_however_it_and_its_network_are_written() {
+        let inside = |text: &str, of: &str| network(of).unwrap().contains(&address(text).unwrap());
+        for of in [
+            "10.0.0.0/8",
+            "10.9.9.9/8",
+            "::ffff:10.0.0.0/104",
+            "::ffff:0:0/96",
+        ] {
+            assert!(
+                inside("10.1.2.3", of) && inside("::ffff:10.1.2.3", of),
+                "{of}"
+            );
+            assert!(!inside("2001:db8::1", of), "{of}");
+        }
+        assert!(inside("10.1.2.3", "10.1.2.3") && !inside("10.1.2.3", "::ffff:10.1.2.4"));
+        assert!(inside("2001:db8::1", "2001:db8::/32") && !inside("10.1.2.3", "2001:db8::/32"));
+        for no in ["", "10.0.0.0/33", "10.0.0", "office", "::ffff:10.0.0.0/64"] {
+            assert_eq!(network(no), None, "{no}");
         }
     }
 }

@@ -11,8 +11,8 @@ use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Result, ScalarValue};
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 use datafusion_sql::sqlparser::ast::{
-    Expr as SqlExpr, Function, FunctionArguments, Ident, Query, SelectItem, SetExpr, TableFactor,
-    Value, VisitorMut,
+    BinaryOperator, Expr as SqlExpr, Function, FunctionArguments, Ident, Query, SelectItem,
+    SetExpr, TableFactor, Value, VisitorMut,
 };
 use scrim_document::nearest;
 
@@ -21,6 +21,13 @@ use super::{Fault, Language};
 
 /// The schema in which row rules find look-up tables.
 pub(super) const LOOKUP_SCHEMA: &str = "lookup";
+
+/// Levels of operators, calls and parentheses in one another; AND and OR, of which many stand in a
+/// row, are not counted.
+///
+/// The parser's own limit does not see `a + a + …`, and what comes after it would end the process:
+/// a tree is walked by recursion.
+const LEVELS_MAX: usize = 128;
 
 const SUBQUERY_HELP: &str =
     "write `column IN (SELECT column FROM lookup.table WHERE …)`, joined to the rest by AND or OR";
@@ -31,6 +38,7 @@ pub(super) struct Names<'a> {
     language: &'a Language<'a>,
     /// The look-up table of the subquery that is being visited.
     lookup: Option<SchemaRef>,
+    levels: usize,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -40,6 +48,7 @@ impl<'a> Names<'a> {
             scope,
             language,
             lookup: None,
+            levels: 0,
             faults: Vec::new(),
         }
     }
@@ -223,11 +232,29 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A name as SQL means it: without quotes it is lower case.
+/// Why an expression is refused that only a deep tree could hold.
+pub(super) fn too_deep() -> Fault {
+    Fault::new("the expression has too many operators or parentheses in one another")
+        .help("name what is allowed with `IN` or a look-up table, or divide the rule")
+}
+
+/// How many levels an expression adds to what stands in it.
+fn levels(expr: &SqlExpr) -> usize {
+    match expr {
+        SqlExpr::BinaryOp {
+            op: BinaryOperator::And | BinaryOperator::Or,
+            ..
+        } => 0,
+        SqlExpr::CompoundFieldAccess { access_chain, .. } => access_chain.len(),
+        _ => 1,
+    }
+}
+
+/// A name as the planner reads it: without quotes it is lower case.
 fn normal(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
+        None => ident.value.to_ascii_lowercase(),
     }
 }
 
@@ -291,7 +318,21 @@ impl VisitorMut for Names<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        self.levels = self.levels.saturating_sub(levels(expr));
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut SqlExpr) -> ControlFlow<()> {
+        self.levels += levels(expr);
+        let parts = match expr {
+            SqlExpr::CompoundIdentifier(parts) => parts.len(),
+            _ => 0,
+        };
+        if self.levels.max(parts) > LEVELS_MAX {
+            self.faults.push(too_deep());
+            return ControlFlow::Break(());
+        }
         match expr {
             SqlExpr::CompoundIdentifier(parts) => {
                 let parts = std::mem::take(parts);

@@ -14,15 +14,16 @@ use datafusion_sql::parser::DFParserBuilder;
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, VisitMut};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
+use datafusion_sql::sqlparser::parser::ParserError;
 
-use super::names::{LOOKUP_SCHEMA, Names};
+use super::names::{LOOKUP_SCHEMA, Names, too_deep};
 use super::scope::Scope;
 use super::{Fault, Language, PolicyFunctions};
 use crate::env::LookupTableSource;
 
 /// Bytes of one expression.
 const BYTES_MAX: usize = 16 << 10;
-/// Parentheses and operators in one another.
+/// Parentheses and prefixes in one another; `names` limits the rest.
 const DEPTH_MAX: usize = 64;
 
 /// Parses an expression and looks up every name in it.
@@ -54,6 +55,9 @@ fn parse_sql(text: &str) -> Result<SqlExpr, Fault> {
         .build()
         .and_then(|mut parser| parser.parse_into_expr());
     let parsed = parsed.map_err(|error| {
+        if is_too_deep(&error) {
+            return too_deep();
+        }
         Fault::new(format!(
             "not an SQL expression: {}",
             super::plain_message(&error)
@@ -63,6 +67,13 @@ fn parse_sql(text: &str) -> Result<SqlExpr, Fault> {
         return Err(Fault::new(format!("the condition ends before `{alias}`")));
     }
     Ok(parsed.expr)
+}
+
+fn is_too_deep(error: &DataFusionError) -> bool {
+    let DataFusionError::SQL(parser, _) = error.find_root() else {
+        return false;
+    };
+    matches!(parser.as_ref(), ParserError::RecursionLimitExceeded)
 }
 
 fn plan(sql: SqlExpr, scope: &Scope, language: &Language<'_>) -> Result<Expr> {

@@ -148,12 +148,15 @@ pub(crate) fn data_type(value_type: ValueType) -> DataType {
     }
 }
 
-/// A value as a literal of its declared type; NULL when there is none or it is of another type.
+/// A value as a literal of its declared type; NULL when there is none or it is of another type, or
+/// no number: that would be greater than any.
 pub(crate) fn scalar(value: Option<&Value>, declared: ValueType) -> ScalarValue {
     match (value, declared) {
         (Some(Value::Bool(value)), ValueType::Bool) => ScalarValue::Boolean(Some(*value)),
         (Some(Value::Int64(value)), ValueType::Int64) => ScalarValue::Int64(Some(*value)),
-        (Some(Value::Float64(value)), ValueType::Float64) => ScalarValue::Float64(Some(*value)),
+        (Some(Value::Float64(value)), ValueType::Float64) => {
+            ScalarValue::Float64(Some(*value).filter(|value| !value.is_nan()))
+        }
         (Some(Value::Int64(value)), ValueType::Float64) => {
             ScalarValue::Float64(Some(*value as f64))
         }

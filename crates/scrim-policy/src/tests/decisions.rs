@@ -162,7 +162,12 @@ fn each_reason_for_not_matching_is_told_with_its_line() {
             "p",
             "consumer: {organisation: globex, who: true}",
         );
-    let set = world.set();
+    let (set, warnings) = world.compile().unwrap();
+    let warned: Vec<_> = warnings
+        .iter()
+        .map(|one| one.location().to_string())
+        .collect();
+    assert_eq!(warned, ["agreements/d-version.yaml:8:33"]);
     let decision = decide_as(&set, &alice(), &purpose("research"));
     insta::assert_snapshot!(summary(&decision), @r"
     Shown
@@ -343,6 +348,15 @@ fn inv_02_the_hash_changes_with_what_is_shown_and_with_nothing_else() {
             "{from}"
         );
     }
+    let other_column = super::contract(TWO_PROFILES).replace(
+        "{name: patient_id, tags: [identifier]}",
+        "{name: patient_id, physicalName: region, tags: [identifier]}",
+    );
+    let moved = World::new()
+        .file("contracts/claims.odcs.yaml", &other_column)
+        .agreement("b-wide", "wide", "")
+        .agreement("a-narrow", "narrow", "");
+    assert_ne!(rebuilt(moved).hash, base, "another column of the source");
     let mut robot = alice();
     robot.kind = PrincipalKind::Service;
     assert_eq!(

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use datafusion_expr::Expr;
 use scrim_model::{Context, SessionSettings, Value};
 
-use super::{World, alice, decide, noon};
+use super::{World, alice, contract, decide, decide_as, noon};
 use crate::{Decision, PolicySet};
 
 fn with_rows(rows: &str, more: &str) -> World {
@@ -80,6 +80,8 @@ array_has(agreement.regions, region)
     region = Utf8View("EU") OR region = Utf8View("UK")
 region IN ('EU', principal.home)
     region = Utf8View("EU")
+region NOT IN ('EU', principal.home)
+    Boolean(false)
 principal.clearance >= 2
     all
 principal.clearance >= 3 OR region = 'EU'
@@ -304,6 +306,8 @@ NOT array_has(principal.groups, principal.home)
     false
 principal.home NOT IN ('a', 'b')
     false
+principal.org NOT IN ('a', principal.home)
+    false
 NOT ip_in(context.ip, '10.0.0.0/8')
     false
 NOT array_has(context.network, 'office')
@@ -424,5 +428,65 @@ fn long_and_deep_expressions_end_in_a_message() {
     let chain = vec!["claim_id = 1"; 900].join(" OR ");
     assert!(rows(&chain).contains("claim_id = Int64(1)"));
     let deep = format!("{}claim_id = 1{}", "(".repeat(500), ")".repeat(500));
-    assert!(rows(&deep).starts_with("refused: not an SQL expression"));
+    assert!(rows(&deep).starts_with("refused: the expression has too many operators"));
+    let ids: Vec<_> = (0..600).map(|id| format!("principal.id='{id}'")).collect();
+    assert_eq!(who(&ids.join(" OR ")), "false");
+}
+
+/// What becomes of a row rule over a table whose columns have names of one letter.
+fn short(rule: &str) -> String {
+    let access = format!("purposes: [research]\nprofiles: {{p: {{rows: \"{rule}\"}}}}");
+    let text = contract(&access)
+        .replace("{name: claim_id", "{name: i, physicalName: claim_id")
+        .replace("{name: region", "{name: s, physicalName: region")
+        .replace("{name: legal_hold", "{name: b, physicalName: legal_hold")
+        .replace(
+            "- name: contact",
+            "- physicalName: contact\n        name: c",
+        );
+    let world = World::new().file("contracts/claims.odcs.yaml", &text);
+    world.agreement("a", "p", "").problems()
+}
+
+#[test]
+fn what_would_need_too_deep_a_tree_ends_in_a_message() {
+    for (rule, deepest, too_deep) in [
+        ("i{} = 1", "+i", 7_000),
+        ("s{} = 'x'", "||s", 5_000),
+        ("i{} = 1", "::BIGINT", 1_800),
+        ("b{}", " IS NULL", 1_900),
+        ("c{} = 'x'", "['x']", 3_000),
+        ("c{} = 'x'", ".x", 7_000),
+    ] {
+        let of = |count: usize| short(&rule.replace("{}", &deepest.repeat(count)));
+        let refused = of(too_deep);
+        assert!(
+            refused.contains("too many operators"),
+            "{deepest}: {refused}"
+        );
+        let taken = of(50);
+        assert!(!taken.contains("too many operators"), "{deepest}: {taken}");
+    }
+    let any: Vec<_> = (0..1_600).map(|number| format!("i={number}")).collect();
+    assert_eq!(short(&any.join(" OR ")), "");
+}
+
+#[test]
+fn inv_03_what_is_no_number_is_greater_than_nothing() {
+    let who = "consumer: {organisation: acme, who: principal.trust > 0.5}";
+    let set = World::new()
+        .contract("purposes: [research]\nprofiles: {p: {rows: principal.trust > 0.5}}")
+        .agreement("a", "p", "")
+        .agreement("b", "p", who)
+        .set();
+    for (trust, arms, bound) in [(0.7, 2, true), (0.2, 1, true), (f64::NAN, 1, false)] {
+        let mut principal = alice();
+        principal
+            .attributes
+            .insert("trust".to_owned(), Value::Float64(trust));
+        let decision = decide_as(&set, &principal, &SessionSettings::default());
+        assert_eq!(decision.arms.len(), arms, "{trust}");
+        let clause = decision.arms[0].rows.as_ref().unwrap();
+        assert_eq!(!clause.bindings.is_empty(), bound, "{trust}");
+    }
 }

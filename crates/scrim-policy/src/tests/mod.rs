@@ -80,6 +80,7 @@ impl World {
         let attributes = [
             ("clearance", ValueType::Int64),
             ("home", ValueType::Text),
+            ("trust", ValueType::Float64),
             ("teams", ValueType::TextList),
         ];
         Self {

@@ -237,6 +237,96 @@ profiles:
         .agreement("one", "a", "")
         .agreement("two", "b", "consumer: {organisation: globex, who: true}");
     assert_eq!(apart.problems(), "");
+    let each = World::new()
+        .contract(access)
+        .agreement("one", "a", "")
+        .agreement("two", "b", "")
+        .agreement("three", "b", "")
+        .agreement("g-1", "a", "consumer: {organisation: globex, who: true}")
+        .agreement("g-2", "b", "consumer: {organisation: globex, who: true}");
+    insta::assert_snapshot!(each.problems(), @r"
+    agreements/g-2.yaml:6:10: warning: `g-1` and `g-2` mask `amount` differently; where both admit a row, `g-1` decides
+    agreements/three.yaml:6:10: warning: `one` and `three` mask `amount` differently; where both admit a row, `one` decides
+    ");
+}
+
+#[test]
+fn inv_03_an_agreement_for_another_version_is_warned_of() {
+    let access = "purposes: [research]\nprofiles: {p: {default: clear}}";
+    let with = |version: &str, more: &str| {
+        let lines = format!("contract: {{id: claims, version: '{version}'}}{more}");
+        World::new().contract(access).agreement("a", "p", &lines)
+    };
+    insta::assert_snapshot!(with("^9", "").problems(), @"agreements/a.yaml:8:33: warning: the agreement is for version ^9 of the contract, which has version 1.2.0, so it gives no access (help: if it is meant for that one too, write `^1.2.0`)");
+    for (version, more) in [("^1", ""), ("*", ""), ("^9", "\nstatus: ended")] {
+        assert_eq!(with(version, more).problems(), "", "{version}");
+    }
+    assert_ne!(with("^9", "\nstatus: suspended").problems(), "");
+    let early = contract(access).replace("version: 1.2.0", "version: 2.0.0-rc1");
+    let world = World::new()
+        .file("contracts/claims.odcs.yaml", &early)
+        .agreement("a", "p", "");
+    assert!(world.problems().ends_with("write `2.0.0-rc1`)"));
+}
+
+#[test]
+fn what_is_almost_a_date_or_a_version_is_none() {
+    let access = "purposes: [research]\nprofiles: {p: {default: clear}}";
+    for (line, what) in [
+        ("start: 26-01-01", "`26-01-01` is no date"),
+        ("start: 2026-1-1", "`2026-1-1` is no date"),
+        ("end: 2026-02-30", "`2026-02-30` is no date"),
+        ("end: +2026-12-31", "`+2026-12-31` is no date"),
+        ("apiVersion: v0.9.", "version v0.9., which is not read"),
+        ("apiVersion: v0.9.x", "version v0.9.x, which is not read"),
+        (
+            "apiVersion: v0.9.0.1",
+            "version v0.9.0.1, which is not read",
+        ),
+    ] {
+        let problems = World::new()
+            .contract(access)
+            .agreement("a", "p", line)
+            .problems();
+        assert!(problems.contains(what), "{line}: {problems}");
+    }
+}
+
+#[test]
+fn the_first_of_several_is_named_and_a_contract_may_have_no_profiles() {
+    let world = World::new()
+        .contract("purposes: [research]\nprofiles: {}")
+        .file("agreements/1.yaml", &agreement("a", "p", ""))
+        .file("agreements/2.yaml", &agreement("a", "p", ""))
+        .file("agreements/3.yaml", &agreement("a", "p", ""));
+    insta::assert_snapshot!(world.problems(), @r"
+    agreements/1.yaml:6:10: the contract has no profile `p` (help: it has no profiles yet)
+    agreements/2.yaml:3:5: the agreement id `a` is used twice (help: first in agreements/1.yaml)
+    agreements/2.yaml:6:10: the contract has no profile `p` (help: it has no profiles yet)
+    agreements/3.yaml:3:5: the agreement id `a` is used twice (help: first in agreements/1.yaml)
+    agreements/3.yaml:6:10: the contract has no profile `p` (help: it has no profiles yet)
+    ");
+}
+
+#[test]
+fn a_field_that_is_named_needs_no_tag_to_decide() {
+    let tagged = "{name: phone, tags: [identifier, contact]}";
+    let of = |columns: &str| {
+        let access = format!(
+            "purposes: [research]
+profiles:
+  p:
+    columns: {columns}
+    tagged: {{identifier: {{mask: 'null'}}, contact: {{mask: partial}}}}"
+        );
+        let text = contract(&access).replace("{name: phone, tags: [identifier]}", tagged);
+        World::new()
+            .file("contracts/claims.odcs.yaml", &text)
+            .agreement("a", "p", "")
+            .problems()
+    };
+    assert_eq!(of("{contact: clear, contact.phone: hidden}"), "");
+    insta::assert_snapshot!(of("{contact: clear}"), @"contracts/claims.odcs.yaml:33:57: warning: `phone` has the tags `identifier` and `contact` with different masks; the first counts (help: name the column in the profile)");
 }
 
 #[test]

@@ -49,7 +49,14 @@ fn add(arguments: &AddAccount, out: &mut Out) -> Result<(), Failure> {
             Failure::Usage(chain(&error))
         }
     })?;
-    replace(&arguments.file, &text)?;
+    replace(&arguments.file, &text).map_err(|(path, error)| {
+        let path = path.display();
+        Failure::Failed(if error.kind() == io::ErrorKind::AlreadyExists {
+            format!("{path} is in the way: remove it, unless somebody adds an account right now")
+        } else {
+            format!("cannot write {path}: {error}")
+        })
+    })?;
     out.line(format_args!(
         "{}: added {} of {}",
         arguments.file.display(),
@@ -128,8 +135,9 @@ fn accounts_file(path: &Path) -> Result<SourceFile, Failure> {
     Ok(SourceFile::new(path.display().to_string(), text))
 }
 
-/// Puts the new text in the place of the old in one step, so that there is always a whole file.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Puts the new text in the place of the old in one step, so that there is always a whole file. When
+/// that fails, says with which file.
+fn replace(path: &Path, text: &str) -> Result<(), (PathBuf, io::Error)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -138,21 +146,23 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     // it holds hashes of passwords
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    let written = file
-        .write_all(text.as_bytes())
+    let mut file = match options.open(&beside) {
+        Ok(file) => file,
+        Err(error) => return Err((beside, error)),
+    };
+    file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .and_then(|()| {
             if let Ok(old) = fs::metadata(path) {
                 fs::set_permissions(&beside, old.permissions())?;
             }
             fs::rename(&beside, path)
-        });
-    if written.is_err() {
-        // the old file is as it was; what is left beside it is of no use
-        drop(fs::remove_file(&beside));
-    }
-    written
+        })
+        .map_err(|error| {
+            // what is left beside the old file is of no use
+            drop(fs::remove_file(&beside));
+            (path.to_owned(), error)
+        })
 }
 
 #[cfg(test)]

@@ -62,9 +62,15 @@ impl Place {
         let Some(keep) = keep else {
             return Ok(Self::Temporary(tempfile::tempdir()?));
         };
-        std::fs::create_dir_all(keep)?;
-        if std::fs::read_dir(keep)?.next().is_some() {
-            return Err(Failure::Usage(format!("{} is not empty", keep.display())));
+        let unusable = |error: std::io::Error| {
+            Failure::Usage(format!("cannot use the folder {}: {error}", keep.display()))
+        };
+        std::fs::create_dir_all(keep).map_err(unusable)?;
+        if std::fs::read_dir(keep).map_err(unusable)?.next().is_some() {
+            return Err(Failure::Usage(format!(
+                "{} is not empty: name a new folder",
+                keep.display()
+            )));
         }
         Ok(Self::Kept(keep.to_owned()))
     }

@@ -1,9 +1,11 @@
 //! `scrim explain`.
 
-use datafusion::sql::parser::DFParser;
-use datafusion::sql::resolve::resolve_table_references;
-use scrim_model::{CATALOG, Clock, Context, Principal, SessionSettings, SystemClock, TableName};
-use scrim_policy::{Decision, PolicySet, Verdict};
+use std::sync::Arc;
+
+use scrim_engine::Ask;
+use scrim_identity::Authenticated;
+use scrim_model::{Clock, Context, Principal, SessionSettings, SystemClock};
+use scrim_policy::Decision;
 
 use super::runtime;
 use crate::cli::Explain;
@@ -15,46 +17,49 @@ use crate::outcome::Failure;
 /// Tells each table's decision for somebody, whether it shows the table or not.
 pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
     let config = read_config(&arguments.config, None)?;
-    let local = runtime()?.block_on(Local::open(config))?;
-    let principal = account(&local, &arguments.account)?;
+    runtime()?.block_on(async {
+        let local = Local::open(config).await?;
+        let ask = ask(arguments, &local)?;
+        let decisions = decisions(&local, &ask, &arguments.sql).await?;
+        if arguments.json {
+            let text = serde_json::to_string_pretty(&decisions).map_err(|e| Failure::failed(&e))?;
+            return Ok(out.line(text)?);
+        }
+        for (index, decision) in decisions.iter().enumerate() {
+            if index > 0 {
+                out.line("")?;
+            }
+            let table = local.policy.table(&decision.table);
+            let text = explain::decision(decision, table, ask.principal.get());
+            out.line(text.trim_end())?;
+        }
+        Ok(())
+    })
+}
+
+/// The standing to ask that the account would have.
+fn ask(arguments: &Explain, local: &Local) -> Result<Ask, Failure> {
     let mut context = Context::at(arguments.at.unwrap_or_else(|| SystemClock.now()));
     context.ip = Some(arguments.ip);
     context.networks = local.config.networks.containing(arguments.ip);
-    let settings = SessionSettings {
-        purpose: arguments.purpose.clone(),
-        agreement: arguments.agreement.clone(),
-        release: None,
-    };
-    let eyes = Eyes {
-        policy: &local.policy,
-        principal: &principal,
+    Ok(Ask {
+        principal: account(local, &arguments.account)?,
         context,
-        settings,
-    };
-    let decisions: Vec<Decision> = eyes
-        .tables(&arguments.sql)?
-        .iter()
-        .map(|table| eyes.decide(table))
-        .collect();
-    if arguments.json {
-        let text =
-            serde_json::to_string_pretty(&decisions).map_err(|error| Failure::failed(&error))?;
-        return Ok(out.line(text)?);
-    }
-    for (index, decision) in decisions.iter().enumerate() {
-        if index > 0 {
-            out.line("")?;
-        }
-        let table = local.policy.table(&decision.table);
-        out.line(explain::decision(decision, table, &principal).trim_end())?;
-    }
-    Ok(())
+        settings: SessionSettings {
+            purpose: arguments.purpose.clone(),
+            agreement: arguments.agreement.clone(),
+            release: None,
+        },
+        session: None,
+        default_schema: None,
+        time_zone: None,
+    })
 }
 
-fn account(local: &Local, id: &str) -> Result<Principal, Failure> {
+fn account(local: &Local, id: &str) -> Result<Authenticated<Principal>, Failure> {
     let identity = &local.config.identity;
     let accounts = scrim_server::load::accounts(&identity.accounts, &identity.attributes)?;
-    accounts.get(id).cloned().ok_or_else(|| {
+    accounts.vouch(id).ok_or_else(|| {
         let known: Vec<_> = accounts.ids().collect();
         Failure::Usage(format!(
             "there is no account `{id}` in {}; there are {}",
@@ -64,58 +69,20 @@ fn account(local: &Local, id: &str) -> Result<Principal, Failure> {
     })
 }
 
-/// Somebody's view.
-struct Eyes<'a> {
-    policy: &'a PolicySet,
-    principal: &'a Principal,
-    context: Context,
-    settings: SessionSettings,
-}
-
-impl Eyes<'_> {
-    fn decide(&self, table: &TableName) -> Decision {
-        self.policy
-            .decide(self.principal, &self.context, &self.settings, table)
-    }
-
-    /// The tables that a statement names, in its order.
-    fn tables(&self, sql: &str) -> Result<Vec<TableName>, Failure> {
-        let wrong =
-            |error: &dyn std::error::Error| Failure::Usage(format!("the statement: {error}"));
-        let statements = DFParser::parse_sql(sql).map_err(|error| wrong(&error))?;
-        let mut tables = Vec::new();
-        for statement in &statements {
-            let (references, _) =
-                resolve_table_references(statement, true).map_err(|error| wrong(&error))?;
-            for reference in references {
-                let resolved = reference.resolve(CATALOG, &self.default_schema());
-                let name = TableName::new(&*resolved.schema, &*resolved.table);
-                if !tables.contains(&name) {
-                    tables.push(name);
-                }
-            }
+/// One decision for each table that the statement names, as the server would take it.
+async fn decisions(local: &Local, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Failure> {
+    let named = local.engine.explain(ask, sql).await;
+    let named = named.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+    let mut decisions: Vec<Arc<Decision>> = Vec::new();
+    for decision in named {
+        // with and without its schema, one table has two names
+        if decisions.iter().all(|known| known.table != decision.table) {
+            decisions.push(decision);
         }
-        if tables.is_empty() {
-            return Err(Failure::Usage("the statement names no table".to_owned()));
-        }
-        Ok(tables)
     }
-
-    /// The schema of bare names: the first of which the principal can see a table.
-    fn default_schema(&self) -> String {
-        let mut names = self.policy.tables_for(self.principal);
-        names.sort();
-        let seen = names
-            .iter()
-            .find(|name| self.decide(name).verdict == Verdict::Shown);
-        let first = || {
-            self.policy
-                .tables()
-                .next()
-                .map(|table| table.name.schema.clone())
-        };
-        seen.map(|name| name.schema.clone())
-            .or_else(first)
-            .unwrap_or_else(|| "public".to_owned())
+    if decisions.is_empty() {
+        let message = "the statement names no table, so there is nothing to explain";
+        return Err(Failure::Usage(message.to_owned()));
     }
+    Ok(decisions)
 }

@@ -7,7 +7,8 @@ use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
 use crate::outcome::Failure;
-use crate::policy_test::{CaseResult, Summary, find_files, run_file};
+use crate::policy_test::{Case, CaseResult, Summary, find_files, run_file};
+use crate::render::text;
 
 /// Checks or tests policies.
 pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
@@ -38,11 +39,14 @@ async fn check(folder: &PolicyFolder, out: &mut Out) -> Result<(), Failure> {
         1 => ", 1 warning".to_owned(),
         warnings => format!(", {warnings} warnings"),
     };
+    let tables = match tables.as_slice() {
+        [] => "no table, so nobody sees anything".to_owned(),
+        [table] => format!("1 table: {table}"),
+        tables => format!("{} tables: {}", tables.len(), tables.join(", ")),
+    };
     out.line(format_args!(
-        "{}: in order{warnings}; {} tables: {}; version {}",
+        "{}: in order{warnings}; {tables}; version {}",
         local.config.policies.display(),
-        tables.len(),
-        tables.join(", "),
         local.policy.version()
     ))?;
     Ok(())
@@ -58,8 +62,7 @@ async fn test(arguments: &PolicyTest, out: &mut Out) -> Result<(), Failure> {
             .only
             .as_deref()
             .filter(|only| !shown.contains(only));
-        let wanted =
-            |case: &crate::policy_test::Case| only.is_none_or(|only| case.name.contains(only));
+        let wanted = |case: &Case| only.is_none_or(|only| case.name.contains(only));
         let results = run_file(&local, &path, &shown, &wanted).await?;
         if !results.is_empty() {
             out.line(&shown)?;
@@ -86,6 +89,8 @@ fn report(result: &CaseResult, out: &mut Out) -> Result<(), Failure> {
     };
     out.line(format_args!("  {mark} {}", result.name))?;
     for difference in &result.differences {
+        // a difference quotes values of the tables
+        let difference = text::printable(difference);
         out.line(format_args!("      {difference} ({})", result.location))?;
     }
     Ok(())

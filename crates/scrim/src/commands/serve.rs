@@ -6,10 +6,16 @@ use std::time::Duration;
 
 use scrim_model::SystemClock;
 use scrim_server::{Config, Server, StartError};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::runtime;
 use crate::cli::Serve;
+use crate::on_panic;
 use crate::out::Out;
 use crate::outcome::Failure;
 
@@ -40,18 +46,27 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
 /// What these say in detail is what clients send, tokens among it.
 const TRANSPORTS: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls"];
 
-/// The log goes to standard error; `RUST_LOG` says how much of it.
+/// The log goes to standard error; `RUST_LOG` says how much of it, and cannot ask for too much.
 fn log() {
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    for transport in TRANSPORTS {
-        if let Ok(quiet) = format!("{transport}=info").parse() {
-            filter = filter.add_directive(quiet);
-        }
-    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    logger(filter, io::stderr).init();
+    on_panic(|place| tracing::error!(place, "panic"));
+}
+
+fn logger<W>(filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(to)
         .with_env_filter(filter)
-        .init();
+        .finish()
+        .with(filter_fn(may_be_logged))
+}
+
+fn may_be_logged(event: &Metadata<'_>) -> bool {
+    let origin = event.target().split("::").next().unwrap_or_default();
+    *event.level() <= Level::INFO || !TRANSPORTS.contains(&origin)
 }
 
 impl From<StartError> for Failure {
@@ -115,5 +130,34 @@ impl Stop {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use tracing_subscriber::EnvFilter;
+
+    use super::logger;
+
+    #[test]
+    fn inv_15_no_filter_lets_transports_talk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let to = std::sync::Arc::new(File::create(&path).unwrap());
+        let filter = EnvFilter::new("trace,h2=trace,h2::codec=trace,tonic::transport[call]=trace");
+        tracing::subscriber::with_default(logger(filter, to), || {
+            tracing::trace!(target: "h2::codec", "authorization: one");
+            tracing::debug!(target: "tonic", "authorization: two");
+            tracing::info!(target: "h2", "a connection");
+            tracing::trace!(target: "scrim_server", "a step");
+        });
+        let log = std::fs::read_to_string(path).unwrap();
+        assert!(!log.contains("authorization"), "{log}");
+        assert!(
+            log.contains("a connection") && log.contains("a step"),
+            "{log}"
+        );
     }
 }

@@ -175,13 +175,34 @@ fn row_difference(
 
 /// Numbers may be written in any way; everything else is compared letter by letter.
 fn same(a: Option<&str>, b: Option<&str>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) if a == b => true,
-        (Some(a), Some(b)) => match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(x), Ok(y)) => x.total_cmp(&y).is_eq() && !leading_zero(a) && !leading_zero(b),
-            _ => false,
-        },
-        (a, b) => a == b,
+    let (Some(a), Some(b)) = (a, b) else {
+        return a == b;
+    };
+    match (digits(a), digits(b)) {
+        // digit by digit: a float of 64 bits cannot tell large ids from each other
+        (Some(x), Some(y)) => x == y,
+        _ => a == b || same_float(a, b),
+    }
+}
+
+/// A number without an exponent, less the zeros that it may end with.
+fn digits(text: &str) -> Option<&str> {
+    let number = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(fraction) {
+        return None;
+    }
+    if text.contains('.') {
+        return Some(text.trim_end_matches('0').trim_end_matches('.'));
+    }
+    Some(text)
+}
+
+fn same_float(a: &str, b: &str) -> bool {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(x), Ok(y)) => x.total_cmp(&y).is_eq() && !leading_zero(a) && !leading_zero(b),
+        _ => false,
     }
 }
 
@@ -221,7 +242,7 @@ mod tests {
     use scrim_model::{Code, Refusal};
 
     use super::super::format::Expect;
-    use super::Answer;
+    use super::{Answer, same};
 
     fn answer() -> Answer {
         let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("02139"), None]));
@@ -267,6 +288,32 @@ mod tests {
                 "expected `213` nowhere, got 02139",
             ]
         );
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value_to_the_last_digit() {
+        for (a, b) in [
+            ("1", "1.0"),
+            ("2.50", "2.5"),
+            ("-7", "-7.00"),
+            ("1e3", "1000"),
+            ("1E-2", "0.01"),
+            (".5", "0.5"),
+        ] {
+            assert!(same(Some(a), Some(b)) && same(Some(b), Some(a)), "{a} {b}");
+        }
+        for (a, b) in [
+            ("9007199254740993", "9007199254740992"),
+            ("12345678901234567.89", "12345678901234567.88"),
+            ("02139", "2139"),
+            ("02139", "2139.0"),
+            ("1", "-1"),
+            ("100", "1"),
+            ("a", "b"),
+        ] {
+            assert!(!same(Some(a), Some(b)), "{a} {b}");
+        }
+        assert!(same(None, None) && !same(None, Some("null")));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Persona {
     pub kind: PrincipalKind,
     /// Its attributes, as YAML.
     pub attributes: Vec<(String, Node)>,
+    /// Where it stands.
+    pub node: Node,
     context: Circumstances,
 }
 
@@ -154,6 +156,7 @@ fn read_file(root: &Node, file: &SourceFile, problems: &mut Problems) -> Option<
         .iter()
         .filter_map(|entry| Some((entry.name.to_string(), persona(entry, problems)?)))
         .collect();
+    check_ids(&personas, problems);
     let mut base = Context::at(at?);
     context.apply(&mut base);
     let mut names = BTreeSet::new();
@@ -172,6 +175,20 @@ fn read_file(root: &Node, file: &SourceFile, problems: &mut Problems) -> Option<
         personas,
         cases: read,
     })
+}
+
+fn check_ids(personas: &BTreeMap<String, Persona>, problems: &mut Problems) {
+    let mut ids = BTreeSet::new();
+    for persona in personas.values() {
+        if !ids.insert(&persona.id) {
+            let problem = persona
+                .node
+                .error(format!("two personas have the id `{}`", persona.id));
+            problems.push(problem.with_help(
+                "give each an id of its own; the circumstances of one may differ by case: `context`",
+            ));
+        }
+    }
 }
 
 fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
@@ -203,6 +220,7 @@ fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
         roles,
         kind,
         attributes,
+        node: entry.value.clone(),
         context,
     })
 }
@@ -274,8 +292,8 @@ fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {
         .and_then(|node| node.string_list(problems));
     let rows = map.optional("rows").and_then(|node| rows(node, problems));
     let row_count = map
-        .optional_i64("row_count", problems)
-        .and_then(|count| u64::try_from(count).ok());
+        .optional("row_count")
+        .and_then(|node| count(node, problems));
     let refused = map
         .optional("refused")
         .and_then(|node| refusal(node, problems));
@@ -302,6 +320,14 @@ fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {
         problems.push(node.error(message).with_help(help));
     }
     Some(expect)
+}
+
+fn count(node: &Node, problems: &mut Problems) -> Option<u64> {
+    let count = u64::try_from(node.i64(problems)?).ok();
+    if count.is_none() {
+        problems.push(node.error("expected a number of rows, 0 or more"));
+    }
+    count
 }
 
 fn refusal(node: &Node, problems: &mut Problems) -> Option<String> {
@@ -446,5 +472,29 @@ cases:
             problems.contains("`closed` is no code of a refusal"),
             "{problems}"
         );
+    }
+
+    #[test]
+    fn what_cannot_hold_is_a_mistake() {
+        for (from, to, place) in [
+            ("refused: table-closed", "row_count: -1, columns: [a]", "9:"),
+            (
+                "refused: table-closed",
+                "refused: table-closed, columns: [a]",
+                "9:",
+            ),
+            ("refused: table-closed", "", "9:"),
+            (
+                "context: {hour: 23}}",
+                "context: {hour: 23}}\n  other: {id: ivan, org: harbor}",
+                "7:",
+            ),
+        ] {
+            let text = GOOD.replace(from, to);
+            let problems = TestFile::parse(&SourceFile::new("a.test.yaml", text));
+            let problems = problems.expect_err(to).to_string();
+            let place = format!("a.test.yaml:{place}");
+            assert!(problems.contains(&place), "{to}: {problems}");
+        }
     }
 }

@@ -10,7 +10,7 @@
 //! personas:
 //!   ivan:                             # an id of your choice, and the principal's unless it says `id`
 //!     org: harbor
-//!     groups: [fraud]                 # optional, as are roles, kind, attributes, acr
+//!     groups: [fraud]                 # optional, as are roles, kind and attributes
 //!     attributes: {clearance: 2}
 //!     context: {hour: 23}             # optional: circumstances of this persona
 //! cases:
@@ -32,7 +32,8 @@
 //!
 //! Circumstances are `ip`, `country`, `device`, `device_trusted`, `hour` or `time`, `risk`,
 //! `queries_last_hour`, `rows_last_day`, `client`; a case's beat its persona's, which beat the
-//! file's. What is not said is not known. `context.network` follows from `ip`.
+//! file's. What is not said is not known, but `queries_last_hour` and `rows_last_day` are 0: each
+//! case is its persona's first. `context.network` follows from `ip`.
 //!
 //! `expect` says at least one thing; all that it says must hold. `refused` names the code of the
 //! refusal and stands alone. Rows are compared in order, so a statement that returns several says

@@ -99,6 +99,10 @@ async fn run_case(
         return vec![format!("there is no persona `{}`", case.persona)];
     };
     let mut context = case.context.clone();
+    // what the cases before it asked is no part of a case
+    context.queries_last_hour.get_or_insert(0);
+    context.rows_last_day.get_or_insert(0);
+    local.pass_a_minute();
     context.networks = context
         .ip
         .map(|ip| local.config.networks.containing(ip))
@@ -140,32 +144,54 @@ const NO_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA
 /// Personas become accounts by the same reader as any account, so that their attributes are held
 /// to the same declared types.
 fn accounts(file: &TestFile, local: &Local) -> Result<Accounts, Failure> {
-    let mut text = String::from("accounts:\n");
+    let types = &local.config.identity.attributes;
+    let read = |items: &str| {
+        let text = format!("accounts:\n{items}");
+        Accounts::parse(&SourceFile::new(file.path.as_str(), text), types)
+    };
+    let mut problems = Problems::default();
+    let mut items = String::new();
     for persona in file.personas.values() {
-        let attributes: Vec<String> = persona
-            .attributes
-            .iter()
-            .map(|(name, node)| Ok(format!("{}: {}", quoted(name), inline(node)?)))
-            .collect::<Result<_, Problem>>()
-            .map_err(|problem| {
-                let mut problems = Problems::default();
-                problems.push(problem);
-                problems
-            })?;
-        let line = format!(
-            "  - {{id: {}, org: {}, groups: {}, roles: {}, kind: {}, attributes: {{{}}}, \
-             password_hash: \"{NO_PASSWORD}\"}}\n",
-            quoted(&persona.id),
-            quoted(&persona.org),
-            list(&persona.groups),
-            list(&persona.roles),
-            persona.kind.as_str(),
-            attributes.join(", "),
-        );
-        text.push_str(&line);
+        // bare first and then with one attribute each: what is wrong is told where it stands
+        if let Err(found) = read(&item(persona, "")) {
+            problems.extend(found.iter().map(|problem| retold(problem, &persona.node)));
+            continue;
+        }
+        let mut attributes = Vec::new();
+        for (name, node) in &persona.attributes {
+            let attribute = format!("{}: {}", quoted(name), inline(node)?);
+            if let Err(found) = read(&item(persona, &attribute)) {
+                problems.extend(found.iter().map(|problem| retold(problem, node)));
+            }
+            attributes.push(attribute);
+        }
+        items.push_str(&item(persona, &attributes.join(", ")));
     }
-    let source = SourceFile::new(format!("{} (personas)", file.path), text);
-    Ok(Accounts::parse(&source, &local.config.identity.attributes)?)
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
+    Ok(read(&items)?)
+}
+
+fn retold(problem: &Problem, at: &Node) -> Problem {
+    let retold = at.error(problem.message());
+    match problem.help() {
+        Some(help) => retold.with_help(help),
+        None => retold,
+    }
+}
+
+/// A persona as one of the accounts of a file.
+fn item(persona: &Persona, attributes: &str) -> String {
+    format!(
+        "  - {{id: {}, org: {}, groups: {}, roles: {}, kind: {}, attributes: {{{attributes}}}, \
+         password_hash: \"{NO_PASSWORD}\"}}\n",
+        quoted(&persona.id),
+        quoted(&persona.org),
+        list(&persona.groups),
+        list(&persona.roles),
+        persona.kind.as_str(),
+    )
 }
 
 fn list(values: &[String]) -> String {
@@ -178,7 +204,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn inline(node: &Node) -> Result<String, Problem> {
+fn inline(node: &Node) -> Result<String, Problems> {
     Ok(match node.value() {
         Yaml::Bool(value) => value.to_string(),
         Yaml::Int(value) => value.to_string(),
@@ -189,7 +215,8 @@ fn inline(node: &Node) -> Result<String, Problem> {
             format!("[{}]", items.join(", "))
         }
         Yaml::Null | Yaml::Map(_) => {
-            return Err(node.error(format!("an attribute cannot be {}", node.kind_name())));
+            let message = format!("an attribute cannot be {}", node.kind_name());
+            return Err(node.error(message).into());
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Comma-separated values as RFC 4180 has them; NULL is nothing, an empty text is `""`.
+//! Comma-separated values, quoted as RFC 4180 says; NULL is nothing, an empty text is `""`.
 
 use std::io::Write;
 

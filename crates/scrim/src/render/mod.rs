@@ -36,7 +36,8 @@ impl From<ArrowError> for RenderError {
     }
 }
 
-/// Writes a result, batch by batch, and never holds more than the first thousand rows of it.
+/// Writes a result, batch by batch, and never holds more of it than the batches with its first
+/// thousand rows.
 pub(crate) enum Renderer {
     Table(Box<Table>),
     Csv(csv::Csv),

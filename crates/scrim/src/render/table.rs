@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use super::{RenderError, text};
 
@@ -32,7 +32,7 @@ impl Table {
             right: schema
                 .fields()
                 .iter()
-                .map(|field| is_number(field.data_type()))
+                .map(|field| field.data_type().is_numeric())
                 .collect(),
             waiting: Vec::new(),
             widths: None,
@@ -46,12 +46,11 @@ impl Table {
         to: &mut dyn Write,
     ) -> Result<(), RenderError> {
         self.rows += batch.num_rows() as u64;
-        let columns = batch
+        let mut columns = batch
             .columns()
             .iter()
             .map(|column| Ok(text::column(column, "null")?.into_iter()))
             .collect::<Result<Vec<_>, RenderError>>()?;
-        let mut columns: Vec<_> = columns;
         for _ in 0..batch.num_rows() {
             let row = columns
                 .iter_mut()
@@ -114,8 +113,4 @@ fn measure(names: &[String], rows: &[Vec<String>]) -> Vec<usize> {
         }
     }
     widths.iter().map(|width| (*width).min(WIDTH_MAX)).collect()
-}
-
-fn is_number(data_type: &DataType) -> bool {
-    data_type.is_numeric()
 }

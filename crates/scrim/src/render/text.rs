@@ -85,10 +85,10 @@ pub(crate) fn fit(text: &str, columns: usize, right: bool) -> String {
     kept
 }
 
-/// The text in lines of at most `columns` columns, broken at spaces where there are any.
+/// The text in lines of at most `columns` columns, broken at white space where there is any.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for word in text.split_ascii_whitespace() {
         let Some(line) = lines.last_mut() else { break };
         if !line.is_empty() && width(line) + 1 + width(word) > columns {
             lines.push(word.to_owned());
@@ -128,5 +128,6 @@ mod tests {
     #[test]
     fn lines_break_at_spaces() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("a block\n  of text\n", 100), ["a block of text"]);
     }
 }
