@@ -72,17 +72,17 @@ impl ScalarUDFImpl for Unpruned {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [data_type] => Ok(data_type.clone()),
-            _ => internal_err!("unpruned takes one argument"),
-        }
+        let [data_type] = arguments else {
+            return internal_err!("unpruned takes one argument");
+        };
+        Ok(data_type.clone())
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match <[ColumnarValue; 1]>::try_from(arguments.args) {
-            Ok([value]) => Ok(value),
-            Err(_) => internal_err!("unpruned takes one argument"),
-        }
+        let Ok([value]) = <[ColumnarValue; 1]>::try_from(arguments.args) else {
+            return internal_err!("unpruned takes one argument");
+        };
+        Ok(value)
     }
 }
 
