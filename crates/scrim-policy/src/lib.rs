@@ -54,6 +54,7 @@ pub use decision::{
 };
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource};
+pub use language::network;
 pub use odcs::{ContractDocument, Property, Server, ServerKind};
 pub use rules::{RowRules, RuleError};
 pub use set::{Column, ForeignKey, PolicySet, Table};

@@ -24,8 +24,9 @@ impl IpIn {
     }
 }
 
-/// Reads a network; a bare address is the network of itself.
-pub(super) fn network(text: &str) -> Option<IpNet> {
+/// Reads a network in CIDR notation (RFC 4632, RFC 4291); a bare address is the network of itself, and
+/// one of mapped IPv4 addresses is the IPv4 network.
+pub fn network(text: &str) -> Option<IpNet> {
     let network = text
         .parse()
         .ok()

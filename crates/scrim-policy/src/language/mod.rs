@@ -20,6 +20,8 @@ mod parse;
 pub(crate) mod scope;
 mod total;
 
+pub use ip_in::network;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

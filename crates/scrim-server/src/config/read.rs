@@ -195,17 +195,13 @@ impl Reader<'_> {
 
     fn network(&mut self, node: &Node) -> Option<IpNet> {
         let text = node.string(self.problems)?;
-        let net = text
-            .parse()
-            .or_else(|_| text.parse().map(IpNet::from_address));
-        net.map_err(|_| {
+        let net = scrim_policy::network(&text);
+        if net.is_none() {
+            let problem = node.error(format!("`{text}` is no network"));
             let help = "write it like 10.0.0.0/8 or 2001:db8::/32";
-            self.problems.push(
-                node.error(format!("`{text}` is no network"))
-                    .with_help(help),
-            );
-        })
-        .ok()
+            self.problems.push(problem.with_help(help));
+        }
+        net
     }
 
     fn limits(&mut self, node: Option<&Node>) -> Option<Limits> {
@@ -332,17 +328,6 @@ fn not_plain(node: &Node, name: &str) -> Problem {
         .with_help("use lower-case letters, digits and `_`")
 }
 
-trait FromAddress: Sized {
-    fn from_address(address: std::net::IpAddr) -> Self;
-}
-
-impl FromAddress for IpNet {
-    /// One address alone is a network of one.
-    fn from_address(address: std::net::IpAddr) -> Self {
-        address.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use scrim_model::ValueType;
@@ -364,7 +349,7 @@ identity:
     - {subject: 'CN=alice,O=Acme', account: alice}
     - {san: 'spiffe://acme.example/batch', account: batch}
 lookup: {entitlements: {type: local, path: lookups/entitlements.csv, format: csv}}
-networks: {office: [10.0.0.0/8, 192.0.2.7]}
+networks: {office: [10.0.0.0/8, '::ffff:192.0.2.7/128']}
 limits:
   {memory: 1GiB, rows: 1000, bytes: 64MiB, time: 30s, concurrent_per_principal: 2,
    sessions_per_principal: 5, streams_per_principal: 3, idle_reader: 2m}

@@ -7,32 +7,13 @@ use std::sync::Arc;
 use scrim_identity::{Certified, Renewal, Session, SignedIn};
 use scrim_ledger::Event;
 use scrim_model::{Code, Refusal, Secret, SessionId};
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::peer::Peer;
 use super::{Flight, session_ended};
 
-/// Log-ins that may wait for their turn.
-const WAITING_MAX: usize = 256;
 /// Things of which one may be done at a time, unless their names collide.
 const TURNS: usize = 64;
-
-/// How many passwords are checked at once: each check costs much memory and time, on purpose.
-#[derive(Debug)]
-pub(crate) struct Logins {
-    waiting: Semaphore,
-    checking: Arc<Semaphore>,
-}
-
-impl Default for Logins {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self {
-            waiting: Semaphore::new(WAITING_MAX),
-            checking: Arc::new(Semaphore::new(cores.min(4))),
-        }
-    }
-}
 
 /// Lets one at a time look whether something is recorded, and record it if not.
 #[derive(Debug)]
@@ -76,26 +57,14 @@ impl Flight {
         password: Secret<String>,
         address: Option<IpAddr>,
     ) -> Result<Secret<String>, Refusal> {
-        let busy = || {
-            Refusal::new(
-                Code::Throttled,
-                "too many log-ins at once; try again in a moment",
-            )
-        };
-        let _waiting = self.logins.waiting.try_acquire().map_err(|_| busy())?;
-        let place = Arc::clone(&self.logins.checking)
-            .acquire_owned()
-            .await
-            .map_err(|_| busy())?;
         let (authenticator, now, name) = (
             Arc::clone(&self.authenticator),
             self.clock.now(),
             user.clone(),
         );
+        // The authenticator itself lets few passwords be checked, and few wait, at once.
         let checked = tokio::task::spawn_blocking(move || {
-            let signed_in = authenticator.login(&user, &password, address, now);
-            drop(place);
-            signed_in
+            authenticator.login(&user, &password, address, now)
         });
         match checked.await.map_err(Refusal::internal)? {
             Ok(signed_in) => {
