@@ -78,6 +78,8 @@ pub struct Session {
     pub(crate) renew_from: DateTime<Utc>,
     /// The name in the certificate that opened it, when no password did.
     pub(crate) certificate: Option<NameDigest>,
+    /// Whether the token that shows it was made here, and not before a restart or elsewhere.
+    pub(crate) is_ours: bool,
 }
 
 /// The outcome of signing in.
@@ -231,13 +233,19 @@ impl Authenticator {
         if !is_known {
             sessions.open.adopt(&claims.account, id, span, now);
         }
-        Ok(session(principal, id, span, certificate))
+        Ok(Session {
+            is_ours: run == self.run,
+            ..session(principal, id, span, certificate)
+        })
     }
 
-    /// Whether a session that was verified before has not been closed since.
+    /// Whether a session that was verified before has not been closed since. One from elsewhere may
+    /// be open without being known, when there was no room to take it in.
     pub fn is_open(&self, session: &Session) -> bool {
         let account = &session.principal.get().id;
-        self.sessions().open.get(account, session.id).is_some()
+        let sessions = self.sessions();
+        sessions.open.get(account, session.id).is_some()
+            || !session.is_ours && !sessions.closed.contains(session.id, session.ends)
     }
 
     /// Closes a session: its tokens are refused from now on.
@@ -393,5 +401,6 @@ pub(crate) fn session(
         ends: span.ends,
         renew_from: span.renew_from,
         certificate,
+        is_ours: true,
     }
 }

@@ -277,6 +277,27 @@ fn inv_14_one_session_too_many_ends_the_idlest_for_good() {
 }
 
 #[test]
+fn a_session_of_before_a_restart_is_open_until_it_is_closed_room_or_not() {
+    let keys = KeyFile::generate(at(0)).unwrap();
+    let rules = SessionRules {
+        per_account: 1,
+        ..rules(600, 600)
+    };
+    let accounts = two_accounts();
+    let start = || Authenticator::new(accounts.clone(), keys.sealer(), rules, at(0));
+    let login = |auth: &Authenticator| auth.login("alice", &secret("wonderland"), None, at(1));
+    let before = login(&start()).unwrap();
+    let auth = start();
+    let now = login(&auth).unwrap();
+    // There is no room for it beside the new one.
+    let session = auth.verify(before.token.expose(), at(2)).unwrap();
+    assert!(auth.is_open(&session) && auth.is_open(&now.session));
+    auth.close(&session, at(2));
+    auth.close(&now.session, at(2));
+    assert!(!auth.is_open(&session) && !auth.is_open(&now.session));
+}
+
+#[test]
 fn a_closed_session_stays_closed_when_the_clock_was_wrong_for_a_while() {
     let (auth, _) = authenticator();
     let sign_in = |second| auth.login("alice", &secret("wonderland"), None, at(second));

@@ -219,7 +219,7 @@ fn catalog(name: Option<&str>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(invalid(format!(
-        "the only catalog is `{CATALOG}`; leave catalog and database out, and choose a schema with \
+        "the only catalog is `{CATALOG}`; leave it out, and choose a schema with \
          `schema`"
     )))
 }
