@@ -10,11 +10,15 @@ use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use scrim_model::{Code, Refusal};
 
+use crate::fault::{self, FaultKind};
 use crate::gate::clip;
 
 /// An error from inside a guard on its way out; whatever it says stays in the log.
 #[derive(Debug)]
-pub(crate) struct InsideGuard(String);
+pub(crate) struct InsideGuard {
+    kind: FaultKind,
+    detail: String,
+}
 
 impl fmt::Display for InsideGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +30,10 @@ impl std::error::Error for InsideGuard {}
 
 /// Wraps an error of a guard's inner plan.
 pub(crate) fn inside_guard(error: &DataFusionError) -> DataFusionError {
-    DataFusionError::External(Box::new(InsideGuard(error.to_string())))
+    DataFusionError::External(Box::new(InsideGuard {
+        kind: fault::kind_of(error),
+        detail: error.to_string(),
+    }))
 }
 
 /// Where in a query's life an error came up.
@@ -132,11 +139,7 @@ fn external(inner: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal 
         return refusal.clone();
     }
     if let Some(inside) = inner.downcast_ref::<InsideGuard>() {
-        return Refusal::new(
-            Code::SourceUnavailable,
-            "a table of the query could not be read; try again later",
-        )
-        .with_detail(&inside.0);
+        return fault::told(inside.kind).with_detail(&inside.detail);
     }
     if let Some(error) = inner.downcast_ref::<DataFusionError>() {
         return told(error, Stage::Running);

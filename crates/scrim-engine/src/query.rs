@@ -34,6 +34,7 @@ use crate::activity::Place;
 use crate::ask::{Ask, Params};
 use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
+use crate::fault;
 use crate::gate::{Admitted, admit};
 use crate::guard::GuardTable;
 use crate::labels;
@@ -376,13 +377,7 @@ impl Common {
                 .shared
                 .lowered(&self.world, decision, self.ask.context.time)
                 .await
-                .map_err(|e| {
-                    Refusal::new(
-                        Code::SourceUnavailable,
-                        "a table of the query could not be read; try again later",
-                    )
-                    .with_detail(e)
-                })?;
+                .map_err(|e| fault::refusal(&e))?;
             let guard = GuardTable {
                 query: self.id,
                 name: name.clone(),

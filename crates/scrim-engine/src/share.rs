@@ -13,6 +13,7 @@ use scrim_model::{Code, Limits, Refusal};
 use scrim_policy::Treatment;
 
 use crate::about::filters_rows;
+use crate::fault;
 use crate::query::{Bound, Common, Query};
 use crate::raw::RawTable;
 use crate::stub::StubTable;
@@ -114,13 +115,7 @@ fn is_subquery(expr: &Expr) -> bool {
 
 async fn version(common: &Common, table: &RawTable) -> Result<String, Refusal> {
     let vault = &common.shared.sessions.vault.session;
-    let version = table.version(vault).await.map_err(|e| {
-        Refusal::new(
-            Code::SourceUnavailable,
-            "a table of the query could not be read; try again later",
-        )
-        .with_detail(e)
-    })?;
+    let version = table.version(vault).await.map_err(|e| fault::refusal(&e))?;
     // A table may have many files, and a ticket has little room.
     let root_key = common.world.root_key.expose();
     Ok(scrim_anonymize::blinded(

@@ -71,6 +71,12 @@ codes! {
     RateLimit = "rate-limit",
     /// A source could not be read.
     SourceUnavailable = "source-unavailable",
+    /// A source has no room for another reader.
+    SourceBusy = "source-busy",
+    /// A source was replaced while it was read.
+    SourceChanged = "source-changed",
+    /// A source holds what its contract says it does not.
+    SourceInvalid = "source-invalid",
     /// The ledger could not be written, so nothing is served.
     LedgerUnavailable = "ledger-unavailable",
     /// Nobody read the result for too long.

@@ -42,6 +42,7 @@ mod language;
 mod odcs;
 mod relationships;
 mod rules;
+mod servers;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,10 @@ pub use decision::{
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource};
 pub use language::network;
-pub use odcs::{ContractDocument, Property, Server, ServerKind};
+pub use odcs::{ContractDocument, Property};
 pub use rules::{RowRules, RuleError};
+pub use servers::{
+    Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,
+    ServerKind, TableVersion,
+};
 pub use set::{Column, ForeignKey, PolicySet, Table};

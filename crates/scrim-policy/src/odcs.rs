@@ -11,6 +11,7 @@ use scrim_model::TableName;
 
 use crate::access::AccessPolicy;
 use crate::relationships::{self, Relationship};
+use crate::servers::{Server, Unserved, read_servers};
 use crate::version::{Version, is_patch_of};
 
 /// Top-level keys of ODCS v3.1 that we do not read.
@@ -73,6 +74,8 @@ pub struct Property {
     pub physical_name: String,
     /// The standard's logical type, if given.
     pub logical_type: Option<String>,
+    /// The source's own type, as the owner wrote it.
+    pub physical_type: Option<String>,
     /// What it is.
     pub description: Option<String>,
     /// How sensitive it is, in the owner's words.
@@ -93,63 +96,6 @@ pub struct Property {
     pub(crate) primary_key_position: Option<i64>,
     relationships: Vec<Relationship>,
     pub(crate) node: Node,
-}
-
-/// One place where the data lies.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// Its name in the contract.
-    pub name: String,
-    /// The environment that it serves.
-    pub environment: Option<String>,
-    /// Its kind, with what that kind needs.
-    pub kind: ServerKind,
-    /// The name of its credentials; they never stand in a contract.
-    pub credentials: Option<String>,
-    /// Where it stands in the contract.
-    pub location: Location,
-}
-
-/// The kinds of places that we can read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ServerKind {
-    /// Files of this machine.
-    Local {
-        /// File, folder or pattern, relative to the folder of `scrim.yaml`.
-        path: String,
-        /// `parquet`, `csv`, …
-        format: String,
-    },
-    /// An object store that speaks S3.
-    S3 {
-        /// `s3://bucket/prefix`.
-        location: String,
-        /// The store's address, when it is not AWS.
-        endpoint_url: Option<String>,
-        /// `parquet`, …
-        format: String,
-    },
-    /// A PostgreSQL database.
-    Postgres {
-        /// Its host.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// The database.
-        database: String,
-        /// The schema in it.
-        schema: String,
-    },
-}
-
-/// A server of a kind that the standard knows and we do not; an error only when it is needed.
-#[derive(Debug, Clone)]
-struct Unserved {
-    /// How many servers that we can read stand before it.
-    before: usize,
-    environment: Option<String>,
-    kind: String,
-    node: Node,
 }
 
 impl ContractDocument {
@@ -363,6 +309,7 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
         physical_name: physical_name.unwrap_or_else(|| name.clone()),
         name,
         logical_type: map.optional_string("logicalType", problems),
+        physical_type: map.optional_string("physicalType", problems),
         description: optional_text(map.optional("description"), problems),
         classification: optional_text(map.optional("classification"), problems),
         tags: map.optional_string_list("tags", problems),
@@ -380,92 +327,8 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
     })
 }
 
-fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>, Vec<Unserved>) {
-    let mut servers = Vec::new();
-    let mut unserved = Vec::new();
-    for item in node.list(problems).unwrap_or_default() {
-        let Some(mut map) = MapReader::new(item, problems) else {
-            continue;
-        };
-        let name = map.string("server", problems);
-        let environment = map.optional_string("environment", problems);
-        let Some(kind) = map.string("type", problems) else {
-            continue;
-        };
-        let read = match kind.as_str() {
-            "local" => read_local(&mut map, problems),
-            "s3" => read_s3(&mut map, problems),
-            "postgres" | "postgresql" => read_postgres(&mut map, problems),
-            _ => {
-                let (before, node) = (servers.len(), item.clone());
-                unserved.push(Unserved {
-                    before,
-                    environment,
-                    kind,
-                    node,
-                });
-                continue;
-            }
-        };
-        let credentials =
-            custom_property(map.optional("customProperties"), "credentials", problems);
-        let credentials = credentials.and_then(|(_, value)| value.non_empty_string(problems));
-        if let (Some(name), Some(kind)) = (name, read) {
-            servers.push(Server {
-                name,
-                environment,
-                kind,
-                credentials,
-                location: item.location(),
-            });
-        }
-    }
-    (servers, unserved)
-}
-
-fn read_local(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let path = map.string("path", problems);
-    let format = map.string("format", problems);
-    Some(ServerKind::Local {
-        path: path?,
-        format: format?,
-    })
-}
-
-fn read_s3(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let location = map.string("location", problems);
-    let endpoint_url = map.optional_string("endpointUrl", problems);
-    let format = map.string("format", problems);
-    Some(ServerKind::S3 {
-        location: location?,
-        endpoint_url,
-        format: format?,
-    })
-}
-
-fn read_postgres(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let host = map.string("host", problems);
-    let port = map.required("port", problems).and_then(|node| {
-        let port = u16::try_from(node.i64(problems)?)
-            .ok()
-            .filter(|port| *port > 0);
-        if port.is_none() {
-            problems.push(node.error("expected a port from 1 to 65535"));
-        }
-        port
-    });
-    let database = map.string("database", problems);
-    let schema = map.string("schema", problems);
-    Some(ServerKind::Postgres {
-        host: host?,
-        port: port?,
-        database: database?,
-        schema: schema?,
-    })
-}
-
 /// The value of a custom property, with its entry; a problem when it stands there twice.
-fn custom_property<'a>(
+pub(crate) fn custom_property<'a>(
     node: Option<&'a Node>,
     name: &str,
     problems: &mut Problems,

@@ -12,7 +12,7 @@ use scrim_engine::{Engine, RawTable, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
 use scrim_policy::{ContractDocument, Documents, LoadEnv, PolicySet};
-use scrim_sources::{open, open_local};
+use scrim_sources::{Credentials, SourceSettings, Sources, Wanted};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Lookup, MappedCertificate};
@@ -80,8 +80,13 @@ pub async fn policies(
         .map(|file| (file.path().to_owned(), sha256(file.text())))
         .collect();
     let documents = Documents::parse(files)?;
-    let tables = open_tables(&documents, inputs).await;
-    let lookups = open_lookups(inputs).await;
+    let sources = Sources::new(
+        inputs.base_dir.clone(),
+        Credentials::default(),
+        SourceSettings::default(),
+    );
+    let tables = open_tables(&documents, inputs, &sources).await;
+    let lookups = open_lookups(inputs, &sources).await;
     let (tables, lookups) = both(tables, lookups)?;
     let schemas = tables
         .iter()
@@ -253,12 +258,13 @@ fn sha256(text: &str) -> String {
 async fn open_tables(
     documents: &Documents,
     inputs: &Inputs,
+    sources: &Sources,
 ) -> Result<BTreeMap<TableName, RawTable>, Problems> {
     // Collected first: a closure over borrowed contracts inside the stream would keep a server's
     // start from being spawned.
     let opening: Vec<_> = documents
         .contracts()
-        .map(|contract| open_table(contract, inputs))
+        .map(|contract| open_table(contract, inputs, sources))
         .collect();
     let opened: Vec<_> = futures::stream::iter(opening)
         .buffered(OPEN_AT_ONCE)
@@ -270,19 +276,28 @@ async fn open_tables(
 async fn open_table(
     contract: &ContractDocument,
     inputs: &Inputs,
+    sources: &Sources,
 ) -> Result<(TableName, RawTable), Problem> {
     let server = contract.server(inputs.environment.as_deref())?;
-    let table = open(server, &inputs.base_dir)
+    let opened = sources
+        .open(
+            &server.kind,
+            server.credentials.as_deref(),
+            &Wanted::from(contract),
+        )
         .await
         .map_err(|e| Problem::error(&server.location, contract.file(), e.to_string()))?;
-    Ok((contract.name.clone(), table))
+    Ok((contract.name.clone(), opened.table))
 }
 
-async fn open_lookups(inputs: &Inputs) -> Result<BTreeMap<String, RawTable>, Problems> {
+async fn open_lookups(
+    inputs: &Inputs,
+    sources: &Sources,
+) -> Result<BTreeMap<String, RawTable>, Problems> {
     let mut opened = Vec::with_capacity(inputs.lookups.len());
     for (name, lookup) in &inputs.lookups {
-        let table = open_local(&lookup.path, &lookup.format, &inputs.base_dir).await;
-        opened.push(table.map(|table| (name.clone(), table)).map_err(|e| {
+        let table = sources.open(&lookup.kind, None, &Wanted::all(name)).await;
+        opened.push(table.map(|o| (name.clone(), o.table)).map_err(|e| {
             let file = SourceFile::new(Arc::clone(&lookup.location.file), "");
             Problem::error(&lookup.location, &file, format!("lookup.{name}: {e}"))
         }));

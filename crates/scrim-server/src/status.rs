@@ -86,7 +86,11 @@ fn log(refusal: &Refusal, query: Option<QueryId>) {
     let detail = refusal.detail().unwrap_or_default();
     match refusal.code() {
         Code::Internal => tracing::error!(%query, %refusal, detail, "failed inside"),
-        Code::SourceUnavailable | Code::LedgerUnavailable => {
+        Code::SourceUnavailable
+        | Code::SourceBusy
+        | Code::SourceChanged
+        | Code::SourceInvalid
+        | Code::LedgerUnavailable => {
             tracing::error!(%query, %refusal, detail, "unavailable");
         }
         _ if !detail.is_empty() => tracing::warn!(%query, %refusal, detail, "refused"),
@@ -148,11 +152,14 @@ fn status_code(code: Code) -> tonic::Code {
         | Code::ConcurrencyLimit
         | Code::RateLimit => tonic::Code::ResourceExhausted,
         Code::TimeLimit => tonic::Code::DeadlineExceeded,
-        Code::SourceUnavailable | Code::LedgerUnavailable | Code::Stopping => {
+        Code::SourceUnavailable | Code::SourceBusy | Code::LedgerUnavailable | Code::Stopping => {
             tonic::Code::Unavailable
         }
+        Code::SourceChanged => tonic::Code::Aborted,
         Code::Cancelled | Code::ReaderIdle => tonic::Code::Cancelled,
-        Code::TicketExpired | Code::ResultChanged => tonic::Code::FailedPrecondition,
+        Code::TicketExpired | Code::ResultChanged | Code::SourceInvalid => {
+            tonic::Code::FailedPrecondition
+        }
         Code::NotServed => tonic::Code::Unimplemented,
         Code::Internal => tonic::Code::Internal,
     }

@@ -1,49 +1,130 @@
-//! Adapters that yield raw tables to the engine; this one reads local files.
+//! Adapters that yield raw tables to the engine: files on this machine and in object stores, and
+//! PostgreSQL.
 //!
 //! An adapter never hands out a `TableProvider`: what it opens is sealed as a `RawTable`, which SQL
-//! cannot name. This crate must never know the server.
+//! cannot name. It opens the columns that a contract names and no others. Its errors are for the
+//! owner; what a partner learns of one is its kind. This crate must never know the server.
 
 mod checked;
+mod credentials;
+mod error;
 mod local;
 mod parquet;
+mod postgres;
+mod wanted;
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::{Server, ServerKind};
+use scrim_policy::{FileFormat, FilePlace, FileServer, ServerKind};
 
-pub use local::open_local;
+pub use credentials::{Credential, Credentials};
+pub use error::SourceError;
+pub use wanted::{Wanted, WantedColumn};
 
-/// Why a source could not be opened; for the owner, never for a partner.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// There is nothing at the path.
-    #[error("there is no file at {0}; give a path relative to the folder of scrim.yaml")]
-    Missing(String),
-    /// The format is not one that is read.
-    #[error("format {0} is not read; use parquet or csv")]
-    Format(String),
-    /// The type of server is not served.
-    #[error("servers of type {0} are not served by this version; use type local")]
-    Kind(&'static str),
-    /// The file could not be read or understood.
-    #[error("cannot read {path}: {cause}")]
-    Unreadable {
-        /// What was read.
-        path: String,
-        /// Why it failed.
-        cause: String,
-    },
+/// Everything that opening a source takes: credentials, bounds, and the connections and caches that
+/// sources share. One for each server process; it outlives policy sets.
+#[derive(Debug)]
+pub struct Sources {
+    base: PathBuf,
+    credentials: Credentials,
+    settings: SourceSettings,
 }
 
-/// Opens the table that a contract's server entry describes. Relative paths start at `base`.
-///
-/// # Errors
-/// When the source is missing, unreadable, or of a kind that is not served.
-pub async fn open(server: &Server, base: &Path) -> Result<RawTable, SourceError> {
-    match &server.kind {
-        ServerKind::Local { path, format } => open_local(path, format, base).await,
-        ServerKind::S3 { .. } => Err(SourceError::Kind("s3")),
-        ServerKind::Postgres { .. } => Err(SourceError::Kind("postgres")),
+/// Bounds of sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Connections to one PostgreSQL database.
+    pub postgres_connections: usize,
+    /// How long to wait for a free connection or a new one.
+    pub connect_timeout: Duration,
+    /// How long PostgreSQL may work on one statement.
+    pub statement_timeout: Duration,
+    /// How long an object store may be silent.
+    pub read_timeout: Duration,
+    /// Bytes of file footers that are kept.
+    pub footers_bytes: usize,
+    /// How old a listing of an object store may be before it is made anew.
+    pub listing_age: Duration,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            postgres_connections: 8,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_mins(5),
+            read_timeout: Duration::from_secs(30),
+            footers_bytes: 64 << 20,
+            listing_age: Duration::ZERO,
+        }
+    }
+}
+
+/// A table that was opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The table, sealed; it has the wanted columns that the source has.
+    pub table: RawTable,
+    /// Columns of the source that nobody wanted; they stay hidden.
+    pub extra: Vec<String>,
+    /// About how many rows it has, if the source says so cheaply; for the owner only.
+    pub rows: Option<u64>,
+}
+
+impl Sources {
+    /// Sources whose relative paths start at `base`.
+    pub fn new(base: PathBuf, credentials: Credentials, settings: SourceSettings) -> Self {
+        Self {
+            base,
+            credentials,
+            settings,
+        }
+    }
+
+    /// Opens the wanted columns of a table. A wanted column that the source lacks is missing from
+    /// the schema of what is opened; whether that is an error is the contract's to say.
+    ///
+    /// # Errors
+    /// When the source cannot be reached, or is not as it is described.
+    pub async fn open(
+        &self,
+        kind: &ServerKind,
+        credentials: Option<&str>,
+        wanted: &Wanted,
+    ) -> Result<Opened, SourceError> {
+        let credential = self.credentials.of(credentials)?;
+        match kind {
+            ServerKind::Files(files) => self.open_files(files, credential, wanted).await,
+            ServerKind::Postgres(at) => postgres::open(self, at, credential, wanted).await,
+        }
+    }
+
+    async fn open_files(
+        &self,
+        files: &FileServer,
+        _: Option<&Credential>,
+        _: &Wanted,
+    ) -> Result<Opened, SourceError> {
+        let FilePlace::Local { path } = &files.place else {
+            return Err(SourceError::NotServed("files in object stores".to_owned()));
+        };
+        let table = match files.format {
+            FileFormat::Parquet => local::open_local(path, "parquet", &self.base).await?,
+            FileFormat::Csv { .. } => local::open_local(path, "csv", &self.base).await?,
+            FileFormat::JsonLines { .. } | FileFormat::Arrow | FileFormat::Delta(_) => {
+                return Err(SourceError::NotServed("this format".to_owned()));
+            }
+        };
+        Ok(Opened {
+            table,
+            extra: Vec::new(),
+            rows: None,
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &SourceSettings {
+        &self.settings
     }
 }

@@ -29,19 +29,23 @@ const CSV_BYTES_MAX: u64 = 256 * 1024 * 1024;
 ///
 /// # Errors
 /// When there is no such file, or it cannot be understood.
-pub async fn open_local(path: &str, format: &str, base: &Path) -> Result<RawTable, SourceError> {
+pub(crate) async fn open_local(
+    path: &str,
+    format: &str,
+    base: &Path,
+) -> Result<RawTable, SourceError> {
     let full = base.join(path);
     let shown = full.display().to_string();
     match format {
         "parquet" => parquet(&full, &shown).await,
         "csv" => csv(&full, &shown),
-        other => Err(SourceError::Format(other.to_owned())),
+        other => Err(SourceError::NotServed(format!("{other} files"))),
     }
 }
 
 fn unreadable(path: &str, cause: impl std::fmt::Display) -> SourceError {
     SourceError::Unreadable {
-        path: path.to_owned(),
+        at: path.to_owned(),
         cause: cause.to_string(),
     }
 }
@@ -141,9 +145,6 @@ mod tests {
             assert!(matches!(error, SourceError::Missing(_)), "{path}: {error}");
         }
         let error = open_local("x", "avro", folder.path()).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "format avro is not read; use parquet or csv"
-        );
+        assert_eq!(error.to_string(), "avro files are not read by this version");
     }
 }

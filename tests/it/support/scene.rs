@@ -11,8 +11,10 @@ use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, RawTable, World};
 use scrim_identity::Accounts;
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Context, Secret, SessionSettings, TableName, ValueType};
-use scrim_policy::{Documents, LoadEnv, PolicySet};
-use scrim_sources::open_local;
+use scrim_policy::{
+    BadRows, Documents, FileFormat, FilePlace, FileServer, LoadEnv, PolicySet, ServerKind,
+};
+use scrim_sources::{Credentials, SourceSettings, Sources, Wanted};
 use tempfile::TempDir;
 
 use super::data::Data;
@@ -96,13 +98,31 @@ impl Scene {
     }
 }
 
+async fn open(sources: &Sources, path: &str, format: FileFormat) -> RawTable {
+    let place = FilePlace::Local {
+        path: path.to_owned(),
+    };
+    let files = ServerKind::Files(FileServer { place, format });
+    let opened = sources.open(&files, None, &Wanted::all(path)).await;
+    opened.unwrap().table
+}
+
 async fn load(engine: &Engine, folder: &std::path::Path) -> World {
+    let sources = Sources::new(
+        folder.to_owned(),
+        Credentials::default(),
+        SourceSettings::default(),
+    );
     let mut tables: BTreeMap<TableName, RawTable> = BTreeMap::new();
     for table in Table::ALL {
-        let raw = open_local(table.name(), "parquet", folder).await.unwrap();
+        let raw = open(&sources, table.name(), FileFormat::Parquet).await;
         tables.insert(TableName::new(table.domain(), table.name()), raw);
     }
-    let wards = open_local("wards.csv", "csv", folder).await.unwrap();
+    let csv = FileFormat::Csv {
+        delimiter: ',',
+        bad_rows: BadRows::Fail,
+    };
+    let wards = open(&sources, "wards.csv", csv).await;
     let lookups = BTreeMap::from([("wards".to_owned(), wards)]);
     let schemas: BTreeMap<TableName, SchemaRef> = tables
         .iter()

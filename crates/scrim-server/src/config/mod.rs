@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use scrim_document::{Location, Problems, SourceFile};
 use scrim_identity::CertificateName;
 use scrim_model::ValueType;
+use scrim_policy::ServerKind;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
 #[derive(Debug, Clone)]
@@ -102,10 +103,8 @@ pub struct MappedCertificate {
 /// A table that only row rules may ask, as `lookup.<name>`.
 #[derive(Debug, Clone)]
 pub struct Lookup {
-    /// The file, folder or pattern as written, relative to the configuration's folder.
-    pub path: String,
-    /// `parquet` or `csv`.
-    pub format: String,
+    /// Where it lies.
+    pub kind: ServerKind,
     /// Where the configuration says so.
     pub location: Location,
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use scrim_document::{MapReader, Node, Problem, Problems, SourceFile, Value};
 
+use scrim_policy::{BadRows, FileFormat, FilePlace, FileServer, ServerKind};
+
 use super::units;
 use super::{Config, Limits, Listen, Lookup, Networks};
 
@@ -160,9 +162,18 @@ impl Reader<'_> {
         map.finish(self.problems);
         self.one_of(kind?, &["local"])?;
         let format = self.one_of(format?, &["parquet", "csv"])?;
+        let format = match format.as_str() {
+            "csv" => FileFormat::Csv {
+                delimiter: ',',
+                bad_rows: BadRows::Fail,
+            },
+            _ => FileFormat::Parquet,
+        };
         Some(Lookup {
-            path: path?,
-            format,
+            kind: ServerKind::Files(FileServer {
+                place: FilePlace::Local { path: path? },
+                format,
+            }),
             location: node.location(),
         })
     }
@@ -374,7 +385,10 @@ limits:
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);
-        assert_eq!(config.lookups["entitlements"].format, "csv");
+        assert!(matches!(
+            &config.lookups["entitlements"].kind,
+            ServerKind::Files(files) if matches!(files.format, FileFormat::Csv { .. })
+        ));
         assert_eq!(
             config.networks.containing("10.9.8.7".parse().unwrap()),
             ["office"]

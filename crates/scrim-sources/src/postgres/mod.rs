@@ -1,0 +1,19 @@
+//! Tables of PostgreSQL.
+
+use scrim_policy::PostgresServer;
+
+use crate::{Credential, Opened, SourceError, Sources, Wanted};
+
+/// Opens a table of a database.
+///
+/// # Errors
+/// When the database cannot be reached, refuses us, or lacks the table.
+pub(crate) async fn open(
+    sources: &Sources,
+    _: &PostgresServer,
+    _: Option<&Credential>,
+    _: &Wanted,
+) -> Result<Opened, SourceError> {
+    let _timeout = sources.settings().connect_timeout;
+    Err(SourceError::NotServed("postgres".to_owned()))
+}
