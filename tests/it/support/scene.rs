@@ -13,6 +13,7 @@ use scrim_ledger::Ledger;
 use scrim_model::{Clock, Context, Secret, SessionSettings, TableName, ValueType};
 use scrim_policy::{
     BadRows, Documents, FileFormat, FilePlace, FileServer, LoadEnv, PolicySet, ServerKind,
+    Unavailable,
 };
 use scrim_sources::{Credentials, SourceSettings, Sources, Wanted};
 use tempfile::TempDir;
@@ -136,6 +137,7 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
     let env = LoadEnv {
         schemas: &schemas,
         lookups: &lookup_schemas,
+        unavailable: Unavailable::default(),
         attributes: &attributes,
         networks: BTreeSet::new(),
         functions: engine.functions(),
