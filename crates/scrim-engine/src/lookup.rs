@@ -255,3 +255,6 @@ impl<'a> Lookups<'a> {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;
