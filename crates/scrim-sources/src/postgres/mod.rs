@@ -1,5 +1,8 @@
 //! Tables of PostgreSQL.
 
+mod columns;
+mod push;
+
 use scrim_policy::PostgresServer;
 
 use crate::{Credential, Opened, SourceError, Sources, Wanted};
