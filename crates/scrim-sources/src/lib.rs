@@ -14,10 +14,11 @@ mod postgres;
 mod wanted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::{FileFormat, FilePlace, FileServer, ServerKind};
+use scrim_policy::{FileFormat, FilePlace, FileServer, PostgresServer, ServerKind};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
@@ -30,6 +31,7 @@ pub struct Sources {
     base: PathBuf,
     credentials: Credentials,
     settings: SourceSettings,
+    databases: postgres::Databases,
 }
 
 /// Bounds of sources.
@@ -80,6 +82,7 @@ impl Sources {
             base,
             credentials,
             settings,
+            databases: postgres::Databases::default(),
         }
     }
 
@@ -124,7 +127,12 @@ impl Sources {
         })
     }
 
-    pub(crate) fn settings(&self) -> &SourceSettings {
-        &self.settings
+    fn database(
+        &self,
+        at: &PostgresServer,
+        credential: Option<&Credential>,
+    ) -> Result<Arc<postgres::Database>, SourceError> {
+        self.databases
+            .of(at, credential, &self.base, &self.settings)
     }
 }
