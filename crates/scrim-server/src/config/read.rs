@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use scrim_document::{MapReader, Node, Problem, Problems, SourceFile, Value};
-
-use scrim_policy::{BadRows, FileFormat, FilePlace, FileServer, ServerKind};
+use scrim_document::{MapReader, Node, Problems, SourceFile, Value};
 
 use super::units;
-use super::{Config, Limits, Listen, Lookup, Networks};
+use super::{Config, Limits, Listen, Networks};
 
 const TIME_MAX: Duration = Duration::from_hours(24);
 
@@ -54,6 +52,10 @@ impl Reader<'_> {
         let identity = map
             .required("identity", self.problems)
             .map(|node| self.identity(node, shows_certificates));
+        let secrets = map
+            .optional("secrets")
+            .map(|node| self.one_path(node, "file"));
+        let sources = self.sources(map.optional("sources"));
         let lookups = self.lookups(map.optional("lookup"));
         let networks = self.networks(map.optional("networks"));
         let limits = self.limits(map.optional("limits"));
@@ -70,6 +72,8 @@ impl Reader<'_> {
             ledger: ledger??,
             keys: keys??,
             identity: identity??,
+            secrets: transpose(secrets)?,
+            sources: sources?,
             lookups,
             networks,
             limits: limits?,
@@ -136,46 +140,6 @@ impl Reader<'_> {
                 );
             })
             .ok()
-    }
-
-    fn lookups(&mut self, node: Option<&Node>) -> BTreeMap<String, Lookup> {
-        let entries = node
-            .and_then(|node| node.map(self.problems))
-            .unwrap_or_default();
-        let mut lookups = BTreeMap::new();
-        for entry in entries {
-            if !is_plain_name(&entry.name) {
-                self.problems.push(not_plain(&entry.key, &entry.name));
-            }
-            if let Some(lookup) = self.lookup(&entry.value) {
-                lookups.insert(entry.name.to_string(), lookup);
-            }
-        }
-        lookups
-    }
-
-    fn lookup(&mut self, node: &Node) -> Option<Lookup> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let kind = map.required("type", self.problems);
-        let path = map.string("path", self.problems);
-        let format = map.required("format", self.problems);
-        map.finish(self.problems);
-        self.one_of(kind?, &["local"])?;
-        let format = self.one_of(format?, &["parquet", "csv"])?;
-        let format = match format.as_str() {
-            "csv" => FileFormat::Csv {
-                delimiter: ',',
-                bad_rows: BadRows::Fail,
-            },
-            _ => FileFormat::Parquet,
-        };
-        Some(Lookup {
-            kind: ServerKind::Files(FileServer {
-                place: FilePlace::Local { path: path? },
-                format,
-            }),
-            location: node.location(),
-        })
     }
 
     pub(super) fn one_of(&mut self, node: &Node, words: &[&str]) -> Option<String> {
@@ -263,7 +227,7 @@ impl Reader<'_> {
         Some(limits)
     }
 
-    fn count(&mut self, node: &Node) -> Option<u64> {
+    pub(super) fn count(&mut self, node: &Node) -> Option<u64> {
         let count = node.i64(self.problems)?;
         if count < 1 {
             self.problems
@@ -273,7 +237,7 @@ impl Reader<'_> {
         u64::try_from(count).ok()
     }
 
-    fn size(&mut self, node: &Node, min: u64) -> Option<u64> {
+    pub(super) fn size(&mut self, node: &Node, min: u64) -> Option<u64> {
         let size = match node.value() {
             Value::Int(bytes) => u64::try_from(*bytes).ok(),
             Value::Text(text) => units::bytes(text),
@@ -324,19 +288,6 @@ fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
         None => Some(None),
         Some(part) => part.map(Some),
     }
-}
-
-fn is_plain_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_lowercase() || c == '_')
-        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-}
-
-fn not_plain(node: &Node, name: &str) -> Problem {
-    node.error(format!("`{name}` cannot be written in SQL without quotes"))
-        .with_help("use lower-case letters, digits and `_`")
 }
 
 #[cfg(test)]
