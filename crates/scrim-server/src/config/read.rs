@@ -293,6 +293,7 @@ fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
 #[cfg(test)]
 mod tests {
     use scrim_model::ValueType;
+    use scrim_sources::SourceSettings;
 
     use super::*;
 
@@ -310,6 +311,10 @@ identity:
   certificates:
     - {subject: 'CN=alice,O=Acme', account: alice}
     - {san: 'spiffe://acme.example/batch', account: batch}
+secrets: {file: secrets.yaml}
+sources:
+  {postgres_connections: 3, connect_timeout: 2s, statement_timeout: 1m, read_timeout: 10s,
+   footers: 8MiB, listing_age: 30s}
 lookup: {entitlements: {type: local, path: lookups/entitlements.csv, format: csv}}
 networks: {office: [10.0.0.0/8, '::ffff:192.0.2.7/128']}
 limits:
@@ -376,6 +381,7 @@ limits:
         )
         .unwrap();
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.sources, SourceSettings::default());
         assert_eq!(config.identity.session_ttl, Duration::from_hours(8));
         assert_eq!(config.identity.session_max, Duration::from_hours(24));
         assert!(config.listen.flight.ip().is_loopback());
