@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 use scrim_document::SourceFile;
-use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, RawTable, World};
+use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, LookupTable, RawTable, World};
 use scrim_identity::Accounts;
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Context, Secret, SessionSettings, TableName, ValueType};
@@ -124,7 +124,7 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
         bad_rows: BadRows::Fail,
     };
     let wards = open(&sources, "wards.csv", csv).await;
-    let lookups = BTreeMap::from([("wards".to_owned(), wards)]);
+    let lookups = BTreeMap::from([("wards".to_owned(), LookupTable::new(wards, None))]);
     let schemas: BTreeMap<TableName, SchemaRef> = tables
         .iter()
         .map(|(name, raw)| (name.clone(), raw.schema()))

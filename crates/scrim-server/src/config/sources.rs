@@ -170,18 +170,54 @@ mod tests {
     #[test]
     fn mistakes_in_sources_have_their_place_and_a_hint() {
         for (more, said) in [
-            ("secrets: {path: s}", "scrim.yaml:5:10: the key `file` is missing"),
-            ("sources: {postgres_connections: 0}", "scrim.yaml:5:33: expected at least 1, found 0"),
-            ("sources: {postgres_connections: 5000}", "scrim.yaml:5:33: expected at most 1000"),
-            ("sources: {connect_timeout: 2h}", "scrim.yaml:5:28: expected a duration from 10ms to 60s"),
-            ("sources: {listing_age: soon}", "scrim.yaml:5:24: expected a duration"),
-            ("sources: {footers: 1KiB}", "scrim.yaml:5:20: expected at least 1048576 bytes"),
-            ("sources: {footer: 1MiB}", "unknown key `footer` (help: did you mean `footers`?)"),
-            ("lookup: {w: {type: local, path: w, format: avro}}", "`avro` are not read"),
-            ("lookup: {w: {type: local, path: w, format: csv, refresh: 1ms}}", "expected a duration from 1s"),
-            ("lookup: {w: {type: local, path: w, format: csv, tabel: w}}", "did you mean `table`?"),
-            ("lookup: {W: {type: local, path: w, format: csv}}", "`W` cannot be written in SQL"),
-            ("lookup: {w: {type: snowflake, account: a}}", "`snowflake` are not read"),
+            (
+                "secrets: {path: s}",
+                "scrim.yaml:5:10: the key `file` is missing",
+            ),
+            (
+                "sources: {postgres_connections: 0}",
+                "scrim.yaml:5:33: expected at least 1, found 0",
+            ),
+            (
+                "sources: {postgres_connections: 5000}",
+                "scrim.yaml:5:33: expected at most 1000",
+            ),
+            (
+                "sources: {connect_timeout: 2h}",
+                "scrim.yaml:5:28: expected a duration from 10ms to 60s",
+            ),
+            (
+                "sources: {listing_age: soon}",
+                "scrim.yaml:5:24: expected a duration",
+            ),
+            (
+                "sources: {footers: 1KiB}",
+                "scrim.yaml:5:20: expected at least 1048576 bytes",
+            ),
+            (
+                "sources: {footer: 1MiB}",
+                "unknown key `footer` (help: did you mean `footers`?)",
+            ),
+            (
+                "lookup: {w: {type: local, path: w, format: avro}}",
+                "`avro` are not read",
+            ),
+            (
+                "lookup: {w: {type: local, path: w, format: csv, refresh: 1ms}}",
+                "expected a duration from 1s",
+            ),
+            (
+                "lookup: {w: {type: local, path: w, format: csv, tabel: w}}",
+                "did you mean `table`?",
+            ),
+            (
+                "lookup: {W: {type: local, path: w, format: csv}}",
+                "`W` cannot be written in SQL",
+            ),
+            (
+                "lookup: {w: {type: snowflake, account: a}}",
+                "`snowflake` are not read",
+            ),
         ] {
             let problems = problems(&format!("{more}\n"));
             assert!(problems.contains(said), "{more}: {problems}");
@@ -190,10 +226,19 @@ mod tests {
 
     #[test]
     fn inv_15_a_password_in_the_configuration_is_refused_and_not_repeated() {
-        let entry = "type: postgres, host: db, port: 5432, database: d, schema: s, password: hunter2";
-        let problems = parse(&format!("lookup: {{w: {{{entry}}}}}\n")).map(drop).unwrap_err();
+        let entry =
+            "type: postgres, host: db, port: 5432, database: d, schema: s, password: hunter2";
+        let problems = parse(&format!("lookup: {{w: {{{entry}}}}}\n"))
+            .map(drop)
+            .unwrap_err();
         let (line, shown) = (problems.to_string(), problems.render());
-        assert!(line.contains("`password`: credentials do not stand here"), "{line}");
-        assert!(!line.contains("hunter2") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            line.contains("`password`: credentials do not stand here"),
+            "{line}"
+        );
+        assert!(
+            !line.contains("hunter2") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use scrim_document::{Location, Problem, Problems, SourceFile};
-use scrim_engine::RawTable;
+use scrim_engine::{LookupTable, RawTable};
 use scrim_model::TableName;
 use scrim_policy::{ContractDocument, Documents, Server, Unavailable};
 use scrim_sources::{Opened, Wanted};
@@ -23,7 +23,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_mins(1);
 /// The sources of a policy set.
 pub(super) struct Sources {
     pub(super) tables: BTreeMap<TableName, Source>,
-    pub(super) lookups: BTreeMap<String, RawTable>,
+    pub(super) lookups: BTreeMap<String, LookupTable>,
     pub(super) unavailable: Unavailable,
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn all(documents: &Documents, inputs: &Inputs) -> Result<Source
     }
     for (name, opened) in lookups {
         match opened {
-            Ok(opened) => drop(sources.lookups.insert(name, opened.table)),
+            Ok(table) => drop(sources.lookups.insert(name, table)),
             Err(problem) => drop(sources.unavailable.lookups.insert(name, problem)),
         }
     }
@@ -105,8 +105,10 @@ async fn named_lookup(
     name: &str,
     at: &Lookup,
     inputs: &Inputs,
-) -> (String, Result<Opened, Problem>) {
-    (name.to_owned(), lookup(name, at, inputs).await)
+) -> (String, Result<LookupTable, Problem>) {
+    let opened = lookup(name, at, inputs).await;
+    let table = opened.map(|opened| LookupTable::new(opened.table, at.refresh));
+    (name.to_owned(), table)
 }
 
 /// What a source has beyond what its contract lists.
