@@ -279,6 +279,7 @@ impl Local {
         let loaded = load_policies(&config, &engine).await;
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        assert!(loaded.left_out.is_empty(), "{:?}", loaded.left_out);
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
         let accounts = accounts(&config);

@@ -55,7 +55,7 @@ impl InForce {
         }
     }
 
-    /// What is left out, as it changes.
+    /// What is left out, after each attempt to serve it.
     pub(crate) fn left_out(&self) -> watch::Receiver<Vec<LeftOut>> {
         self.left_out.subscribe()
     }
@@ -123,6 +123,8 @@ impl InForce {
             pause = if self.attempt().await {
                 PAUSE_MIN
             } else {
+                // Whoever waits for the attempt is told that it was made.
+                self.left_out.send_modify(|_| {});
                 PAUSE_MAX.min(pause * 2)
             };
         }

@@ -229,8 +229,8 @@ impl Running {
         &self.warnings
     }
 
-    /// The contracts whose tables are not served, since their sources are not there or do not fit,
-    /// as they change.
+    /// The contracts whose tables are not served, since their sources are not there or do not fit;
+    /// told again after each attempt to serve them.
     pub fn left_out(&self) -> watch::Receiver<Vec<LeftOut>> {
         self.left_out.clone()
     }

@@ -341,10 +341,20 @@ limits:
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);
-        assert!(matches!(
-            &config.lookups["entitlements"].kind,
-            ServerKind::Files(files) if matches!(files.format, FileFormat::Csv { .. })
-        ));
+        assert_eq!(
+            config.secrets.as_deref(),
+            Some(Path::new("/srv/scrim/secrets.yaml"))
+        );
+        let sources = SourceSettings {
+            postgres_connections: 3,
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_mins(1),
+            read_timeout: Duration::from_secs(10),
+            footers_bytes: 8 << 20,
+            listing_age: Duration::from_secs(30),
+        };
+        assert_eq!(config.sources, sources);
+        assert_eq!(config.lookups["entitlements"].table, "entitlements");
         assert_eq!(
             config.networks.containing("10.9.8.7".parse().unwrap()),
             ["office"]
@@ -411,7 +421,9 @@ limits: {memory: lots, rows: 0, idle_reader: 1ms, streams_per_principal: 0}
                  float64, timestamp, text and text_list)",
                 "scrim.yaml:6:10: `Bad-Name` cannot be written in SQL without quotes (help: use \
                  lower-case letters, digits and `_`)",
-                "scrim.yaml:6:27: `s3` is not served (help: served here: local)",
+                "scrim.yaml:6:20: the key `location` is missing",
+                "scrim.yaml:6:31: unknown key `path` (help: known keys are addressing, badRows, \
+                 credentials, delimiter, endpointUrl, format, location, refresh, region, table, type)",
                 "scrim.yaml:7:21: `10.0.0.0/99` is no network (help: write it like 10.0.0.0/8 or \
                  2001:db8::/32)",
                 "scrim.yaml:8:18: expected a size in bytes (help: write it like 512MiB or 2GiB)",
