@@ -4,6 +4,7 @@
 mod engine;
 mod ledger;
 mod limits;
+mod several;
 mod sources;
 mod start;
 

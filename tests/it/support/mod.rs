@@ -11,6 +11,7 @@ pub(crate) mod observe;
 pub(crate) mod personas;
 pub(crate) mod plain;
 pub(crate) mod policy;
+pub(crate) mod recording;
 pub(crate) mod scene;
 pub(crate) mod sql;
 pub(crate) mod tables;

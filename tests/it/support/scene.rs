@@ -63,6 +63,21 @@ impl Scene {
         partitions: usize,
         limits: EngineLimits,
     ) -> Self {
+        Self::serve(data, layout, partitions, limits, &|_| None).await
+    }
+
+    /// Serves the data with some of the tables elsewhere than in files.
+    pub(crate) async fn over(data: &Data, elsewhere: &dyn Fn(Table) -> Option<RawTable>) -> Self {
+        Self::serve(data, &Layout::plain(), 1, limits(), elsewhere).await
+    }
+
+    async fn serve(
+        data: &Data,
+        layout: &Layout,
+        partitions: usize,
+        limits: EngineLimits,
+        elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write(data, layout, folder.path());
         let config = EngineConfig {
@@ -74,7 +89,7 @@ impl Scene {
         std::fs::create_dir_all(&config.spill_dir).unwrap();
         let (ledger, _) = Ledger::open(&folder.path().join("ledger"), Arc::new(Standing)).unwrap();
         let engine = Engine::new(config, ledger, Arc::new(Standing)).unwrap();
-        let world = load(&engine, folder.path()).await;
+        let world = load(&engine, folder.path(), elsewhere).await;
         engine.load(world);
         Self {
             engine,
@@ -107,7 +122,11 @@ async fn open(sources: &Sources, path: &str, format: FileFormat) -> RawTable {
     opened.unwrap().table
 }
 
-async fn load(engine: &Engine, folder: &std::path::Path) -> World {
+async fn load(
+    engine: &Engine,
+    folder: &std::path::Path,
+    elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+) -> World {
     let sources = Sources::new(
         folder.to_owned(),
         Credentials::default(),
@@ -115,7 +134,10 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
     );
     let mut tables: BTreeMap<TableName, RawTable> = BTreeMap::new();
     for table in Table::ALL {
-        let raw = open(&sources, table.name(), FileFormat::Parquet).await;
+        let raw = match elsewhere(table) {
+            Some(raw) => raw,
+            None => open(&sources, table.name(), FileFormat::Parquet).await,
+        };
         tables.insert(TableName::new(table.domain(), table.name()), raw);
     }
     let csv = FileFormat::Csv {
