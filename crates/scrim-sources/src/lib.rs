@@ -8,9 +8,11 @@
 mod checked;
 mod credentials;
 mod error;
+mod found;
 mod local;
 mod parquet;
 mod postgres;
+mod sample;
 mod wanted;
 
 use std::path::PathBuf;
@@ -21,7 +23,10 @@ use scrim_policy::{FileFormat, FilePlace, FileServer, ServerKind};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
+pub use sample::{Sample, SampledColumn, Sampler};
 pub use wanted::{Wanted, WantedColumn};
+
+use found::Found;
 
 /// Everything that opening a source takes: credentials, bounds, and the connections and caches that
 /// sources share. One for each server process; it outlives policy sets.
@@ -94,6 +99,17 @@ impl Sources {
         credentials: Option<&str>,
         wanted: &Wanted,
     ) -> Result<Opened, SourceError> {
+        let found = self.find(kind, credentials, wanted).await?;
+        Ok(found.seal())
+    }
+
+    /// Finds a table, and does not seal it.
+    async fn find(
+        &self,
+        kind: &ServerKind,
+        credentials: Option<&str>,
+        wanted: &Wanted,
+    ) -> Result<Found, SourceError> {
         let credential = self.credentials.of(credentials)?;
         match kind {
             ServerKind::Files(files) => self.open_files(files, credential, wanted).await,
@@ -106,19 +122,20 @@ impl Sources {
         files: &FileServer,
         _: Option<&Credential>,
         _: &Wanted,
-    ) -> Result<Opened, SourceError> {
+    ) -> Result<Found, SourceError> {
         let FilePlace::Local { path } = &files.place else {
             return Err(SourceError::NotServed("files in object stores".to_owned()));
         };
-        let table = match files.format {
+        let (provider, location) = match files.format {
             FileFormat::Parquet => local::open_local(path, "parquet", &self.base).await?,
             FileFormat::Csv { .. } => local::open_local(path, "csv", &self.base).await?,
             FileFormat::JsonLines { .. } | FileFormat::Arrow | FileFormat::Delta(_) => {
                 return Err(SourceError::NotServed("this format".to_owned()));
             }
         };
-        Ok(Opened {
-            table,
+        Ok(Found {
+            provider,
+            location,
             extra: Vec::new(),
             rows: None,
         })

@@ -13,10 +13,10 @@ use datafusion::datasource::listing::{
 };
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::session_state::SessionStateBuilder;
-use scrim_engine::RawTable;
 
 use crate::SourceError;
 use crate::checked::CheckedTable;
+use crate::found::Provider;
 use crate::parquet::Parquet;
 
 /// Bytes of statistics that one table keeps.
@@ -33,7 +33,7 @@ pub(crate) async fn open_local(
     path: &str,
     format: &str,
     base: &Path,
-) -> Result<RawTable, SourceError> {
+) -> Result<(Provider, String), SourceError> {
     let full = base.join(path);
     let shown = full.display().to_string();
     match format {
@@ -50,7 +50,7 @@ fn unreadable(path: &str, cause: impl std::fmt::Display) -> SourceError {
     }
 }
 
-async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
+async fn parquet(path: &Path, shown: &str) -> Result<(Provider, String), SourceError> {
     let is_glob = shown.contains(['*', '?', '[']);
     if !is_glob && !path.exists() {
         return Err(SourceError::Missing(shown.to_owned()));
@@ -82,13 +82,11 @@ async fn parquet(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
     let table = ListingTable::try_new(config)
         .map_err(|e| unreadable(shown, e))?
         .with_cache(Some(Arc::new(statistics)));
-    Ok(RawTable::versioned(
-        Arc::new(CheckedTable::new(table, shown)),
-        shown,
-    ))
+    let table = CheckedTable::new(table, shown);
+    Ok((Provider::Versioned(Arc::new(table)), shown.to_owned()))
 }
 
-fn csv(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
+fn csv(path: &Path, shown: &str) -> Result<(Provider, String), SourceError> {
     let metadata = std::fs::metadata(path).map_err(|_| SourceError::Missing(shown.to_owned()))?;
     if metadata.len() > CSV_BYTES_MAX {
         return Err(unreadable(
@@ -108,7 +106,7 @@ fn csv(path: &Path, shown: &str) -> Result<RawTable, SourceError> {
         .and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>)
         .map_err(|e| unreadable(shown, e))?;
     let table = MemTable::try_new(schema, vec![batches]).map_err(|e| unreadable(shown, e))?;
-    Ok(RawTable::new(Arc::new(table), shown))
+    Ok((Provider::Fixed(Arc::new(table)), shown.to_owned()))
 }
 
 #[cfg(test)]
@@ -123,8 +121,9 @@ mod tests {
             "partner,suppkey\nacme,1\nacme,2\n",
         )
         .unwrap();
-        let table = open_local("a.csv", "csv", folder.path()).await.unwrap();
+        let (table, _) = open_local("a.csv", "csv", folder.path()).await.unwrap();
         let types: Vec<_> = table
+            .into_table()
             .schema()
             .fields()
             .iter()

@@ -2,7 +2,8 @@
 
 use scrim_policy::PostgresServer;
 
-use crate::{Credential, Opened, SourceError, Sources, Wanted};
+use crate::found::Found;
+use crate::{Credential, SourceError, Sources, Wanted};
 
 /// Opens a table of a database.
 ///
@@ -13,7 +14,7 @@ pub(crate) async fn open(
     _: &PostgresServer,
     _: Option<&Credential>,
     _: &Wanted,
-) -> Result<Opened, SourceError> {
+) -> Result<Found, SourceError> {
     let _timeout = sources.settings().connect_timeout;
     Err(SourceError::NotServed("postgres".to_owned()))
 }
