@@ -164,9 +164,19 @@ mod tests {
         let lines: Vec<String> = (0..500).map(|n| format!("{n},name {n}")).collect();
         let text = format!("id,name\n{}\n", lines.join("\n"));
         fs::write(folder.path().join("a.csv"), text).unwrap();
-        let sample = sampler(&folder).sample(&csv("a.csv"), None, "a", 100).await.unwrap();
-        let columns: Vec<_> = sample.columns.iter().map(|c| (c.name.as_str(), &c.data_type)).collect();
-        assert_eq!(columns, [("id", &DataType::Int64), ("name", &DataType::Utf8)]);
+        let sample = sampler(&folder)
+            .sample(&csv("a.csv"), None, "a", 100)
+            .await
+            .unwrap();
+        let columns: Vec<_> = sample
+            .columns
+            .iter()
+            .map(|c| (c.name.as_str(), &c.data_type))
+            .collect();
+        assert_eq!(
+            columns,
+            [("id", &DataType::Int64), ("name", &DataType::Utf8)]
+        );
         let rows: usize = sample.batches.iter().map(RecordBatch::num_rows).sum();
         assert_eq!(rows, 100);
     }
@@ -174,7 +184,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_there_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let error = sampler(&folder).sample(&csv("no.csv"), None, "no", 100).await.unwrap_err();
+        let error = sampler(&folder)
+            .sample(&csv("no.csv"), None, "no", 100)
+            .await
+            .unwrap_err();
         assert!(matches!(error, SourceError::Missing(_)), "{error}");
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn in_words(data_type: &DataType) -> (Option<&'static str>, String) {
         }
         DataType::Date32 | DataType::Date64 => ("date", "DATE"),
         DataType::Time32(_) | DataType::Time64(_) => ("time", "TIME"),
-        DataType::Timestamp(unit, zone) => return (Some("timestamp"), timestamp(*unit, zone.is_some())),
+        DataType::Timestamp(unit, zone) => {
+            return (Some("timestamp"), timestamp(*unit, zone.is_some()));
+        }
         DataType::Struct(_) => ("object", "STRUCT"),
         DataType::Map(..) => ("object", "MAP"),
         DataType::List(_)
@@ -71,7 +73,10 @@ mod tests {
             (DataType::Utf8View, "string VARCHAR"),
             (DataType::Int64, "integer BIGINT"),
             (DataType::Decimal128(12, 2), "number DECIMAL(12,2)"),
-            (DataType::Timestamp(TimeUnit::Microsecond, None), "timestamp TIMESTAMP"),
+            (
+                DataType::Timestamp(TimeUnit::Microsecond, None),
+                "timestamp TIMESTAMP",
+            ),
             (
                 DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
                 "timestamp TIMESTAMP(9) WITH TIME ZONE",

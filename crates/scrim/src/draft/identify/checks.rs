@@ -18,17 +18,23 @@ pub(super) fn luhn(digits: &[u32]) -> bool {
 /// The remainder that ISO 7064 takes of letters and digits: a letter counts as two digits, from 10.
 /// `None` when there is something else among them.
 pub(super) fn mod_97(text: impl Iterator<Item = char>) -> Option<u32> {
-    text.map(|c| c.to_digit(36)).try_fold(0, |rest: u32, value| {
-        let value = value?;
-        let shift = if value > 9 { 100 } else { 10 };
-        Some((rest * shift + value) % 97)
-    })
+    text.map(|c| c.to_digit(36))
+        .try_fold(0, |rest: u32, value| {
+            let value = value?;
+            let shift = if value > 9 { 100 } else { 10 };
+            Some((rest * shift + value) % 97)
+        })
 }
 
 /// Whether the digits, each with its weight, sum to a multiple.
 pub(super) fn weighted(digits: &[u32], weights: &[u32], modulus: u32) -> bool {
     digits.len() == weights.len()
-        && digits.iter().zip(weights).map(|(d, w)| d * w).sum::<u32>().is_multiple_of(modulus)
+        && digits
+            .iter()
+            .zip(weights)
+            .map(|(d, w)| d * w)
+            .sum::<u32>()
+            .is_multiple_of(modulus)
 }
 
 /// The digits of a text, if it has nothing else but spaces and dashes between them.

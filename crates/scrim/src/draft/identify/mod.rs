@@ -7,7 +7,7 @@ mod checks;
 mod names;
 mod values;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type};
 use arrow::temporal_conversions::date32_to_datetime;
@@ -173,7 +173,10 @@ impl Kind {
             Self::BirthDate => matches!(class, Class::Text | Class::Whole | Class::Date),
             Self::PersonKey => matches!(class, Class::Text | Class::Whole | Class::Bytes),
             Self::Coordinates => {
-                matches!(class, Class::Text | Class::Real | Class::Bytes | Class::Nested)
+                matches!(
+                    class,
+                    Class::Text | Class::Real | Class::Bytes | Class::Nested
+                )
             }
         }
     }
@@ -219,7 +222,12 @@ pub(crate) fn identify(name: &str, data_type: &DataType, sample: &ArrayRef) -> O
     let class = Class::of(data_type);
     let texts = texts(class, sample);
     let values: Vec<&str> = match &texts {
-        Some(texts) => texts.as_string::<i32>().iter().flatten().filter(|v| !v.trim().is_empty()).collect(),
+        Some(texts) => texts
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .filter(|v| !v.trim().is_empty())
+            .collect(),
         None => Vec::new(),
     };
     let named = names::by_name(name).filter(|(kind, _)| kind.fits(class));
@@ -240,7 +248,10 @@ fn looks(class: Class, sample: &ArrayRef, values: &[&str]) -> Option<(Kind, Shar
         Class::Date => {
             let days = cast(sample, &DataType::Date32).ok()?;
             let days = days.as_primitive::<Date32Type>().iter().flatten();
-            let dates: Vec<_> = days.filter_map(date32_to_datetime).map(|d| d.date()).collect();
+            let dates: Vec<_> = days
+                .filter_map(date32_to_datetime)
+                .map(|d| d.date())
+                .collect();
             let share = values::by_dates(&dates)?;
             Some((Kind::BirthDate, share, values::BIRTHS))
         }
@@ -277,7 +288,10 @@ fn combine(
         }
         _ => {
             let share = values::share_of(named, values);
-            (named, share.map(|(share, noun)| in_words(named, share, noun)))
+            (
+                named,
+                share.map(|(share, noun)| in_words(named, share, noun)),
+            )
         }
     };
     let why = match words {

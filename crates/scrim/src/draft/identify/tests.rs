@@ -26,12 +26,19 @@ fn kind_and_why(name: &str, sample: ArrayRef) -> (Kind, String) {
 
 #[test]
 fn name_and_values_are_told_together() {
-    let mostly = many(1000, |n| if n < 970 { format!("p{n}@example.org") } else { format!("none {n}") });
+    let mostly = many(1000, |n| {
+        if n < 970 {
+            format!("p{n}@example.org")
+        } else {
+            format!("none {n}")
+        }
+    });
     assert_eq!(
         kind_and_why("holder_email", mostly.clone()),
         (
             Kind::Email,
-            "named like an e-mail address; 97 % of 1,000 sampled values look like e-mail addresses".to_owned()
+            "named like an e-mail address; 97 % of 1,000 sampled values look like e-mail addresses"
+                .to_owned()
         )
     );
     assert_eq!(
@@ -43,18 +50,36 @@ fn name_and_values_are_told_together() {
         "named like an e-mail address"
     );
     let (kind, why) = kind_and_why("contact", text(&["+49 30 901820"; 7]));
-    assert_eq!((kind, why.as_str()), (Kind::Phone, "all 7 sampled values look like telephone numbers"));
+    assert_eq!(
+        (kind, why.as_str()),
+        (
+            Kind::Phone,
+            "all 7 sampled values look like telephone numbers"
+        )
+    );
     let (kind, why) = kind_and_why("token_ref", many(60, |n| format!("K{n}")));
-    assert_eq!((kind, why.as_str()), (Kind::Unique, "all 60 sampled values are different from one another"));
+    assert_eq!(
+        (kind, why.as_str()),
+        (
+            Kind::Unique,
+            "all 60 sampled values are different from one another"
+        )
+    );
 }
 
 #[test]
 fn inv_15_no_sampled_value_is_told() {
     let canary = "canary-7f3a";
     for name in ["email", "x", "notes", "patient_id", "name"] {
-        for value in [format!("{canary}@example.org"), canary.to_owned(), format!("a b c d {canary}")] {
+        for value in [
+            format!("{canary}@example.org"),
+            canary.to_owned(),
+            format!("a b c d {canary}"),
+        ] {
             let sample = many(200, |n| format!("{n}{value}"));
-            let why = found(name, sample).map(|finding| finding.why).unwrap_or_default();
+            let why = found(name, sample)
+                .map(|finding| finding.why)
+                .unwrap_or_default();
             assert!(!why.contains(canary), "{name}: {why}");
         }
     }
@@ -68,7 +93,10 @@ fn what_values_surely_are_counts_more_than_the_name() {
     let uuids = many(60, |n| format!("123e4567-e89b-12d3-a456-{n:012}"));
     let (kind, why) = kind_and_why("patient_id", uuids.clone());
     assert_eq!(kind, Kind::PersonKey);
-    assert!(why.ends_with("all 60 sampled values look like UUIDs"), "{why}");
+    assert!(
+        why.ends_with("all 60 sampled values look like UUIDs"),
+        "{why}"
+    );
     assert_eq!(kind_and_why("batch", uuids).0, Kind::Unique);
 }
 
@@ -124,11 +152,20 @@ fn ordinary_columns_are_left_alone() {
 #[test]
 fn births_are_known_by_their_span() {
     // every hundredth day from 1930 to 2012
-    let days: ArrayRef = Arc::new(Date32Array::from_iter_values((-14_600..15_400).step_by(100)));
+    let days: ArrayRef = Arc::new(Date32Array::from_iter_values(
+        (-14_600..15_400).step_by(100),
+    ));
     let (kind, why) = kind_and_why("d", days.clone());
     assert_eq!(kind, Kind::BirthDate);
-    assert_eq!(why, "all 300 sampled values look like dates of birth, over several generations");
-    assert!(kind_and_why("birth_date", days).1.starts_with("named like a date of birth; all 300"));
+    assert_eq!(
+        why,
+        "all 300 sampled values look like dates of birth, over several generations"
+    );
+    assert!(
+        kind_and_why("birth_date", days)
+            .1
+            .starts_with("named like a date of birth; all 300")
+    );
 }
 
 #[test]
@@ -146,7 +183,12 @@ fn dictionaries_and_views_are_text() {
 
 #[test]
 fn thousands_have_commas() {
-    for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+    for (number, text) in [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1,000"),
+        (1_234_567, "1,234,567"),
+    ] {
         assert_eq!(thousands(number), text);
     }
 }

@@ -27,11 +27,26 @@ struct Shape {
 
 const SHAPES: &[Shape] = &[
     shape(Kind::Email, "e-mail addresses", is_email, 10),
-    shape(Kind::BankAccount, "IBANs, with the right check digits", is_iban, 10),
+    shape(
+        Kind::BankAccount,
+        "IBANs, with the right check digits",
+        is_iban,
+        10,
+    ),
     shape(Kind::Device, "MAC addresses", is_mac, 80),
     shape(Kind::Unique, "UUIDs", is_uuid, 80),
-    shape(Kind::NationalId, "national identity numbers", is_national_id, 80),
-    shape(Kind::Card, "card numbers, with the right check digit", is_card, 80),
+    shape(
+        Kind::NationalId,
+        "national identity numbers",
+        is_national_id,
+        80,
+    ),
+    shape(
+        Kind::Card,
+        "card numbers, with the right check digit",
+        is_card,
+        80,
+    ),
     shape(Kind::Ip, "IP addresses", is_ip, 80),
     shape(Kind::Phone, "telephone numbers", is_phone, 80),
     shape(Kind::Coordinates, "coordinates", is_coordinates, 80),
@@ -69,7 +84,10 @@ pub(super) fn by_text(values: &[&str]) -> Option<(Kind, Share, &'static str)> {
         enough.then_some((shape.kind, Share { like, of }, shape.noun))
     });
     found.or_else(|| {
-        let dates: Vec<_> = values.iter().filter_map(|value| date(value.trim())).collect();
+        let dates: Vec<_> = values
+            .iter()
+            .filter_map(|value| date(value.trim()))
+            .collect();
         let share = by_dates(&dates)?;
         (dates.len() * 100 >= of * 95).then_some((Kind::BirthDate, share, BIRTHS))
     })
@@ -78,7 +96,10 @@ pub(super) fn by_text(values: &[&str]) -> Option<(Kind, Share, &'static str)> {
 /// What text of these values is said to be like, even if too few are for a finding by themselves.
 pub(super) fn share_of(kind: Kind, values: &[&str]) -> Option<(Share, &'static str)> {
     let shape = SHAPES.iter().find(|shape| shape.kind == kind)?;
-    let like = values.iter().filter(|value| (shape.looks)(value.trim())).count();
+    let like = values
+        .iter()
+        .filter(|value| (shape.looks)(value.trim()))
+        .count();
     let of = values.len();
     (like > 0).then_some((Share { like, of }, shape.noun))
 }
@@ -100,7 +121,11 @@ pub(super) fn by_dates(dates: &[NaiveDate]) -> Option<Share> {
     let mut years: Vec<i32> = dates.iter().map(Datelike::year).collect();
     years.sort_unstable();
     let of = years.len();
-    let at = |percent: usize| years.get((of * percent / 100).min(of.saturating_sub(1))).copied();
+    let at = |percent: usize| {
+        years
+            .get((of * percent / 100).min(of.saturating_sub(1)))
+            .copied()
+    };
     let (tenth, median, ninetieth, last) = (at(10)?, at(50)?, at(90)?, at(100)?);
     let births = of >= DIFFERENT_MIN
         && ninetieth - tenth >= 30
@@ -149,7 +174,9 @@ fn is_email(text: &str) -> bool {
         && domain.contains('.')
         && domain.split('.').all(label)
         && last.len() >= 2
-        && last.chars().all(|c| c.is_alphabetic() || last.starts_with("xn--"))
+        && last
+            .chars()
+            .all(|c| c.is_alphabetic() || last.starts_with("xn--"))
 }
 
 fn is_iban(text: &str) -> bool {
@@ -160,16 +187,18 @@ fn is_iban(text: &str) -> bool {
     let shape = (11..=30).contains(&rest.len())
         && matches!(head, [a, b, c, d] if a.is_ascii_uppercase() && b.is_ascii_uppercase()
             && c.is_ascii_digit() && d.is_ascii_digit())
-        && rest.iter().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+        && rest
+            .iter()
+            .all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
     shape && mod_97(rest.iter().chain(head).copied()) == Some(1)
 }
 
 fn is_mac(text: &str) -> bool {
     let pairs = |between: char| {
         text.split(between).count() == 6
-            && text.split(between).all(|pair| {
-                pair.len() == 2 && pair.chars().all(|c| c.is_ascii_hexdigit())
-            })
+            && text
+                .split(between)
+                .all(|pair| pair.len() == 2 && pair.chars().all(|c| c.is_ascii_hexdigit()))
     };
     pairs(':') || pairs('-')
 }
@@ -189,7 +218,8 @@ fn is_national_id(text: &str) -> bool {
         || is_dni(text)
         || is_codice_fiscale(text)
         || is_personnummer(text)
-        || digits(text).is_some_and(|digits| is_nir(&digits) || is_cpf(&digits) || is_pesel(&digits))
+        || digits(text)
+            .is_some_and(|digits| is_nir(&digits) || is_cpf(&digits) || is_pesel(&digits))
 }
 
 /// United States, with the numbers that are never given out left aside.
@@ -198,7 +228,8 @@ fn is_ssn(text: &str) -> bool {
     let [area, group, serial] = parts.as_slice() else {
         return false;
     };
-    let digits = |part: &str, length| part.len() == length && part.chars().all(|c| c.is_ascii_digit());
+    let digits =
+        |part: &str, length| part.len() == length && part.chars().all(|c| c.is_ascii_digit());
     digits(area, 3)
         && digits(group, 2)
         && digits(serial, 4)
@@ -238,8 +269,14 @@ fn is_dni(text: &str) -> bool {
     };
     let number: Option<u32> = std::iter::once(&first)
         .chain(middle)
-        .try_fold(0_u32, |number, c| number.checked_mul(10)?.checked_add(c.to_digit(10)?));
-    let letter_of = |number: u32| LETTERS.get((number % 23) as usize).map(|byte| char::from(*byte));
+        .try_fold(0_u32, |number, c| {
+            number.checked_mul(10)?.checked_add(c.to_digit(10)?)
+        });
+    let letter_of = |number: u32| {
+        LETTERS
+            .get((number % 23) as usize)
+            .map(|byte| char::from(*byte))
+    };
     middle.len() == 7 && number.and_then(letter_of) == Some(*letter)
 }
 
@@ -247,11 +284,14 @@ fn is_dni(text: &str) -> bool {
 fn is_codice_fiscale(text: &str) -> bool {
     const SHAPE: &str = "AAAAAA00A00A000A";
     text.len() == SHAPE.len()
-        && text.chars().zip(SHAPE.chars()).all(|(c, shape)| match shape {
-            'A' => c.is_ascii_uppercase(),
-            // digits may be letters, where two people would have the same code
-            _ => c.is_ascii_digit() || "LMNPQRSTUV".contains(c),
-        })
+        && text
+            .chars()
+            .zip(SHAPE.chars())
+            .all(|(c, shape)| match shape {
+                'A' => c.is_ascii_uppercase(),
+                // digits may be letters, where two people would have the same code
+                _ => c.is_ascii_digit() || "LMNPQRSTUV".contains(c),
+            })
 }
 
 /// Sweden: a day of birth, a dash or plus, and a number with a check digit.
@@ -283,7 +323,12 @@ fn is_nir(digits: &[u32]) -> bool {
 /// Brazil.
 fn is_cpf(digits: &[u32]) -> bool {
     let check = |length: usize| {
-        let sum: u32 = digits.iter().take(length).zip((2..=11).rev().skip(10 - length)).map(|(d, w)| d * w).sum();
+        let sum: u32 = digits
+            .iter()
+            .take(length)
+            .zip((2..=11).rev().skip(10 - length))
+            .map(|(d, w)| d * w)
+            .sum();
         digits.get(length).copied() == Some(sum * 10 % 11 % 10)
     };
     let all_same = digits.iter().all(|digit| digits.first() == Some(digit));
@@ -292,7 +337,10 @@ fn is_cpf(digits: &[u32]) -> bool {
 
 /// Poland: day of birth, number, check digit.
 fn is_pesel(digits: &[u32]) -> bool {
-    let month = digits.get(2).zip(digits.get(3)).map(|(a, b)| (a * 10 + b) % 20);
+    let month = digits
+        .get(2)
+        .zip(digits.get(3))
+        .map(|(a, b)| (a * 10 + b) % 20);
     let day = digits.get(4).zip(digits.get(5)).map(|(a, b)| a * 10 + b);
     month.is_some_and(|month| (1..=12).contains(&month))
         && day.is_some_and(|day| (1..=31).contains(&day))
@@ -315,8 +363,13 @@ fn is_ip(text: &str) -> bool {
 fn is_phone(text: &str) -> bool {
     let body = text.strip_prefix('+').unwrap_or(text);
     let count = body.chars().filter(char::is_ascii_digit).count();
-    let written = body.chars().all(|c| c.is_ascii_digit() || " ()-./".contains(c));
-    let groups: Vec<&str> = body.split(|c: char| !c.is_ascii_digit()).filter(|g| !g.is_empty()).collect();
+    let written = body
+        .chars()
+        .all(|c| c.is_ascii_digit() || " ()-./".contains(c));
+    let groups: Vec<&str> = body
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|g| !g.is_empty())
+        .collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     if !written || is_ip(text) || date(text).is_some() {
         return false;
@@ -340,7 +393,10 @@ fn is_coordinates(text: &str) -> bool {
     };
     let degrees = |text: &str, most: f64| {
         let text = text.trim();
-        text.contains('.') && text.parse::<f64>().is_ok_and(|degrees| degrees.abs() <= most)
+        text.contains('.')
+            && text
+                .parse::<f64>()
+                .is_ok_and(|degrees| degrees.abs() <= most)
     };
     degrees(a, 90.0) && degrees(b, 180.0)
 }
@@ -351,7 +407,10 @@ fn is_document(text: &str) -> bool {
 
 /// Five words or more, mostly of letters.
 fn is_sentence(text: &str) -> bool {
-    let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
+    let words = text
+        .split_whitespace()
+        .filter(|word| word.chars().any(char::is_alphabetic))
+        .count();
     let letters = text.chars().filter(|c| c.is_alphabetic()).count();
     words >= 5 && letters * 2 > text.chars().count()
 }
