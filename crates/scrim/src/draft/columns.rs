@@ -70,7 +70,9 @@ impl Column {
 pub(super) fn columns(sample: &Sample) -> Result<Vec<Column>, ArrowError> {
     let mut taken = BTreeSet::new();
     let mut columns = Vec::with_capacity(sample.columns.len());
-    for (index, sampled) in sample.columns.iter().enumerate() {
+    let all = sample.columns.iter().enumerate();
+    // A contract has no way to name a column without a name, which so stays hidden.
+    for (index, sampled) in all.filter(|(_, sampled)| !sampled.name.is_empty()) {
         let values = values(sample, index, &sampled.data_type)?;
         let name = free_name(plain_name(&sampled.name), &mut taken);
         let mut column = column(&sampled.name, &sampled.data_type, &values);

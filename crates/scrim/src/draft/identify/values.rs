@@ -377,7 +377,12 @@ fn is_phone(text: &str) -> bool {
     if text.starts_with('+') {
         return (8..=15).contains(&count);
     }
-    let national = body.starts_with('0') && (9..=12).contains(&count) && !body.contains('.');
+    let national = match body.strip_prefix('0') {
+        // abroad, from there
+        Some(rest) if rest.starts_with('0') => (11..=15).contains(&count),
+        Some(_) => (9..=12).contains(&count) && !body.contains('.'),
+        None => false,
+    };
     let american = count == 10 && lengths == [3, 3, 4];
     let bracketed = body.starts_with('(') && (9..=12).contains(&count);
     national || american || bracketed
