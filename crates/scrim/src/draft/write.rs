@@ -141,7 +141,7 @@ fn access(lines: &mut Lines, columns: &[Column]) {
     lines.line(4, "reader:");
     let mut hints = Vec::new();
     for column in columns.iter().filter(|column| column.is_found()) {
-        hint(column, &scalar(&column.name), &mut hints);
+        hint(column, &column.name, &mut hints);
     }
     if !hints.is_empty() {
         lines.line(
@@ -159,31 +159,21 @@ fn access(lines: &mut Lines, columns: &[Column]) {
     lines.line(5, "default: hidden");
 }
 
-/// How a column that was found may be shown; something inside it needs the whole to be clear.
+/// How a column that was found may be shown; what is inside a column is shown with it or not at all.
 fn hint(column: &Column, path: &str, hints: &mut Vec<String>) {
-    let inner: Vec<_> = column
-        .fields
-        .iter()
-        .filter(|field| field.is_found())
-        .collect();
-    let item = column.item.as_deref().filter(|item| item.is_found());
-    if column.finding.is_some() || (inner.is_empty() && item.is_none()) {
-        hints.push(format!("{path}: {}", column.mask.unwrap_or("hidden")));
-        return;
+    if column.finding.is_some() {
+        let mask = column.mask.unwrap_or("hidden");
+        return hints.push(format!("{}: {mask}", scalar(path)));
     }
-    let is_named = |field: &&&Column| {
-        field
-            .name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
     if !path.contains(['.', '[']) {
-        hints.push(format!("{path}: clear"));
+        hints.push(format!("{}: clear", scalar(path)));
     }
-    for field in inner.iter().filter(is_named) {
+    // Other names have no path.
+    let has_path = |field: &&Column| field.is_found() && !field.name.contains(['.', '[', ']']);
+    for field in column.fields.iter().filter(has_path) {
         hint(field, &format!("{path}.{}", field.name), hints);
     }
-    if let Some(item) = item {
+    if let Some(item) = column.item.as_deref().filter(|item| item.is_found()) {
         hint(item, &format!("{path}[]"), hints);
     }
 }
