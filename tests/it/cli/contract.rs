@@ -26,7 +26,7 @@ fn a_draft_loads_and_shows_nothing() {
     let people = add(&world, "data/patients.parquet", "people");
     let stays = add(&world, "data/visits/*.parquet", "stays");
     let bills = add(&world, "data/claims.parquet", "bills");
-    let partners = add(&world, "data/entitlements.csv", "partners");
+    let partners = add(&world, "lookups/entitlements.csv", "partners");
     for (text, words) in [
         (
             &people,
@@ -119,7 +119,7 @@ fn inv_15_mistakes_are_told_without_what_was_typed_in_secret() {
             1,
             &["none.parquet"][..],
         ),
-        (&["--from", "data/entitlements"], 1, &["entitlements"]),
+        (&["--from", "lookups/entitlements"], 1, &["entitlements"]),
         (&["--from", "ftp://sesame/a"], 2, &["s3://"]),
         (
             &["--from", "postgres://u:sesame@h/d", "--table", "t"],
