@@ -51,6 +51,11 @@ impl RawTable {
         }
     }
 
+    /// Whether the source can tell that it has changed.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.versions.is_some()
+    }
+
     /// The source's real schema.
     pub fn schema(&self) -> SchemaRef {
         self.provider.schema()

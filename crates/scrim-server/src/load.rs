@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use scrim_document::{Problem, Problems, SourceFile};
-use scrim_engine::{Engine, RawTable, World};
+use scrim_engine::{Engine, LookupTable, RawTable, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
 use scrim_policy::{ContractDocument, Documents, LoadEnv, PolicySet};
@@ -293,11 +293,12 @@ async fn open_table(
 async fn open_lookups(
     inputs: &Inputs,
     sources: &Sources,
-) -> Result<BTreeMap<String, RawTable>, Problems> {
+) -> Result<BTreeMap<String, LookupTable>, Problems> {
     let mut opened = Vec::with_capacity(inputs.lookups.len());
     for (name, lookup) in &inputs.lookups {
         let table = sources.open(&lookup.kind, None, &Wanted::all(name)).await;
-        opened.push(table.map(|o| (name.clone(), o.table)).map_err(|e| {
+        let table = table.map(|o| (name.clone(), LookupTable::new(o.table, None)));
+        opened.push(table.map_err(|e| {
             let file = SourceFile::new(Arc::clone(&lookup.location.file), "");
             Problem::error(&lookup.location, &file, format!("lookup.{name}: {e}"))
         }));

@@ -8,7 +8,6 @@
 mod checked;
 mod credentials;
 mod error;
-mod found;
 mod local;
 mod parquet;
 mod postgres;
@@ -16,17 +15,16 @@ mod sample;
 mod wanted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::{FileFormat, FilePlace, FileServer, ServerKind};
+use scrim_policy::{FileFormat, FilePlace, FileServer, PostgresServer, ServerKind};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
 pub use sample::{Sample, SampledColumn, Sampler};
 pub use wanted::{Wanted, WantedColumn};
-
-use found::Found;
 
 /// Everything that opening a source takes: credentials, bounds, and the connections and caches that
 /// sources share. One for each server process; it outlives policy sets.
@@ -35,6 +33,7 @@ pub struct Sources {
     base: PathBuf,
     credentials: Credentials,
     settings: SourceSettings,
+    databases: postgres::Databases,
 }
 
 /// Bounds of sources.
@@ -85,6 +84,7 @@ impl Sources {
             base,
             credentials,
             settings,
+            databases: postgres::Databases::default(),
         }
     }
 
@@ -99,17 +99,6 @@ impl Sources {
         credentials: Option<&str>,
         wanted: &Wanted,
     ) -> Result<Opened, SourceError> {
-        let found = self.find(kind, credentials, wanted).await?;
-        Ok(found.seal())
-    }
-
-    /// Finds a table, and does not seal it.
-    async fn find(
-        &self,
-        kind: &ServerKind,
-        credentials: Option<&str>,
-        wanted: &Wanted,
-    ) -> Result<Found, SourceError> {
         let credential = self.credentials.of(credentials)?;
         match kind {
             ServerKind::Files(files) => self.open_files(files, credential, wanted).await,
@@ -122,26 +111,30 @@ impl Sources {
         files: &FileServer,
         _: Option<&Credential>,
         _: &Wanted,
-    ) -> Result<Found, SourceError> {
+    ) -> Result<Opened, SourceError> {
         let FilePlace::Local { path } = &files.place else {
             return Err(SourceError::NotServed("files in object stores".to_owned()));
         };
-        let (provider, location) = match files.format {
+        let table = match files.format {
             FileFormat::Parquet => local::open_local(path, "parquet", &self.base).await?,
             FileFormat::Csv { .. } => local::open_local(path, "csv", &self.base).await?,
             FileFormat::JsonLines { .. } | FileFormat::Arrow | FileFormat::Delta(_) => {
                 return Err(SourceError::NotServed("this format".to_owned()));
             }
         };
-        Ok(Found {
-            provider,
-            location,
+        Ok(Opened {
+            table,
             extra: Vec::new(),
             rows: None,
         })
     }
 
-    pub(crate) fn settings(&self) -> &SourceSettings {
-        &self.settings
+    fn database(
+        &self,
+        at: &PostgresServer,
+        credential: Option<&Credential>,
+    ) -> Result<Arc<postgres::Database>, SourceError> {
+        self.databases
+            .of(at, credential, &self.base, &self.settings)
     }
 }

@@ -7,16 +7,17 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::csv::ReaderBuilder;
 use datafusion::arrow::csv::reader::Format;
 use datafusion::arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::datasource::listing::{
     ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
 };
 use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::execution::session_state::SessionStateBuilder;
+use scrim_engine::RawTable;
 
 use crate::SourceError;
 use crate::checked::CheckedTable;
-use crate::found::Provider;
 use crate::parquet::Parquet;
 
 /// Bytes of statistics that one table keeps.
@@ -33,7 +34,7 @@ pub(crate) async fn open_local(
     path: &str,
     format: &str,
     base: &Path,
-) -> Result<(Provider, String), SourceError> {
+) -> Result<(Arc<dyn TableProvider>, RawTable), SourceError> {
     let full = base.join(path);
     let shown = full.display().to_string();
     match format {
@@ -50,7 +51,7 @@ fn unreadable(path: &str, cause: impl std::fmt::Display) -> SourceError {
     }
 }
 
-async fn parquet(path: &Path, shown: &str) -> Result<(Provider, String), SourceError> {
+async fn parquet(path: &Path, shown: &str) -> Result<(Arc<dyn TableProvider>, RawTable), SourceError> {
     let is_glob = shown.contains(['*', '?', '[']);
     if !is_glob && !path.exists() {
         return Err(SourceError::Missing(shown.to_owned()));
@@ -82,11 +83,12 @@ async fn parquet(path: &Path, shown: &str) -> Result<(Provider, String), SourceE
     let table = ListingTable::try_new(config)
         .map_err(|e| unreadable(shown, e))?
         .with_cache(Some(Arc::new(statistics)));
-    let table = CheckedTable::new(table, shown);
-    Ok((Provider::Versioned(Arc::new(table)), shown.to_owned()))
+    let table = Arc::new(CheckedTable::new(table, shown));
+    let sealed = RawTable::versioned(Arc::clone(&table) as _, shown);
+    Ok((table, sealed))
 }
 
-fn csv(path: &Path, shown: &str) -> Result<(Provider, String), SourceError> {
+fn csv(path: &Path, shown: &str) -> Result<(Arc<dyn TableProvider>, RawTable), SourceError> {
     let metadata = std::fs::metadata(path).map_err(|_| SourceError::Missing(shown.to_owned()))?;
     if metadata.len() > CSV_BYTES_MAX {
         return Err(unreadable(
@@ -106,7 +108,8 @@ fn csv(path: &Path, shown: &str) -> Result<(Provider, String), SourceError> {
         .and_then(Iterator::collect::<Result<Vec<RecordBatch>, _>>)
         .map_err(|e| unreadable(shown, e))?;
     let table = MemTable::try_new(schema, vec![batches]).map_err(|e| unreadable(shown, e))?;
-    Ok((Provider::Fixed(Arc::new(table)), shown.to_owned()))
+    let table = Arc::new(table);
+    Ok((Arc::clone(&table) as _, RawTable::new(table, shown)))
 }
 
 #[cfg(test)]
@@ -123,7 +126,6 @@ mod tests {
         .unwrap();
         let (table, _) = open_local("a.csv", "csv", folder.path()).await.unwrap();
         let types: Vec<_> = table
-            .into_table()
             .schema()
             .fields()
             .iter()

@@ -1,9 +1,31 @@
-//! Tables of PostgreSQL.
+//! Tables of PostgreSQL, 12 and newer.
+//!
+//! A scan is one `COPY (SELECT …) TO STDOUT (FORMAT binary)` in a read-only transaction, decoded
+//! straight into Arrow. What values become is said in [`columns`]; which conditions the server
+//! evaluates, in [`push`]. Connections are shared by all tables of a database and bounded in number.
 
+mod binary;
+mod columns;
+mod connect;
+mod failure;
+mod numeric;
+mod push;
+mod scan;
+mod schema;
+mod sql;
+mod table;
+mod text;
+mod types;
+mod values;
+
+use std::sync::Arc;
+
+use scrim_engine::RawTable;
 use scrim_policy::PostgresServer;
 
-use crate::found::Found;
-use crate::{Credential, SourceError, Sources, Wanted};
+pub(crate) use connect::{Database, Databases};
+
+use crate::{Credential, Opened, SourceError, Sources, Wanted};
 
 /// Opens a table of a database.
 ///
@@ -11,10 +33,21 @@ use crate::{Credential, SourceError, Sources, Wanted};
 /// When the database cannot be reached, refuses us, or lacks the table.
 pub(crate) async fn open(
     sources: &Sources,
-    _: &PostgresServer,
-    _: Option<&Credential>,
-    _: &Wanted,
-) -> Result<Found, SourceError> {
-    let _timeout = sources.settings().connect_timeout;
-    Err(SourceError::NotServed("postgres".to_owned()))
+    at: &PostgresServer,
+    credential: Option<&Credential>,
+    wanted: &Wanted,
+) -> Result<Opened, SourceError> {
+    let database = sources.database(at, credential)?;
+    let shown = format!("{}, table {}.{}", database.shown(), at.schema, wanted.table);
+    let mut table = schema::look_up(&database, &at.schema, wanted)
+        .await
+        .map_err(|failure| failure.unreadable(&shown))?;
+    let extra = std::mem::take(&mut table.extra);
+    let rows = table.rows;
+    let table = table::PgTable::new(database, table, &shown);
+    Ok(Opened {
+        table: RawTable::new(Arc::new(table), shown),
+        extra,
+        rows,
+    })
 }
