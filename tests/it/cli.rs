@@ -6,6 +6,7 @@ mod files;
 mod ledger;
 mod policy;
 mod serve;
+mod source;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

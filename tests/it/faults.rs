@@ -3,6 +3,7 @@
 
 mod engine;
 mod ledger;
+mod left_out;
 mod limits;
 mod sources;
 mod start;

@@ -8,6 +8,8 @@ mod place;
 mod read;
 mod secrets;
 
+use std::fmt;
+
 use scrim_document::{Location, Node};
 
 pub use read::read_source;
@@ -177,6 +179,48 @@ pub enum PostgresTls {
     },
     /// No protection; for servers of this machine.
     Off,
+}
+
+/// The place in one line, for people. No secret is part of it.
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(files) => files.place.fmt(f),
+            Self::Postgres(PostgresServer {
+                host,
+                port,
+                database,
+                schema,
+                tls: _,
+            }) => write!(f, "postgres://{host}:{port}/{database}, schema {schema}"),
+        }
+    }
+}
+
+impl fmt::Display for FilePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (location, endpoint) = match self {
+            Self::Local { path: location } | Self::Http { location } => (location, &None),
+            Self::S3 {
+                location,
+                endpoint_url,
+                region: _,
+                addressing: _,
+            }
+            | Self::Azure {
+                location,
+                endpoint_url,
+            }
+            | Self::Gcs {
+                location,
+                endpoint_url,
+            } => (location, endpoint_url),
+        };
+        match endpoint {
+            Some(endpoint) => write!(f, "{location} at {endpoint}"),
+            None => f.write_str(location),
+        }
+    }
 }
 
 /// A server of a kind that the standard knows and we do not; an error only when it is needed.

@@ -35,6 +35,9 @@ pub enum Command {
     /// Draft contracts
     #[command(subcommand)]
     Contract(Contract),
+    /// Look at where tables come from
+    #[command(subcommand)]
+    Source(Source),
     /// Tell what a person would see of each table in a statement, and why
     Explain(Explain),
     /// Make, list and rotate keys
@@ -201,6 +204,24 @@ pub enum FileKind {
     Arrow,
     /// A Delta Lake table
     Delta,
+}
+
+/// `scrim source …`.
+#[derive(Debug, Subcommand)]
+pub enum Source {
+    /// Test every source: can it be reached, are we let in, is it what its contract says
+    Check(SourceCheck),
+}
+
+/// `scrim source check`.
+#[derive(Debug, Args)]
+pub struct SourceCheck {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim explain`.

@@ -1,4 +1,4 @@
-//! The command: `demo`, `serve`, `query`, `policy`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
+//! The command: `demo`, `serve`, `query`, `policy`, `source`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
 //!
 //! It is a library as well, so that tests make the same demo world and run the same policy tests
 //! as the command does.
@@ -60,6 +60,7 @@ fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::Query(arguments) => commands::query::run(&arguments, out),
         Command::Policy(command) => commands::policy::run(&command, out),
         Command::Contract(command) => commands::contract::run(&command, out),
+        Command::Source(command) => commands::source::run(&command, out),
         Command::Explain(arguments) => commands::explain::run(&arguments, out),
         Command::Keys(command) => commands::keys::run(&command, out),
         Command::Accounts(command) => commands::accounts::run(&command, out),
