@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,9 +47,19 @@ struct Key {
     host: String,
     port: u16,
     database: String,
-    tls: PostgresTls,
+    tls: Tls,
     user: Secret<String>,
     password: Secret<String>,
+}
+
+/// How connections are protected.
+#[derive(PartialEq)]
+enum Tls {
+    /// By certificates of these authorities, in PEM as the file at the path had it.
+    Authorities(PathBuf, Vec<u8>),
+    /// By certificates of the authorities that this machine knows.
+    System,
+    Off,
 }
 
 impl PartialEq for Key {
@@ -83,12 +93,14 @@ impl Databases {
             at: shown.clone(),
             cause,
         };
-        let key = Key::new(at, credential).map_err(refused)?;
+        let key = Key::new(at, credential, base).map_err(refused)?;
         let mut databases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that no table uses any more had another password or certificate.
+        databases.retain(|database| Arc::strong_count(database) > 1);
         if let Some(known) = databases.iter().find(|database| database.key == key) {
             return Ok(Arc::clone(known));
         }
-        let database = Database::new(key, &shown, base, settings).map_err(refused)?;
+        let database = Database::new(key, &shown, settings).map_err(refused)?;
         let database = Arc::new(database);
         databases.push(Arc::clone(&database));
         Ok(database)
@@ -96,7 +108,11 @@ impl Databases {
 }
 
 impl Key {
-    fn new(at: &PostgresServer, credential: Option<&Credential>) -> Result<Self, String> {
+    fn new(
+        at: &PostgresServer,
+        credential: Option<&Credential>,
+        base: &Path,
+    ) -> Result<Self, String> {
         let field = |name: &str| {
             credential.and_then(|c| c.get(name)).cloned().ok_or_else(|| {
                 format!(
@@ -105,24 +121,61 @@ impl Key {
                 )
             })
         };
-        let is_socket = at.host.starts_with('/');
-        match at.tls {
-            PostgresTls::Off if !is_socket && !is_loopback(&at.host) => {
-                return Err("TLS may be off for servers of this machine only".to_owned());
-            }
-            PostgresTls::VerifyFull { .. } if is_socket => {
-                return Err("a Unix socket has no TLS; write `tls: off`".to_owned());
-            }
-            PostgresTls::Off | PostgresTls::VerifyFull { .. } => {}
-        }
         Ok(Self {
             host: at.host.clone(),
             port: at.port,
             database: at.database.clone(),
-            tls: at.tls.clone(),
+            tls: Tls::new(at, base)?,
             user: field("user")?,
             password: field("password")?,
         })
+    }
+}
+
+impl Tls {
+    fn new(at: &PostgresServer, base: &Path) -> Result<Self, String> {
+        let is_socket = at.host.starts_with('/');
+        match &at.tls {
+            PostgresTls::Off if is_socket || is_loopback(&at.host) => Ok(Self::Off),
+            PostgresTls::Off => Err("TLS may be off for servers of this machine only".to_owned()),
+            PostgresTls::VerifyFull { .. } if is_socket => {
+                Err("a Unix socket has no TLS; write `tls: off`".to_owned())
+            }
+            PostgresTls::VerifyFull { ca: None } => Ok(Self::System),
+            PostgresTls::VerifyFull { ca: Some(path) } => {
+                let path = base.join(path);
+                let pem = std::fs::read(&path)
+                    .map_err(|e| format!("cannot read certificates at {}: {e}", path.display()))?;
+                Ok(Self::Authorities(path, pem))
+            }
+        }
+    }
+
+    fn client_config(&self) -> Result<ClientConfig, String> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Self::Authorities(path, pem) => {
+                let found = CertificateDer::pem_slice_iter(pem).flatten();
+                roots.add_parsable_certificates(found);
+                if roots.is_empty() {
+                    return Err(format!("there is no certificate at {}", path.display()));
+                }
+            }
+            Self::System => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if roots.is_empty() {
+                    let cause =
+                        "this machine knows no certificate authorities; name one with `tlsCa`";
+                    return Err(cause.to_owned());
+                }
+            }
+            Self::Off => {}
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
 }
 
@@ -131,8 +184,8 @@ fn is_loopback(host: &str) -> bool {
 }
 
 impl Database {
-    fn new(key: Key, shown: &str, base: &Path, settings: &SourceSettings) -> Result<Self, String> {
-        let tls = MakeRustlsConnect::new(client_config(&key.tls, base)?);
+    fn new(key: Key, shown: &str, settings: &SourceSettings) -> Result<Self, String> {
+        let tls = MakeRustlsConnect::new(key.tls.client_config()?);
         let mut config = tokio_postgres::Config::new();
         config
             .host(&key.host)
@@ -148,8 +201,8 @@ impl Database {
             .keepalives_retries(3)
             .tcp_user_timeout(KEEPALIVE * 2)
             .ssl_mode(match key.tls {
-                PostgresTls::VerifyFull { .. } => SslMode::Require,
-                PostgresTls::Off => SslMode::Disable,
+                Tls::Authorities(..) | Tls::System => SslMode::Require,
+                Tls::Off => SslMode::Disable,
             });
         let manager_config = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
@@ -230,35 +283,6 @@ fn session_options(settings: &SourceSettings) -> String {
          -c default_transaction_read_only=on -c statement_timeout={statement} \
          -c lock_timeout={lock} -c idle_in_transaction_session_timeout={statement}"
     )
-}
-
-fn client_config(tls: &PostgresTls, base: &Path) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    match tls {
-        PostgresTls::VerifyFull { ca: Some(path) } => {
-            let path = base.join(path);
-            let read = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect);
-            let certificates: Vec<_> =
-                read.map_err(|e| format!("cannot read certificates at {}: {e}", path.display()))?;
-            roots.add_parsable_certificates(certificates);
-            if roots.is_empty() {
-                return Err(format!("there is no certificate at {}", path.display()));
-            }
-        }
-        PostgresTls::VerifyFull { ca: None } => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                let cause = "this machine knows no certificate authorities; name one with `tlsCa`";
-                return Err(cause.to_owned());
-            }
-        }
-        PostgresTls::Off => {}
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A connection that is in use. Unless it is given back in good order, whatever runs on it is

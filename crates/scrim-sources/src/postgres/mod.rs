@@ -14,6 +14,8 @@ mod scan;
 mod schema;
 mod sql;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod types;
 mod values;
@@ -22,6 +24,9 @@ use std::sync::Arc;
 
 use scrim_engine::RawTable;
 use scrim_policy::PostgresServer;
+
+use schema::Table;
+use table::PgTable;
 
 pub(crate) use connect::{Database, Databases};
 
@@ -37,17 +42,25 @@ pub(crate) async fn open(
     credential: Option<&Credential>,
     wanted: &Wanted,
 ) -> Result<Opened, SourceError> {
-    let database = sources.database(at, credential)?;
-    let shown = format!("{}, table {}.{}", database.shown(), at.schema, wanted.table);
-    let mut table = schema::look_up(&database, &at.schema, wanted)
-        .await
-        .map_err(|failure| failure.unreadable(&shown))?;
-    let extra = std::mem::take(&mut table.extra);
-    let rows = table.rows;
-    let table = table::PgTable::new(database, table, &shown);
+    let table = look_up(sources, at, credential, wanted).await?;
+    let (extra, rows) = (table.extra().to_vec(), table.rows());
+    let shown = Arc::clone(table.shown());
     Ok(Opened {
-        table: RawTable::new(Arc::new(table), shown),
+        table: RawTable::unversioned(Arc::new(table), shown),
         extra,
         rows,
     })
+}
+
+async fn look_up(
+    sources: &Sources,
+    at: &PostgresServer,
+    credential: Option<&Credential>,
+    wanted: &Wanted,
+) -> Result<PgTable, SourceError> {
+    let database = sources.database(at, credential)?;
+    let shown = format!("{}, table {}.{}", database.shown(), at.schema, wanted.table);
+    let table = Table::look_up(&database, &at.schema, wanted).await;
+    let table = table.map_err(|failure| failure.unreadable(&shown))?;
+    Ok(PgTable::new(database, table, &shown))
 }

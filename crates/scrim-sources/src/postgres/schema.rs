@@ -85,20 +85,6 @@ struct CatalogColumn {
     may_read: bool,
 }
 
-/// Looks a table up.
-pub(super) async fn look_up(
-    database: &Database,
-    schema: &str,
-    wanted: &Wanted,
-) -> Result<Table, Failure> {
-    let lease = database.lease().await?;
-    let table = Catalog::new(&lease, database)?
-        .table(schema, wanted)
-        .await?;
-    lease.give_back();
-    Ok(table)
-}
-
 struct Catalog<'a> {
     client: &'a Client,
     database: &'a Database,
@@ -222,6 +208,19 @@ fn estimate(rows: f64) -> Option<u64> {
 }
 
 impl Table {
+    /// Looks a table up.
+    pub(super) async fn look_up(
+        database: &Database,
+        schema: &str,
+        wanted: &Wanted,
+    ) -> Result<Self, Failure> {
+        let lease = database.lease().await?;
+        let catalog = Catalog::new(&lease, database)?;
+        let table = catalog.table(schema, wanted).await?;
+        lease.give_back();
+        Ok(table)
+    }
+
     /// Takes the wanted columns, and all that may be read when none are named.
     fn choose(
         &mut self,

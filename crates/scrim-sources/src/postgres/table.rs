@@ -40,6 +40,21 @@ impl PgTable {
             schema: Arc::new(Schema::new(fields)),
         }
     }
+
+    /// Where it lies, for the owner.
+    pub(super) fn shown(&self) -> &Arc<str> {
+        &self.shown
+    }
+
+    /// Columns that nobody wanted.
+    pub(super) fn extra(&self) -> &[String] {
+        &self.table.extra
+    }
+
+    /// About how many rows it has.
+    pub(super) fn rows(&self) -> Option<u64> {
+        self.table.rows
+    }
 }
 
 /// Every column may be NULL: of a view nobody knows, and of a table it could change.
