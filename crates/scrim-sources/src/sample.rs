@@ -10,7 +10,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use futures::StreamExt;
 use scrim_policy::ServerKind;
 
-use crate::{SourceError, Sources, Wanted};
+use crate::files::Fields;
+use crate::{SourceError, Sources, Wanted, postgres};
 
 /// The owner's own look at rows, before there is any contract to decide who sees what.
 ///
@@ -39,8 +40,13 @@ pub struct SampledColumn {
     pub name: String,
     /// Its type as it is read.
     pub data_type: DataType,
-    /// The source's own name of its type, where it has types of its own.
+    /// What a contract says as its physical type, so that it is read as it was here; where the
+    /// source has types of its own.
     pub declared: Option<String>,
+    /// The same of the elements of a list.
+    pub elements: Option<String>,
+    /// The source's own type, where it is read as text because it has no other type here.
+    pub printed: Option<String>,
     /// Whether the source promises a value in every row.
     pub required: bool,
     /// Its place in the primary key, from 1.
@@ -64,11 +70,23 @@ impl Sampler {
         table: &str,
         rows_max: usize,
     ) -> Result<Sample, SourceError> {
-        let wanted = Wanted::all(table);
-        let found = self.sources.find(kind, credentials, &wanted).await?;
-        let (at, rows) = (found.location, found.rows);
-        let table = found.provider.into_table();
-        let columns = columns(&table.schema());
+        let credential = self.sources.credentials.of(credentials)?;
+        let (table, columns, at, rows) = match kind {
+            ServerKind::Files(files) => {
+                let fields = Fields::new(credentials.zip(credential));
+                let all = Wanted::all(table);
+                let base = &self.sources.base;
+                let opened = self.sources.files.open(files, base, fields, &all).await?;
+                let at = opened.shown().to_owned();
+                let table: Arc<dyn TableProvider> = opened.table;
+                let columns = columns(&table.schema());
+                (table, columns, at, opened.rows)
+            }
+            ServerKind::Postgres(server) => {
+                let found = postgres::describe(&self.sources, server, credential, table).await?;
+                (found.table, found.columns, found.shown, found.rows)
+            }
+        };
         let batches = read(table, rows_max).await.map_err(|error| {
             let cause = cause(&error);
             SourceError::Unreadable { at, cause }
@@ -86,6 +104,8 @@ fn columns(schema: &Schema) -> Vec<SampledColumn> {
         name: field.name().clone(),
         data_type: field.data_type().clone(),
         declared: None,
+        elements: None,
+        printed: None,
         required: !field.is_nullable(),
         key: None,
     });

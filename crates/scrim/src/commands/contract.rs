@@ -1,5 +1,6 @@
 //! `scrim contract new`.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
@@ -40,8 +41,12 @@ async fn new(arguments: &NewContract, out: &mut Out) -> Result<(), Failure> {
         .as_ref()
         .map_or(Path::new("."), |config| &config.base_dir);
     let source = Source::parse(&arguments.from, base, &said(arguments)).map_err(Failure::Usage)?;
-    let (credentials, name) = credentials(arguments, &source)?;
-    let sources = Sources::new(base.to_owned(), credentials, SourceSettings::default());
+    let (credentials, name) = credentials(arguments, config.as_ref(), &source)?;
+    let settings = config
+        .as_ref()
+        .map_or_else(SourceSettings::default, |config| config.sources);
+    let sources = Sources::new(base.to_owned(), credentials, settings);
+    let sources = sources.with_environment(variables());
     let (source, sample) = look(source, name.as_deref(), sources).await?;
     if sample.columns.is_empty() {
         return Err(Failure::Failed("the table has no columns".to_owned()));
@@ -55,6 +60,12 @@ async fn new(arguments: &NewContract, out: &mut Out) -> Result<(), Failure> {
         sample: &sample,
     };
     let text = draft.write().map_err(|error| Failure::failed(&error))?;
+    if let Some(name) = name.filter(|_| arguments.credentials.is_none()) {
+        out.remark(format_args!(
+            "scrim: the contract calls its credentials `{name}`: add user and password under that \
+             name to the secrets file"
+        ));
+    }
     match &arguments.out {
         None => Ok(out.results().write_all(text.as_bytes())?),
         Some(path) => save(path, &text, arguments.force, out),
@@ -71,33 +82,46 @@ fn said(arguments: &NewContract) -> Said {
     }
 }
 
-/// Credentials, and the name that the contract calls them by.
+/// Credentials, and the name that the contract calls them by. Those with a name are the secrets
+/// file's and the environment's, as a server has them; a database may also be asked as its own
+/// tools are.
 fn credentials(
     arguments: &NewContract,
+    config: Option<&Config>,
     source: &Source,
 ) -> Result<(Credentials, Option<String>), Failure> {
+    if let Some(name) = &arguments.credentials {
+        let file = config.and_then(|config| config.secrets.as_deref());
+        let all = scrim_server::config::credentials(file, std::env::vars_os())?;
+        return Ok((all, Some(name.clone())));
+    }
     let ServerKind::Postgres(server) = &source.kind else {
-        return Ok((Credentials::default(), arguments.credentials.clone()));
+        return Ok((Credentials::default(), None));
     };
-    let name = arguments.credentials.as_deref().unwrap_or(&server.database);
-    let user = source.user.clone().or_else(|| environment("PGUSER"));
-    let user = user.ok_or_else(|| {
-        Failure::Usage("say who asks: postgres://USER@HOST/DATABASE, or PGUSER".to_owned())
-    })?;
-    let password = environment("PGPASSWORD")
-        .ok_or_else(|| Failure::Usage("set PGPASSWORD to the password".to_owned()))?;
+    let user = source.user.clone().or_else(|| variable("PGUSER"));
+    let (Some(user), Some(password)) = (user, variable("PGPASSWORD")) else {
+        let help = "say who asks, as postgres://USER@HOST/DATABASE or PGUSER, and set PGPASSWORD; \
+                    or name credentials with --credentials";
+        return Err(Failure::Usage(help.to_owned()));
+    };
     let fields = [("user", user), ("password", password)];
     let fields = fields.map(|(field, value)| (field.to_owned(), Secret::new(value)));
-    let named = [(name.to_owned(), Credential::new(fields))];
-    Ok((Credentials::new(named), Some(name.to_owned())))
+    let name = server.database.clone();
+    let named = [(name.clone(), Credential::new(fields))];
+    Ok((Credentials::new(named), Some(name)))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is where the command reads these of its environment, once"
-)]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?.into_string().ok()?;
+    Some(value).filter(|value| !value.is_empty())
+}
+
+/// The environment by which object stores are opened.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text)
 }
 
 /// Looks at the table. A folder whose format nobody named may be a Delta table, which is made of

@@ -20,6 +20,8 @@ pub(super) struct Column {
     pub(super) physical_name: Option<String>,
     pub(super) logical: Option<&'static str>,
     pub(super) physical: String,
+    /// The source's own type, where it is read as text for want of another.
+    pub(super) printed: Option<String>,
     pub(super) required: bool,
     pub(super) key: Option<u32>,
     /// What it is likely to hold by itself.
@@ -90,6 +92,10 @@ fn declare(column: &mut Column, sampled: &SampledColumn) {
     if let Some(declared) = &sampled.declared {
         column.physical.clone_from(declared);
     }
+    if let (Some(item), Some(elements)) = (&mut column.item, &sampled.elements) {
+        item.physical.clone_from(elements);
+    }
+    column.printed.clone_from(&sampled.printed);
 }
 
 fn values(sample: &Sample, index: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
@@ -115,6 +121,7 @@ fn column(name: &str, data_type: &DataType, values: &ArrayRef) -> Column {
         physical_name: None,
         logical,
         physical,
+        printed: None,
         required: false,
         key: None,
         finding,

@@ -1,6 +1,6 @@
 //! Where a table lies, as it is said on the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use scrim_policy::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls,
@@ -45,7 +45,7 @@ impl Source {
     /// What is wrong with it, in words.
     pub(crate) fn parse(from: &str, base: &Path, said: &Said) -> Result<Self, String> {
         match from.split_once("://").map(|(scheme, _)| scheme) {
-            Some("postgres" | "postgresql") => postgres(from, said),
+            Some("postgres" | "postgresql") => postgres(from, base, said),
             scheme => files(from, scheme, base, said),
         }
     }
@@ -69,7 +69,7 @@ impl Source {
 const SECRET: &str = "other people of this machine can read a command line, so no password may stand \
                       in an address: set PGPASSWORD, or name credentials with --credentials";
 
-fn postgres(from: &str, said: &Said) -> Result<Source, String> {
+fn postgres(from: &str, base: &Path, said: &Said) -> Result<Source, String> {
     let form = "write the address like postgres://user@host:5432/database";
     let address = Url::parse(from).map_err(|error| format!("{error}; {form}"))?;
     if address.password().is_some() {
@@ -97,7 +97,7 @@ fn postgres(from: &str, said: &Said) -> Result<Source, String> {
             port: address.port().unwrap_or(5432),
             database,
             schema: said.schema.clone().unwrap_or_else(|| "public".to_owned()),
-            tls: tls(&address)?,
+            tls: tls(&address, base)?,
         }),
         guessed: false,
         table,
@@ -105,13 +105,13 @@ fn postgres(from: &str, said: &Said) -> Result<Source, String> {
     })
 }
 
-fn tls(address: &Url) -> Result<PostgresTls, String> {
+fn tls(address: &Url, base: &Path) -> Result<PostgresTls, String> {
     let mut mode = None;
     let mut ca = None;
     for (key, value) in address.query_pairs() {
         match key.as_ref() {
             "sslmode" => mode = Some(value.into_owned()),
-            "sslrootcert" => ca = Some(value.into_owned()),
+            "sslrootcert" => ca = Some(relative(Path::new(value.as_ref()), base)?),
             "password" => return Err(SECRET.to_owned()),
             _ => {
                 return Err(
@@ -221,17 +221,18 @@ fn place(from: &str, scheme: Option<&str>, base: &Path, said: &Said) -> Result<F
     }
 }
 
-/// A path as a contract has it: relative to the folder of `scrim.yaml` where it lies below it.
 fn local(path: &Path, base: &Path) -> Result<FilePlace, String> {
+    let path = relative(path, base)?;
+    Ok(FilePlace::Local { path })
+}
+
+/// A path as a contract has it: relative to the folder of `scrim.yaml` where it lies below it.
+fn relative(path: &Path, base: &Path) -> Result<String, String> {
     let full = |path: &Path| std::path::absolute(path).map_err(|error| error.to_string());
     let (full, base) = (full(path)?, full(base)?);
-    let path: PathBuf = full
-        .strip_prefix(&base)
-        .map_or(full.clone(), Path::to_owned);
-    let path = path.to_str().ok_or("the path is no Unicode text")?;
-    Ok(FilePlace::Local {
-        path: path.to_owned(),
-    })
+    let path = full.strip_prefix(&base).unwrap_or(&full);
+    let text = path.to_str().ok_or("the path is no Unicode text")?;
+    Ok(text.to_owned())
 }
 
 /// The format that a name ends in.

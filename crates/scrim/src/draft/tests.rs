@@ -15,6 +15,8 @@ fn sample(columns: Vec<(&str, ArrayRef)>) -> Sample {
         name: (*name).to_owned(),
         data_type: values.data_type().clone(),
         declared: None,
+        elements: None,
+        printed: None,
         required: false,
         key: None,
     });

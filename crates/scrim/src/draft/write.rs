@@ -91,6 +91,17 @@ fn about(lines: &mut Lines, depth: usize, column: &Column) {
     if let Some(logical) = column.logical {
         lines.line(depth, format_args!("logicalType: {logical}"));
     }
+    if let Some(printed) = &column.printed {
+        let choice = match printed.starts_with("numeric") {
+            true => "; `double` would read it as numbers, rounded",
+            false => "",
+        };
+        let printed = comment(printed);
+        lines.line(
+            depth,
+            format_args!("# {printed} in the database, read as text{choice}"),
+        );
+    }
     lines.line(
         depth,
         format_args!("physicalType: {}", type_name(&column.physical)),
