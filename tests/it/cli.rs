@@ -1,5 +1,6 @@
 //! The command `scrim`, as people and scripts use it.
 
+mod contract;
 mod demo;
 mod files;
 mod ledger;

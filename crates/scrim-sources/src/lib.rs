@@ -9,6 +9,7 @@ mod credentials;
 mod error;
 mod files;
 mod postgres;
+mod sample;
 mod wanted;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use files::{Environment, Fields, Files};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
+pub use sample::{Sample, SampledColumn, Sampler};
 pub use wanted::{Wanted, WantedColumn};
 
 /// Everything that opening a source takes: credentials, bounds, and the connections and caches that

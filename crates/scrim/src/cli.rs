@@ -32,6 +32,9 @@ pub enum Command {
     /// Check and test contracts and agreements
     #[command(subcommand)]
     Policy(Policy),
+    /// Draft contracts
+    #[command(subcommand)]
+    Contract(Contract),
     /// Look at where tables come from
     #[command(subcommand)]
     Source(Source),
@@ -142,6 +145,65 @@ pub struct PolicyTest {
     /// Run only cases whose file or name contains this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+}
+
+/// `scrim contract …`.
+#[derive(Debug, Subcommand)]
+pub enum Contract {
+    /// Draft a contract from a table as it is: identifiers tagged, everything hidden
+    New(NewContract),
+}
+
+/// `scrim contract new`.
+#[derive(Debug, Args)]
+pub struct NewContract {
+    /// Where the table lies: postgres://USER@HOST:PORT/DATABASE, s3://BUCKET/PREFIX/, az://, abfss://,
+    /// gs://, https://, or the path of a file, folder or pattern. Passwords come from PGPASSWORD or
+    /// from credentials with a name, never from here
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: String,
+    /// The table [default for files: the last name of the address]
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// The schema in the database [default: public]
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// How files are written [default: what their names end in]
+    #[arg(long, value_enum)]
+    pub format: Option<FileKind>,
+    /// The object store's address, when it is not its maker's
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The region of the bucket
+    #[arg(long, value_name = "NAME")]
+    pub region: Option<String>,
+    /// The name of the source's credentials, in the secrets file that the configuration names
+    #[arg(long, value_name = "NAME")]
+    pub credentials: Option<String>,
+    /// The configuration that will serve the contract; paths are written as it reads them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Write the contract to a new file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace the file if there is one
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+/// How files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileKind {
+    /// Parquet
+    Parquet,
+    /// CSV with a header line
+    Csv,
+    /// One JSON object in each line
+    Json,
+    /// Arrow IPC
+    Arrow,
+    /// A Delta Lake table
+    Delta,
 }
 
 /// `scrim source …`.

@@ -170,6 +170,7 @@ fn help_reads_well_and_every_command_has_it() {
         "serve",
         "query",
         "policy",
+        "contract",
         "explain",
         "keys",
         "accounts",

@@ -83,6 +83,13 @@ pub(crate) struct OpenedFiles {
     pub(crate) rows: Option<u64>,
 }
 
+impl OpenedFiles {
+    /// Where the files lie, as the owner writes it.
+    pub(crate) fn shown(&self) -> &str {
+        &self.table.set.shown
+    }
+}
+
 impl From<OpenedFiles> for Opened {
     fn from(opened: OpenedFiles) -> Self {
         let shown = opened.table.set.shown.clone();

@@ -7,6 +7,7 @@
 mod binary;
 mod columns;
 mod connect;
+mod describe;
 mod failure;
 mod numeric;
 mod push;
@@ -29,6 +30,7 @@ use schema::Table;
 use table::PgTable;
 
 pub(crate) use connect::{Database, Databases};
+pub(crate) use describe::describe;
 
 use crate::{Credential, Opened, SourceError, Sources, Wanted};
 

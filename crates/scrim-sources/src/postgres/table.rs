@@ -15,7 +15,7 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
-use super::columns::PgColumn;
+use super::columns::{PgColumn, PgColumns};
 use super::connect::Database;
 use super::push::push;
 use super::scan::Scan;
@@ -39,6 +39,11 @@ impl PgTable {
             shown: Arc::from(shown),
             schema: Arc::new(Schema::new(fields)),
         }
+    }
+
+    /// The wanted columns that it has.
+    pub(super) fn columns(&self) -> &PgColumns {
+        &self.table.columns
     }
 
     /// Where it lies, for the owner.

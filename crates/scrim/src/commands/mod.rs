@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod completions;
+pub(crate) mod contract;
 pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod keys;
