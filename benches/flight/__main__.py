@@ -21,6 +21,7 @@ import cases  # noqa: E402
 import clients  # noqa: E402
 import servers  # noqa: E402
 from crowd import connect, crowd  # noqa: E402
+from federated import postgres, s3  # noqa: E402
 from report import Report  # noqa: E402
 from wire import wire  # noqa: E402
 
@@ -152,7 +153,7 @@ def memory(bench, report):
 
 GROUPS = {
     "machinery": machinery, "streams": streams, "look-ups": look_ups, "memory": memory,
-    "wire": wire, "connect": connect, "crowd": crowd,
+    "wire": wire, "connect": connect, "crowd": crowd, "postgres": postgres, "s3": s3,
 }
 
 
@@ -163,6 +164,7 @@ class Bench:
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", servers.ROOT / "target"))
         self.scrim = arguments.scrim or target / "release" / "scrim"
         self.engine = arguments.engine or target / "release" / "examples" / "inprocess"
+        self.sources = target / "release" / "examples" / "sources"
         self.scale = arguments.sf
         environment = f"sf{arguments.sf:g}"
         data = arguments.data.resolve()

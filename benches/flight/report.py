@@ -91,6 +91,38 @@ class Report:
         figures = {"ours": ours._asdict(), "bare": bare._asdict(), "share": share}
         self._add("wire", name, text, share >= at_least, **figures)
 
+    def faster(self, group, name, ours, other, against, at_least):
+        """Rows a second, as a multiple of another reader's."""
+        rate = lambda cost: cost.rows / cost.wall
+        multiple = rate(ours) / rate(other)
+        text = (
+            f"{rate(ours) / 1e3:.0f} ÷ {rate(other) / 1e3:.0f} thousand rows/s = {multiple:.2f} "
+            f"({against}; goal ≥ {at_least})"
+        )
+        figures = {"ours": ours._asdict(), "other": other._asdict(), "multiple": multiple}
+        self._add(group, name, text, multiple >= at_least, **figures)
+
+    def slower(self, group, name, ours, other, against, at_most):
+        """Time, as a multiple of another server's."""
+        multiple = ours.wall / other.wall
+        text = (
+            f"{ours.wall * 1e3:.2f} ms ÷ {other.wall * 1e3:.2f} ms = {multiple:.2f} "
+            f"({against}; goal ≤ {at_most}); {ours.rows} rows"
+        )
+        figures = {"ours": ours._asdict(), "other": other._asdict(), "multiple": multiple}
+        self._add(group, name, text, multiple <= at_most, **figures)
+
+    def store(self, name, far, near, transfer, at_most, read, needed, requests):
+        """A scan from an object store against the disk plus the transfer, and what was read."""
+        multiple = far / (near + transfer)
+        text = (
+            f"{far:.3f} s ÷ ({near:.3f} s from disk + {transfer:.3f} s transfer) = {multiple:.2f} "
+            f"(goal ≤ {at_most}); {read / 1e6:.1f} MB read of {needed / 1e6:.1f} MB needed "
+            f"in {requests} requests"
+        )
+        figures = {"far": far, "near": near, "transfer": transfer, "read": read, "needed": needed}
+        self._add("s3", name, text, multiple <= at_most, **figures)
+
     def wire(self, name, sent, compact, largest, largest_allowed):
         """What really crosses the network."""
         share = sent / compact
