@@ -5,6 +5,7 @@ mod files;
 mod ledger;
 mod policy;
 mod serve;
+mod source;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

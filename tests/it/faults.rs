@@ -3,7 +3,9 @@
 
 mod engine;
 mod ledger;
+mod left_out;
 mod limits;
+mod several;
 mod sources;
 mod start;
 

@@ -12,10 +12,11 @@ mod postgres;
 mod wanted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::ServerKind;
+use scrim_policy::{PostgresServer, ServerKind};
 
 use files::{Environment, Fields, Files};
 
@@ -30,6 +31,7 @@ pub struct Sources {
     base: PathBuf,
     credentials: Credentials,
     settings: SourceSettings,
+    databases: postgres::Databases,
     files: Files,
 }
 
@@ -81,6 +83,7 @@ impl Sources {
             base,
             credentials,
             settings,
+            databases: postgres::Databases::default(),
             files: Files::new(settings, Environment::default()),
         }
     }
@@ -117,7 +120,12 @@ impl Sources {
         }
     }
 
-    pub(crate) fn settings(&self) -> &SourceSettings {
-        &self.settings
+    fn database(
+        &self,
+        at: &PostgresServer,
+        credential: Option<&Credential>,
+    ) -> Result<Arc<postgres::Database>, SourceError> {
+        self.databases
+            .of(at, credential, &self.base, &self.settings)
     }
 }
