@@ -5,6 +5,7 @@ mod engine;
 mod ledger;
 mod left_out;
 mod limits;
+mod several;
 mod sources;
 mod start;
 

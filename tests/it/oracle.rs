@@ -103,6 +103,8 @@ async fn check(places: Places, persona: Persona, seed: u64, statements: usize, t
                 tally.one_refused += 1;
                 match plain::answer(&copy, &statement.total).await {
                     Ok(theirs) => differs(ours, &theirs, &statement),
+                    // A regular expression that is none has no total form.
+                    Err(e) if e.contains("Regular expression did not compile") => None,
                     Err(e) => Some(format!("answered, but in no form by the copy: {e}")),
                 }
             }

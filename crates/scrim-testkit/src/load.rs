@@ -21,7 +21,8 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
-/// The type that a column has in PostgreSQL.
+/// The type that a column has in PostgreSQL. The first and the last value of dates and timestamps
+/// become its infinities.
 ///
 /// # Panics
 /// For structs and other types that PostgreSQL does not have.
@@ -144,14 +145,26 @@ fn put(out: &mut BytesMut, column: &dyn Array, row: usize) {
         DataType::Utf8View => out.put_slice(column.as_string_view().value(row).as_bytes()),
         DataType::Binary => out.put_slice(column.as_binary::<i32>().value(row)),
         DataType::Date32 => {
-            out.put_i32(column.as_primitive::<Date32Type>().value(row) - EPOCH_DAYS);
+            let days = column.as_primitive::<Date32Type>().value(row);
+            out.put_i32(match days {
+                i32::MIN | i32::MAX => days,
+                _ => days
+                    .checked_sub(EPOCH_DAYS)
+                    .expect("PostgreSQL has the day"),
+            });
         }
         DataType::Time64(_) => {
             out.put_i64(column.as_primitive::<Time64MicrosecondType>().value(row));
         }
         DataType::Timestamp(..) => {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-            out.put_i64(micros - EPOCH_MICROS);
+            out.put_i64(match micros {
+                i64::MIN | i64::MAX => micros,
+                _ => {
+                    let since = micros.checked_sub(EPOCH_MICROS);
+                    since.expect("PostgreSQL has the instant")
+                }
+            });
         }
         DataType::List(item) => {
             let values = plain(&column.as_list::<i32>().value(row));
@@ -364,7 +377,7 @@ mod tests {
             ),
             (
                 "d",
-                Arc::new(Date32Array::from(vec![0, -719_162, 10_957, 19_000])),
+                Arc::new(Date32Array::from(vec![0, -719_162, i32::MAX, i32::MIN])),
             ),
             ("at", Arc::new(TimestampMicrosecondArray::from(instants))),
             ("tags", Arc::new(tags)),
@@ -390,7 +403,7 @@ mod tests {
             ("f", "-0 | NaN | Infinity | 1e-300"),
             ("t", "é\n\t\\ |  | NULL | x"),
             ("k", "a | NULL | b | a"),
-            ("d", "1970-01-01 | 0001-01-01 | 2000-01-01 | 2022-01-08"),
+            ("d", "1970-01-01 | 0001-01-01 | infinity | -infinity"),
             (
                 "at",
                 "1970-01-01 00:00:00 | 1970-01-01 00:00:00.000001 | 1969-12-31 23:59:59.999999 | \

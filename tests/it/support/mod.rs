@@ -12,6 +12,7 @@ pub(crate) mod personas;
 pub(crate) mod place;
 pub(crate) mod plain;
 pub(crate) mod policy;
+pub(crate) mod recording;
 pub(crate) mod scene;
 pub(crate) mod servers;
 pub(crate) mod sql;

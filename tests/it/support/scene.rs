@@ -65,6 +65,21 @@ impl Scene {
         partitions: usize,
         limits: EngineLimits,
     ) -> Self {
+        Self::serve(data, layout, partitions, limits, &|_| None).await
+    }
+
+    /// Serves the data with some of the tables elsewhere than in files.
+    pub(crate) async fn over(data: &Data, elsewhere: &dyn Fn(Table) -> Option<RawTable>) -> Self {
+        Self::serve(data, &Layout::plain(), 1, limits(), elsewhere).await
+    }
+
+    async fn serve(
+        data: &Data,
+        layout: &Layout,
+        partitions: usize,
+        limits: EngineLimits,
+        elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let servers = Servers::start(data, layout, folder.path());
         let config = EngineConfig {
@@ -76,7 +91,7 @@ impl Scene {
         std::fs::create_dir_all(&config.spill_dir).unwrap();
         let (ledger, _) = Ledger::open(&folder.path().join("ledger"), Arc::new(Standing)).unwrap();
         let engine = Engine::new(config, ledger, Arc::new(Standing)).unwrap();
-        let world = load(&engine, data, &servers, folder.path()).await;
+        let world = load(&engine, data, &servers, folder.path(), elsewhere).await;
         engine.load(world);
         Self {
             engine,
@@ -101,7 +116,13 @@ impl Scene {
     }
 }
 
-async fn load(engine: &Engine, data: &Data, servers: &Servers, base: &Path) -> World {
+async fn load(
+    engine: &Engine,
+    data: &Data,
+    servers: &Servers,
+    base: &Path,
+    elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+) -> World {
     let sources = Sources::new(
         base.to_owned(),
         servers::credentials(),
@@ -114,8 +135,10 @@ async fn load(engine: &Engine, data: &Data, servers: &Servers, base: &Path) -> W
     };
     let mut tables: BTreeMap<TableName, RawTable> = BTreeMap::new();
     for table in Table::ALL {
-        let place = data.places.of(table);
-        let raw = open(place, table.name(), FileFormat::Parquet).await;
+        let raw = match elsewhere(table) {
+            Some(raw) => raw,
+            None => open(data.places.of(table), table.name(), FileFormat::Parquet).await,
+        };
         tables.insert(TableName::new(table.domain(), table.name()), raw);
     }
     let csv = FileFormat::Csv {

@@ -53,7 +53,7 @@ impl Servers {
         let wards = files::wards(data);
         match data.places.wards {
             Place::Postgres => servers.database().load("wards", &[wards]),
-            place => servers.put(place, "wards/wards.csv", &csv(&[wards]), folder),
+            place => servers.put(place, "wards.csv", &csv(&[wards]), folder),
         }
         servers
     }
@@ -77,22 +77,24 @@ impl Servers {
         database.expect("a table lies in the database")
     }
 
-    /// What a contract would say of a table, and the name of its credentials.
+    /// What a contract would say of a table, and the name of its credentials. Files of CSV lie alone,
+    /// those of Parquet in a folder.
     pub(crate) fn entry(
         &self,
         place: Place,
         table: &str,
         format: FileFormat,
     ) -> (ServerKind, Option<&'static str>) {
+        let path = match &format {
+            FileFormat::Csv { .. } => format!("{table}.csv"),
+            _ => format!("{table}/"),
+        };
         let files = |place| ServerKind::Files(FileServer { place, format });
         match place {
-            Place::Local => {
-                let path = table.to_owned();
-                (files(FilePlace::Local { path }), None)
-            }
+            Place::Local => (files(FilePlace::Local { path }), None),
             Place::S3 => {
                 let place = FilePlace::S3 {
-                    location: format!("s3://{BUCKET}/{table}/"),
+                    location: format!("s3://{BUCKET}/{path}"),
                     endpoint_url: Some(self.store().endpoint()),
                     region: Some("eu-central-1".to_owned()),
                     addressing: Addressing::Path,

@@ -33,27 +33,27 @@ impl Sql {
 /// All of the conditions. One that cannot be said is left out, which lets more rows pass.
 pub(super) fn all(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
     let parts: Vec<Option<Sql>> = parts.into_iter().collect();
-    let exact = parts
-        .iter()
-        .all(|part| part.as_ref().is_some_and(|sql| sql.exact));
-    let said = parts.into_iter().flatten().map(|sql| sql.text);
-    join(said.collect(), " AND ", exact)
+    let complete = parts.iter().all(Option::is_some);
+    let joined = join(parts.into_iter().flatten(), " AND ", true)?;
+    Some(if complete { joined } else { joined.inexact() })
 }
 
 /// At least one of the conditions, each of which must be said.
 pub(super) fn any(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
     let parts: Vec<Sql> = parts.into_iter().collect::<Option<_>>()?;
-    let exact = parts.iter().all(|sql| sql.exact);
-    join(
-        parts.into_iter().map(|sql| sql.text).collect(),
-        " OR ",
-        exact,
-    )
+    join(parts.into_iter(), " OR ", false)
 }
 
-fn join(mut texts: Vec<String>, operator: &str, exact: bool) -> Option<Sql> {
+/// Joins conditions by an operator; one that is `neutral` for it changes nothing.
+fn join(parts: impl Iterator<Item = Sql>, operator: &str, neutral: bool) -> Option<Sql> {
+    let neutral = Sql::constant(neutral);
+    let mut parts = parts.peekable();
+    parts.peek()?;
+    let kept: Vec<Sql> = parts.filter(|sql| *sql != neutral).collect();
+    let exact = kept.iter().all(|sql| sql.exact);
+    let mut texts: Vec<String> = kept.into_iter().map(|sql| sql.text).collect();
     let text = match texts.len() {
-        0 => return None,
+        0 => return Some(neutral),
         1 => texts.pop()?,
         _ => format!("({})", texts.join(operator)),
     };
@@ -120,6 +120,10 @@ mod tests {
         assert_eq!(all([a(), None]).unwrap(), Sql::exact("a").inexact());
         assert_eq!(any([a(), None]), None);
         assert_eq!(all([None, None]), None);
+        let yes = || Some(Sql::constant(true));
+        assert_eq!(all([a(), yes()]), a());
+        assert_eq!(all([yes(), None]).unwrap(), Sql::constant(true).inexact());
+        assert_eq!(any([yes(), a()]).unwrap(), Sql::exact("(true OR a)"));
         assert_eq!(any([a(), a()]).unwrap(), Sql::exact("(a OR a)"));
     }
 }

@@ -1,0 +1,6 @@
+//! Conditions are compared as texts, and as what they select from the same rows.
+
+mod printing;
+mod random;
+mod rows;
+mod same_rows;

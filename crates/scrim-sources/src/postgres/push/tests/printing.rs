@@ -1,0 +1,1 @@
+//! What arrives from a planner, and the SQL for it.
