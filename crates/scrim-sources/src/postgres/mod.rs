@@ -7,9 +7,11 @@
 mod binary;
 mod columns;
 mod connect;
+mod copy;
 mod describe;
 mod failure;
 mod numeric;
+mod parts;
 mod push;
 mod scan;
 mod schema;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use scrim_engine::FaultKind;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow};
 
 use super::columns::{PgColumn, PgColumns};
 use super::connect::{Database, Lease};
@@ -24,7 +24,10 @@ SELECT c.oid, c.relkind,
                           JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf)
            ELSE c.reltuples::float8
        END,
-       pg_catalog.current_setting('server_encoding')
+       pg_catalog.current_setting('server_encoding'),
+       CASE WHEN c.relkind = 'r' AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                AND pg_catalog.current_setting('server_version_num')::integer >= 140000
+            THEN c.relpages ELSE 0 END
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1::text AND c.relname = $2::text";
@@ -66,6 +69,8 @@ pub(super) struct Table {
     pub(super) extra: Vec<String>,
     /// About how many rows it has.
     pub(super) rows: Option<u64>,
+    /// About how many pages it has, if its rows can be read by their place in them.
+    pub(super) pages: u64,
     /// What its columns were made of, which is what says how their bytes are read and compared.
     made_of: BTreeMap<String, MadeOf>,
 }
@@ -76,6 +81,12 @@ struct MadeOf {
     type_id: u32,
     modifier: i32,
     collation: u32,
+}
+
+struct Relation {
+    id: u32,
+    rows: Option<u64>,
+    pages: u64,
 }
 
 struct CatalogColumn {
@@ -103,7 +114,7 @@ impl<'a> Catalog<'a> {
     }
 
     async fn table(&self, schema: &str, wanted: &Wanted) -> Result<Table, Failure> {
-        let (id, rows) = self.relation(schema, &wanted.table).await?;
+        let Relation { id, rows, pages } = self.relation(schema, &wanted.table).await?;
         let columns = self.columns(id).await?;
         let types = self.types(id).await?;
         let mut table = Table {
@@ -111,13 +122,14 @@ impl<'a> Catalog<'a> {
             columns: PgColumns::default(),
             extra: Vec::new(),
             rows,
+            pages,
             made_of: BTreeMap::new(),
         };
         table.choose(&columns, &types, wanted)?;
         Ok(table)
     }
 
-    async fn relation(&self, schema: &str, name: &str) -> Result<(u32, Option<u64>), Failure> {
+    async fn relation(&self, schema: &str, name: &str) -> Result<Relation, Failure> {
         let found = self.client.query_opt(RELATION, &[&schema, &name]).await;
         let Some(row) = found.map_err(|e| self.failed(&e))? else {
             return Err(refused(format!(
@@ -141,7 +153,12 @@ impl<'a> Catalog<'a> {
             )));
         }
         let rows: Option<f64> = self.get(&row, 3)?;
-        Ok((self.get(&row, 0)?, rows.and_then(estimate)))
+        let pages: i32 = self.get(&row, 5)?;
+        Ok(Relation {
+            id: self.get(&row, 0)?,
+            rows: rows.and_then(estimate),
+            pages: u64::try_from(pages).unwrap_or(0),
+        })
     }
 
     async fn columns(&self, id: u32) -> Result<Vec<CatalogColumn>, Failure> {
@@ -181,7 +198,9 @@ impl<'a> Catalog<'a> {
             let name = self.get(row, 1)?;
             Ok((self.get(row, 0)?, CatalogType { name, kind }))
         };
-        Ok(Types(rows.iter().map(known).collect::<Result<_, _>>()?))
+        Ok(Types(
+            rows.iter().map(known).collect::<Result<_, Failure>>()?,
+        ))
     }
 
     fn get<'r, T: tokio_postgres::types::FromSql<'r>>(
@@ -229,7 +248,7 @@ impl Table {
         wanted: &Wanted,
     ) -> Result<(), Failure> {
         let mut columns = Vec::new();
-        let mut take = |column: &CatalogColumn, as_wanted| {
+        let mut take = |column: &CatalogColumn, as_wanted| -> Result<(), Failure> {
             let of = column.made_of;
             if self.made_of.contains_key(&column.name) {
                 return Ok(());
@@ -282,31 +301,55 @@ impl Table {
     /// something else. Selecting nothing takes the table's lock; what is asked for after it is true
     /// until the lock is gone.
     pub(super) fn hold(&self) -> String {
-        let names: Vec<_> = self.made_of.keys().map(|name| literal(name)).collect();
-        let names = if names.is_empty() {
-            "NULL".to_owned()
-        } else {
-            names.join(", ")
-        };
         format!(
             "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; \
-             SELECT FROM {table} WHERE false; \
-             SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute \
-             WHERE attrelid = {regclass}::pg_catalog.regclass AND attnum > 0 \
-             AND NOT attisdropped AND attname IN ({names})",
-            table = self.quoted,
-            regclass = literal(&self.quoted),
+             SELECT FROM {} WHERE false; {}",
+            self.quoted,
+            self.made_of_now(),
+        )
+    }
+
+    /// The same for a transaction that sees one state of the database to its end, and lets others
+    /// see it. The lock comes first: a state that is older than it would tell of columns as they were.
+    pub(super) fn hold_still(&self) -> String {
+        format!("{}; {}", self.begin_still(), self.made_of_now())
+    }
+
+    /// How another connection joins such a transaction while that runs. It has a lock of its own
+    /// before, so that the columns stay as they are when the first one ends.
+    pub(super) fn join_still(&self, snapshot: &str) -> String {
+        let snapshot = literal(snapshot);
+        format!(
+            "{}; SET TRANSACTION SNAPSHOT {snapshot}",
+            self.begin_still()
+        )
+    }
+
+    fn begin_still(&self) -> String {
+        format!(
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             LOCK TABLE {} IN ACCESS SHARE MODE",
+            self.quoted
+        )
+    }
+
+    fn made_of_now(&self) -> String {
+        let mut names: Vec<_> = self.made_of.keys().map(|name| literal(name)).collect();
+        // A list may not be empty, and no column is called NULL.
+        names.push("NULL".to_owned());
+        format!(
+            "SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute \
+             WHERE attrelid = {}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped \
+             AND attname IN ({})",
+            literal(&self.quoted),
+            names.join(", "),
         )
     }
 
     /// Whether the answer to [`Self::hold`] tells of the columns that were opened.
-    pub(super) fn is_as_opened(&self, answer: &[tokio_postgres::SimpleQueryMessage]) -> bool {
-        let now: Option<BTreeMap<_, _>> = answer
-            .iter()
-            .filter_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            })
+    pub(super) fn is_as_opened(&self, answer: &[SimpleQueryMessage]) -> bool {
+        let now: Option<BTreeMap<_, _>> = rows(answer)
+            .filter(|row| row.len() == 4)
             .map(|row| {
                 let text = |index: usize| row.try_get(index).ok().flatten();
                 let made_of = MadeOf {
@@ -319,4 +362,12 @@ impl Table {
             .collect();
         now.as_ref() == Some(&self.made_of)
     }
+}
+
+/// The rows among the messages of an answer.
+pub(super) fn rows(answer: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
+    answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    })
 }
