@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{Column, DFSchema, DFSchemaRef, ScalarValue};
@@ -14,9 +14,11 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Between, BinaryExpr, Expr, Like, Operator, cast, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::create_physical_expr;
+use datafusion::prelude::col;
 use scrim_testkit::postgres::Postgres;
 use tokio_postgres::Client;
 
+use super::super::super::columns::{PgColumn, PgColumns, PgType};
 use super::super::{Pushed, push};
 use super::random::Random;
 use super::rows::{Spec, Table, name, table};
@@ -43,13 +45,15 @@ impl Count {
 }
 
 #[tokio::test]
-async fn what_is_pushed_keeps_the_rows_that_datafusion_keeps() {
+async fn inv_06_what_is_pushed_keeps_the_rows_that_datafusion_keeps() {
     let mut random = Random(4);
     let table = table(ROWS, &mut random);
     let database = Postgres::shared().database();
     database.execute(&table.sql);
     let client = database.client().await;
-    let settings = "SET search_path = ''; SET timezone = 'UTC'; SET datestyle = 'ISO'";
+    // None of these must matter.
+    let settings =
+        "SET search_path = ''; SET timezone = 'Asia/Kolkata'; SET datestyle = 'SQL, DMY'";
     client.batch_execute(settings).await.unwrap();
     let planner = Planner::new(&table.rows);
     let mut single: BTreeMap<&str, Count> = BTreeMap::new();
@@ -65,32 +69,156 @@ async fn what_is_pushed_keeps_the_rows_that_datafusion_keeps() {
         } else {
             (None, maker.condition(3))
         };
-        let expected = planner.rows(&expr, &table.rows);
+        // Not one for the other: the planner takes `x IN (1, NULL) AND x NOT IN (1)` for `x IN (NULL)`.
         let simplified = planner.simplifier.simplify(expr.clone()).unwrap();
-        let forms = [
-            push(&expr, &table.columns),
-            push(&simplified, &table.columns),
-        ];
-        for pushed in forms.iter().flatten() {
-            let found = select(&client, pushed).await;
+        let forms = [expr, simplified].map(|expr| (push(&expr, &table.columns), expr));
+        for (pushed, expr) in &forms {
+            let Some(pushed) = pushed else { continue };
+            let expected = planner.rows(expr, &table.rows);
+            let found = select(&client, "nasty", &pushed.sql).await;
             let lost: Vec<_> = expected.difference(&found).collect();
             let more: Vec<_> = found.difference(&expected).collect();
             let right = lost.is_empty() && (more.is_empty() || !pushed.exact);
             assert!(right, "{expr}\n{pushed:?}\nlost {lost:?}\nmore {more:?}");
         }
-        let [pushed, _] = &forms;
+        let [(pushed, _), _] = &forms;
         kind.map_or(&mut nested, |kind| single.entry(kind).or_default())
             .add(pushed.as_ref());
     }
-    println!("{single:#?} {nested:?}");
+    for spec in &table.specs {
+        let Count {
+            exact,
+            inexact,
+            not,
+        } = single[spec.name.as_str()];
+        let all = exact + inexact + not;
+        match spec.pg_type {
+            PgType::Printed => assert_eq!(exact + inexact, 0),
+            PgType::Bpchar => assert!(inexact * 8 > all, "{}", spec.name),
+            _ if spec.is_compared() => assert!(exact * 3 > all, "{}", spec.name),
+            // Whether it is NULL, and comparisons with NULL.
+            _ => assert!(exact > 0 && not * 4 > all, "{}", spec.name),
+        }
+    }
+    assert!(
+        nested.exact * 4 > CONDITIONS / 2 && nested.inexact > 0,
+        "{nested:?}"
+    );
 }
 
 /// The rows for which PostgreSQL finds a condition true.
-async fn select(client: &Client, pushed: &Pushed) -> BTreeSet<i32> {
-    let sql = format!("SELECT id FROM public.nasty WHERE {}", pushed.sql);
+async fn select(client: &Client, table: &str, condition: &str) -> BTreeSet<i32> {
+    let sql = format!("SELECT id FROM public.{table} WHERE {condition}");
     let rows = client.query(&sql, &[]).await;
     let rows = rows.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
     rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Texts that would end a literal, a name, an element or a comment if they could.
+const HOSTILE: &[&str] = &[
+    "'; DROP TABLE public.hostile; --",
+    "\\'; DROP TABLE public.hostile; --",
+    "' OR true --",
+    "'' OR '' = '",
+    "\" = \"id\" OR true --",
+    "\"\"",
+    "\\\"",
+    "\\",
+    "\\\\",
+    "a\",\"b",
+    "{\"a\",\"b\"}",
+    "},{",
+    "a,b",
+    "NULL",
+    "null",
+    "",
+    " a ",
+    "$$",
+    "$1",
+    "E'\\''",
+    "U&'\\0027'",
+    "\\x27",
+    "/* */ ' /*",
+    "\r\n'",
+    "\u{2019}\u{2bc}\u{ff07}'",
+    "\u{202e}'\u{feff}",
+    "%'",
+    "_'",
+];
+
+/// A table with a column named by each hostile text, and a row for each in which all columns have it.
+fn hostile() -> (String, PgColumns, RecordBatch) {
+    let quoted = |text: &str, quote: char| {
+        let text = text.replace(quote, &format!("{quote}{quote}"));
+        format!("{quote}{text}{quote}")
+    };
+    let names: Vec<String> = HOSTILE.iter().map(|text| format!("{text}.")).collect();
+    let declared = names
+        .iter()
+        .map(|name| format!("{} text", quoted(name, '"')));
+    let declared = declared.collect::<Vec<_>>().join(", ");
+    let lines = HOSTILE.iter().enumerate().map(|(row, text)| {
+        let value = quoted(text, '\'');
+        format!("({row}, {})", vec![value; HOSTILE.len()].join(", "))
+    });
+    let sql = format!(
+        "CREATE TABLE hostile (id int, {declared}); INSERT INTO hostile VALUES {}",
+        lines.collect::<Vec<_>>().join(", ")
+    );
+    let array: ArrayRef = Arc::new(StringArray::from(HOSTILE.to_vec()));
+    let rows = names.iter().map(|name| (name, Arc::clone(&array)));
+    let rows = RecordBatch::try_from_iter(rows).unwrap();
+    let columns = names.iter().map(|name| PgColumn {
+        name: name.clone(),
+        data_type: DataType::Utf8,
+        pg_type: PgType::Text,
+        deterministic: true,
+    });
+    (sql, PgColumns::new(columns.collect()), rows)
+}
+
+#[tokio::test]
+async fn inv_06_no_text_and_no_name_ends_its_quotes() {
+    let (sql, columns, rows) = hostile();
+    let database = Postgres::shared().database();
+    database.execute(&sql);
+    let client = database.client().await;
+    client.batch_execute("SET search_path = ''").await.unwrap();
+    let planner = Planner::new(&rows);
+    let mut pushed = 0;
+    for (index, text) in HOSTILE.iter().enumerate() {
+        let column = || Expr::Column(Column::from_name(format!("{text}.")));
+        let other = lit(HOSTILE[(index + 7) % HOSTILE.len()]);
+        let conditions = [
+            column().eq(lit(*text)),
+            column().not_eq(lit(*text)),
+            column().gt_eq(lit(*text)),
+            column().in_list(vec![lit(*text), other.clone()], false),
+            column().in_list(vec![lit(*text), other], true),
+            column().like(lit(*text)),
+            column().like(lit(format!("%{text}"))),
+        ];
+        for expr in conditions {
+            let Some(Pushed { sql, exact }) = push(&expr, &columns) else {
+                assert!(
+                    text.contains('\\') && matches!(expr, Expr::Like(_)),
+                    "{expr}"
+                );
+                continue;
+            };
+            assert!(exact, "{sql}");
+            pushed += 1;
+            let found = select(&client, "hostile", &sql).await;
+            assert_eq!(found, planner.rows(&expr, &rows), "{sql}");
+        }
+    }
+    assert!(pushed > HOSTILE.len() * 5);
+    // PostgreSQL has no text with NUL in it.
+    let column = || col(Column::from_name(format!("{}.", HOSTILE[0])));
+    let nul = || lit("a\0'");
+    assert_eq!(push(&column().eq(nul()), &columns).unwrap().sql, "false");
+    assert_eq!(push(&column().gt(nul()), &columns), None);
+    assert_eq!(push(&column().like(nul()), &columns), None);
 }
 
 /// Evaluates as the engine does.
@@ -243,7 +371,10 @@ impl<'t> Maker<'t, '_> {
                     fold,
                 ))
             }
-            9..=10 if spec.data_type.is_integer() => self.converted(column, spec),
+            9..=10 => match self.conversion(spec) {
+                Some((to, values)) => self.converted(column, spec, &to, &values),
+                None => binary(column, Operator::Eq, lit(self.value(spec))),
+            },
             _ if spec.data_type == DataType::Boolean => column,
             _ => binary(
                 column,
@@ -251,34 +382,76 @@ impl<'t> Maker<'t, '_> {
                 lit(self.value(spec)),
             ),
         };
-        (spec.name, expr)
+        (&spec.name, expr)
     }
 
-    /// A column of integers as another number.
-    fn converted(&mut self, column: Expr, spec: &Spec) -> Expr {
-        let op = *self.random.pick(COMPARISONS);
-        let values = [-2, -1, 0, 1, 3, 10, 11, 65_536, 3_000_000_000_i64];
-        let value = *self.random.pick(&values);
-        let (to, value) = match self.random.below(4) {
-            0 => (DataType::Int64, ScalarValue::from(value)),
-            1 => (
-                DataType::Decimal128(25, 1),
-                ScalarValue::Decimal128(Some(value.into()), 25, 1),
-            ),
-            2 => (DataType::Float64, ScalarValue::from(value as f64 / 2.0)),
-            _ => {
-                let floats = [f64::NAN, -0.0, f64::INFINITY, 9.1e15, 1e300, 0.1];
-                (
-                    DataType::Float64,
-                    ScalarValue::from(*self.random.pick(&floats)),
-                )
+    /// A type that a column can be converted to, and values of that.
+    fn conversion(&mut self, spec: &Spec) -> Option<(DataType, Vec<ScalarValue>)> {
+        let numbers = [-2, -1, 0, 1, 3, 10, 11, 65_536, 3_000_000_000_i64];
+        let floats = [
+            f64::NAN,
+            -0.0,
+            f64::INFINITY,
+            9.1e15,
+            1e300,
+            0.1,
+            0.5,
+            5.0,
+            -1.0,
+        ];
+        let text = || spec.values.iter().map(|(_, value)| value.clone());
+        let (to, values): (_, Vec<ScalarValue>) = match &spec.data_type {
+            DataType::Int16 | DataType::Int32 | DataType::Int64 => match self.random.below(3) {
+                0 => (DataType::Int64, numbers.map(Into::into).into()),
+                1 => (DataType::Float64, floats.map(Into::into).into()),
+                _ => {
+                    let digits = numbers.map(|n| ScalarValue::Decimal128(Some(n.into()), 25, 1));
+                    (DataType::Decimal128(25, 1), digits.into())
+                }
+            },
+            DataType::Decimal128(10, 2) => {
+                let digits = [0, 1_500_000, 1_500_001, 5_000_000, 99_999_999_990_000];
+                let digits = digits.map(|n| ScalarValue::Decimal128(Some(n), 20, 6));
+                (DataType::Decimal128(20, 6), digits.into())
             }
+            to @ (DataType::Utf8 | DataType::Timestamp(_, Some(_))) => {
+                let to = match to {
+                    DataType::Timestamp(unit, _) => {
+                        DataType::Timestamp(*unit, Some("+00:00".into()))
+                    }
+                    _ if self.random.one_in(2) => DataType::Utf8View,
+                    _ => DataType::LargeUtf8,
+                };
+                let values = text().map(|value| value.cast_to(&to).unwrap()).collect();
+                (to, values)
+            }
+            _ => return None,
         };
-        if self.random.one_in(6) {
-            let other = self.column(spec);
-            return binary(cast(column, to.clone()), op, cast(other, to));
+        Some((to, values))
+    }
+
+    /// A condition on a converted column.
+    fn converted(
+        &mut self,
+        column: Expr,
+        spec: &Spec,
+        to: &DataType,
+        values: &[ScalarValue],
+    ) -> Expr {
+        let column = cast(column, to.clone());
+        let op = *self.random.pick(COMPARISONS);
+        match self.random.below(6) {
+            0 => binary(column, op, cast(self.column(spec), to.clone())),
+            1 => {
+                let list = (0..3).map(|_| lit(self.random.pick(values).clone()));
+                Expr::InList(InList::new(
+                    Box::new(column),
+                    list.collect(),
+                    op == Operator::NotEq,
+                ))
+            }
+            _ => binary(column, op, lit(self.random.pick(values).clone())),
         }
-        binary(cast(column, to), op, lit(value))
     }
 
     /// A literal for a column: one of its values, or one that it does not have.
