@@ -89,9 +89,28 @@ pub(crate) fn scrim_with<A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
     input: &str,
 ) -> Run {
+    run(folder, arguments, input, &[])
+}
+
+/// Runs the command in a folder, with more variables in its environment.
+pub(crate) fn scrim_in<A: AsRef<OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    environment: &[(&str, &str)],
+) -> Run {
+    run(folder, arguments, "", environment)
+}
+
+fn run<A: AsRef<OsStr>>(
+    folder: &Path,
+    arguments: impl IntoIterator<Item = A>,
+    input: &str,
+    environment: &[(&str, &str)],
+) -> Run {
     let mut child = Command::new(binary())
         .args(arguments)
         .current_dir(folder)
+        .envs(environment.iter().copied())
         .env("NO_COLOR", "1")
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())

@@ -6,6 +6,7 @@
 //! owner; what a partner learns of one is its kind. This crate must never know the server.
 
 mod credentials;
+mod delta;
 mod error;
 mod files;
 mod postgres;
@@ -115,7 +116,7 @@ impl Sources {
         match kind {
             ServerKind::Files(files) => {
                 let fields = Fields::new(credentials.zip(credential));
-                let opened = self.files.open(files, &self.base, fields, wanted).await?;
+                let opened = self.files.table(files, &self.base, fields, wanted).await?;
                 Ok(opened.into())
             }
             ServerKind::Postgres(at) => postgres::open(self, at, credential, wanted).await,

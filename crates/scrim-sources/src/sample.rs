@@ -76,11 +76,10 @@ impl Sampler {
                 let fields = Fields::new(credentials.zip(credential));
                 let all = Wanted::all(table);
                 let base = &self.sources.base;
-                let opened = self.sources.files.open(files, base, fields, &all).await?;
-                let at = opened.shown().to_owned();
+                let opened = self.sources.files.table(files, base, fields, &all).await?;
+                let columns = columns(&opened.table.schema());
                 let table: Arc<dyn TableProvider> = opened.table;
-                let columns = columns(&table.schema());
-                (table, columns, at, opened.rows)
+                (table, columns, opened.shown, opened.rows)
             }
             ServerKind::Postgres(server) => {
                 let found = postgres::describe(&self.sources, server, credential, table).await?;
@@ -158,6 +157,7 @@ mod tests {
     use super::*;
     use crate::{Credentials, SourceSettings};
 
+    #[expect(clippy::disallowed_methods, reason = "it is what is tested")]
     fn sampler(folder: &tempfile::TempDir) -> Sampler {
         Sampler::new(Sources::new(
             folder.path().to_owned(),

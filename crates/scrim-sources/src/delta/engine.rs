@@ -6,6 +6,10 @@ use std::io::{BufReader, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use datafusion::arrow::json::ReaderBuilder;
+use datafusion::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder,
+};
 use delta_kernel::engine::arrow_conversion::TryFromArrow as _;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::engine::arrow_expression::ArrowEvaluationHandler;
@@ -19,10 +23,6 @@ use delta_kernel::{
     Engine, EngineData, EvaluationHandler, FileDataReadResultIterator, FileMeta, FileSize,
     FileSlice, FilteredEngineData, JsonHandler, KernelError, KernelResult, KernelResultIterator,
     KernelResultIteratorStatic, ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
-};
-use datafusion::arrow::json::ReaderBuilder;
-use datafusion::parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReaderBuilder,
 };
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
@@ -99,14 +99,21 @@ impl Io {
     }
 
     /// The files of a folder whose paths come after one, in order.
-    pub(super) fn list(&self, folder: &Path, after: Option<&Path>) -> KernelResult<Vec<ObjectMeta>> {
+    pub(super) fn list(
+        &self,
+        folder: &Path,
+        after: Option<&Path>,
+    ) -> KernelResult<Vec<ObjectMeta>> {
         let store = self.store.inner();
         let listed = match after {
             Some(after) => store.list_with_offset(Some(folder), after),
             None => store.list(Some(folder)),
         };
         let files = listed.take(LISTED_MAX + 1).try_collect::<Vec<_>>();
-        let mut files = self.runtime.block_on(files).map_err(|e| self.failed(folder, &e))?;
+        let mut files = self
+            .runtime
+            .block_on(files)
+            .map_err(|e| self.failed(folder, &e))?;
         if files.len() > LISTED_MAX {
             let what = format!("{} has more than {LISTED_MAX} files", self.shown(folder));
             return Err(self.broken(SourceFault::new(FaultKind::Invalid, what)));
@@ -208,7 +215,8 @@ impl StorageHandler for Storage {
         } else {
             let folder: Vec<_> = path.parts().collect();
             let folder = folder.split_last().map_or(&[][..], |(_, folder)| folder);
-            self.0.list(&Path::from_iter(folder.iter().cloned()), Some(&path))?
+            self.0
+                .list(&Path::from_iter(folder.iter().cloned()), Some(&path))?
         };
         Ok(Box::new(files.into_iter().map(|meta| described(&meta))))
     }
@@ -342,8 +350,8 @@ impl ParquetHandler for Parquet {
     }
 
     fn read_parquet_footer(&self, file: &FileMeta) -> KernelResult<ParquetFooter> {
-        let bytes = self.0.bytes(&path_of(&file.location)?, None);
-        let bytes = self.0.runtime.block_on(bytes)?;
+        let path = path_of(&file.location)?;
+        let bytes = self.0.runtime.block_on(self.0.bytes(&path, None))?;
         let footer = ArrowReaderMetadata::load(&bytes, reader_options())?;
         let schema = StructType::try_from_arrow(footer.schema().as_ref())?;
         Ok(ParquetFooter {

@@ -26,6 +26,18 @@ pub(super) struct Columns {
     required: HashSet<String>,
     /// Whether the files tell the types of their columns.
     typed: bool,
+    /// Whether the table itself tells its columns, of which its files may lack any.
+    by_table: bool,
+}
+
+/// A column as its table itself has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Declared {
+    /// Its name in files.
+    pub(crate) name: String,
+    pub(crate) data_type: DataType,
+    /// Whether all rows of a file have one value, which does not stand in it.
+    pub(crate) of_file: bool,
 }
 
 /// Columns of a source that were looked for.
@@ -94,6 +106,29 @@ impl Columns {
             columns: columns.finish(),
             extra,
         })
+    }
+
+    /// The columns that a table itself tells.
+    pub(super) fn declared(declared: Vec<Declared>) -> Self {
+        let mut columns = Builder::new(true);
+        for column in declared {
+            let of = if column.of_file {
+                &mut columns.of_folders
+            } else {
+                &mut columns.in_files
+            };
+            columns.order.push((!column.of_file, of.len()));
+            of.push(nullable(&column.name, column.data_type));
+        }
+        Self {
+            by_table: true,
+            ..columns.finish()
+        }
+    }
+
+    /// Whether the table itself tells its columns.
+    pub(super) fn are_declared(&self) -> bool {
+        self.by_table
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -165,7 +200,7 @@ impl Columns {
                 None if self.required.contains(field.name()) => {
                     return Err(format!("the required column `{}` is missing", field.name()));
                 }
-                Some(found) if self.typed && !fits(found.data_type(), field.data_type()) => {
+                Some(found) if !self.fits(found.data_type(), field.data_type()) => {
                     return Err(format!(
                         "column `{}` has the type {}, which does not fit {}",
                         field.name(),
@@ -176,18 +211,24 @@ impl Columns {
                 found => present.push(found.is_some()),
             }
         }
-        if let Some(key) = self
-            .scanned
-            .table_partition_cols()
-            .iter()
-            .find(|key| facts.columns.find(key.name()).is_some())
-        {
+        let mut keys = self.scanned.table_partition_cols().iter();
+        let in_file = keys.find(|key| facts.columns.find(key.name()).is_some());
+        // A table that tells its columns also tells which of the two counts.
+        if let Some(key) = in_file.filter(|_| !self.by_table) {
             let name = key.name();
             return Err(format!(
                 "column `{name}` is in the file and in its folder's name"
             ));
         }
         Ok(Present(present))
+    }
+
+    fn fits(&self, here: &DataType, table: &DataType) -> bool {
+        match (self.typed, self.by_table) {
+            (false, _) => true,
+            (true, false) => fits(here, table),
+            (true, true) => holds(table, here),
+        }
     }
 
     /// The values that a file's folders give.
@@ -299,6 +340,7 @@ impl Builder {
             scanned,
             required: self.required,
             typed: self.typed,
+            by_table: false,
         }
     }
 }
@@ -372,6 +414,45 @@ fn has_key(file: &DataFile, name: &str) -> bool {
 
 fn fits(here: &DataType, table: &DataType) -> bool {
     widened(table, here).is_some_and(|both| both == *table)
+}
+
+/// Whether a type that a table declares holds every value of one that a file has, by the ways in
+/// which such tables let types grow.
+fn holds(table: &DataType, here: &DataType) -> bool {
+    use DataType::{
+        Date32, Decimal128, Float64, Int8, Int16, Int32, Int64, LargeList, List, Map, Struct,
+        Timestamp,
+    };
+    match (table, here) {
+        (Struct(table), Struct(here)) => table.iter().all(|field| {
+            let found = here.find(field.name());
+            found.is_none_or(|(_, here)| holds(field.data_type(), here.data_type()))
+        }),
+        (List(table), List(here) | LargeList(here)) => holds(table.data_type(), here.data_type()),
+        (Map(table, _), Map(here, _)) => match (table.data_type(), here.data_type()) {
+            // Writers call keys and values as they like.
+            (Struct(table), Struct(here)) => {
+                let mut pairs = table.iter().zip(here);
+                pairs.all(|(table, here)| holds(table.data_type(), here.data_type()))
+            }
+            _ => false,
+        },
+        // Old writers know instants only by nanoseconds and without a zone.
+        (Timestamp(..), Timestamp(..))
+        | (Timestamp(_, None), Date32)
+        | (Float64, Int8 | Int16 | Int32) => true,
+        (Decimal128(precision, scale), whole) if whole.is_signed_integer() => {
+            let digits = match whole {
+                Int8 => 3,
+                Int16 => 5,
+                Int32 => 10,
+                Int64 => 19,
+                _ => return false,
+            };
+            i16::from(*precision) - i16::from(*scale) >= digits
+        }
+        _ => fits(here, table),
+    }
 }
 
 fn twice(name: &str) -> String {

@@ -13,13 +13,13 @@ use scrim_engine::{FaultKind, SourceFault};
 const WORD_MAX: usize = 64;
 
 /// The fault behind an error while a file or a folder was read; `at` says which.
-pub(super) fn fault(at: &str, error: &StoreError) -> SourceFault {
+pub(crate) fn fault(at: &str, error: &StoreError) -> SourceFault {
     let (kind, cause) = told(error);
     SourceFault::new(kind, format!("cannot read {at}: {cause}"))
 }
 
 /// Whether the error says that there is nothing.
-pub(super) fn is_missing(error: &StoreError) -> bool {
+pub(crate) fn is_missing(error: &StoreError) -> bool {
     chain(error).any(|e| {
         let store = e.downcast_ref::<StoreError>();
         store.is_some_and(|e| matches!(e, StoreError::NotFound { .. }))

@@ -22,7 +22,7 @@ pub(super) fn partition(folders: &[&str]) -> Result<Vec<(String, Option<String>)
 }
 
 /// The text with `%20` and the like decoded; none if that is no UTF-8.
-pub(super) fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

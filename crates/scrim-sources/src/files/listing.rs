@@ -1,10 +1,12 @@
 //! Which files a table has.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
@@ -27,6 +29,47 @@ pub(crate) struct DataFile {
     pub(crate) meta: ObjectMeta,
     /// Columns that all rows of the file have the same value of, and that are not in it.
     pub(crate) partition: Vec<(String, Option<String>)>,
+    /// Rows of it that the table does not have.
+    pub(crate) deleted: Option<Deleted>,
+}
+
+/// Rows of a file that its table does not have: runs of their numbers, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deleted(Arc<[Range<u64>]>);
+
+impl Deleted {
+    /// The rows of these numbers.
+    pub(crate) fn new(mut numbers: Vec<u64>) -> Self {
+        numbers.sort_unstable();
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for number in numbers {
+            match runs.last_mut() {
+                Some(run) if run.end == number => run.end += 1,
+                Some(run) if run.end > number => {}
+                _ => runs.push(number..number.saturating_add(1)),
+            }
+        }
+        Self(runs.into())
+    }
+
+    /// In how many runs they lie.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The other rows of a file of that many; none if it has not as many.
+    pub(super) fn others(&self, rows: u64) -> Option<RowSelection> {
+        let mut selectors = Vec::with_capacity(self.0.len() * 2 + 1);
+        let mut at = 0;
+        let length = |from: u64, to: u64| usize::try_from(to - from).ok();
+        for run in &*self.0 {
+            selectors.push(RowSelector::select(length(at, run.start)?));
+            selectors.push(RowSelector::skip(length(run.start, run.end)?));
+            at = run.end;
+        }
+        selectors.push(RowSelector::select(length(at, rows.max(at))?));
+        (at <= rows).then(|| selectors.into())
+    }
 }
 
 /// What knows the files of a table.
@@ -34,6 +77,11 @@ pub(crate) struct DataFile {
 pub(crate) trait Listing: fmt::Debug + Send + Sync {
     /// The files as they are now, in the order of their paths; there is at least one.
     async fn files(&self) -> Result<Arc<[DataFile]>, SourceFault>;
+
+    /// A text that differs when it is another version of the table; none if the files tell.
+    async fn version(&self) -> Result<Option<String>, SourceFault> {
+        Ok(None)
+    }
 
     /// A listed file turned out to be another one by now: what is kept must not be used again.
     fn outdated(&self) {}
@@ -112,7 +160,11 @@ impl Found {
                 let meta = self.store.inner().head(path).await;
                 let meta = meta.map_err(|e| self.missing_or(&e))?;
                 let partition = Vec::new();
-                return Ok(vec![DataFile { meta, partition }]);
+                return Ok(vec![DataFile {
+                    meta,
+                    partition,
+                    deleted: None,
+                }]);
             }
             Shape::Below {
                 root,
@@ -146,7 +198,11 @@ impl Found {
                 let at = self.store.shown(meta.location.as_ref());
                 SourceFault::new(FaultKind::Invalid, format!("{at}: {cause}"))
             })?;
-            files.push(DataFile { meta, partition });
+            files.push(DataFile {
+                meta,
+                partition,
+                deleted: None,
+            });
         }
         // Stores do not promise an order, and parts of results need one.
         files.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
@@ -207,6 +263,19 @@ impl Listing for Found {
     fn outdated(&self) {
         self.keep(None);
     }
+}
+
+/// The folder that a place is, which must be no pattern and no web server.
+pub(super) fn folder(place: &Place) -> Result<Path, SourceError> {
+    let unreadable = |cause: String| SourceError::Unreadable {
+        at: place.shown.clone(),
+        cause,
+    };
+    if matches!(place.bucket, Bucket::Http { .. }) || is_pattern(&place.path) {
+        let cause = "a Delta table is a folder of this machine or of an object store";
+        return Err(unreadable(cause.to_owned()));
+    }
+    Path::parse(&place.path).map_err(|e| unreadable(e.to_string()))
 }
 
 async fn shape(

@@ -8,12 +8,12 @@ mod aws;
 mod columns;
 mod csv;
 mod facts;
-mod fault;
-mod footers;
+pub(crate) mod fault;
+pub(crate) mod footers;
 mod format;
 mod glob;
 mod gzip;
-mod hive;
+pub(crate) mod hive;
 mod ipc;
 mod json;
 mod lines;
@@ -37,8 +37,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, FieldRef};
-use scrim_policy::{FilePlace, FileServer};
+use scrim_policy::{FileFormat, FilePlace, FileServer};
 
+pub(crate) use self::columns::Declared;
 use self::facts::Facts;
 use self::footers::Footers;
 pub(crate) use self::format::Format;
@@ -46,8 +47,8 @@ use self::listing::Found;
 use self::place::Place;
 pub(crate) use self::secrets::{Environment, Fields};
 use self::store::{Store, Stores};
-use self::table::{FileSet, FilesTable, OpenedFiles};
-use crate::{SourceError, SourceSettings, Wanted};
+use self::table::{FileSet, FilesTable, OpenedFiles, OpenedTable};
+use crate::{SourceError, SourceSettings, Wanted, delta};
 
 /// What all tables over files share: stores, footers, and how to open more.
 #[derive(Debug)]
@@ -66,6 +67,32 @@ impl Files {
             environment,
             settings,
         }
+    }
+
+    /// Opens the wanted columns of a table, whatever tells which files it has; relative paths start
+    /// at `base`.
+    ///
+    /// # Errors
+    /// When there is no file, or what there is cannot be read or understood.
+    pub(crate) async fn table(
+        &self,
+        server: &FileServer,
+        base: &Path,
+        fields: Fields<'_>,
+        wanted: &Wanted,
+    ) -> Result<OpenedTable, SourceError> {
+        let FileFormat::Delta(version) = &server.format else {
+            return Ok(self.open(server, base, fields, wanted).await?.into());
+        };
+        let (place, store) = self.store(&server.place, base, fields)?;
+        let root = listing::folder(&place)?;
+        let place = delta::Place {
+            store,
+            root,
+            footers: Arc::clone(&self.footers),
+            shown: place.shown,
+        };
+        delta::open(place, version, wanted).await
     }
 
     /// Opens the wanted columns of files; relative paths start at `base`.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datafusion::common::Result;
+use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
@@ -23,6 +24,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use scrim_engine::{FaultKind, SourceFault};
 
+use super::columns::Columns;
 use super::facts::Facts;
 use super::footers::{Footers, external};
 use super::listing::Listing;
@@ -33,24 +35,40 @@ use super::store::Store;
 pub(super) async fn inspect(file: &Pinned, footers: &Footers) -> Result<Facts, SourceFault> {
     let footer = footers.of(file).await?;
     let rows = u64::try_from(footer.file_metadata().num_rows()).ok();
-    let reader = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new());
-    let reader = reader.map_err(|e| file.fault(FaultKind::Unavailable, e))?;
+    let reader = arrow_footer(file, footer)?;
     Ok(Facts::new(reader.schema().fields(), rows))
 }
 
-/// What scans Parquet files of the schema.
+fn arrow_footer(
+    file: &Pinned,
+    footer: Arc<ParquetMetaData>,
+) -> Result<ArrowReaderMetadata, SourceFault> {
+    let reader = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new());
+    reader.map_err(|e| file.fault(FaultKind::Unavailable, e))
+}
+
+/// What scans Parquet files of the schema. Columns that are declared are what each file is checked
+/// against when it is opened.
 pub(super) fn source(
     schema: TableSchema,
     store: &Arc<Store>,
     listing: &Arc<dyn Listing>,
     footers: &Arc<Footers>,
+    declared: Option<Arc<Columns>>,
 ) -> Arc<dyn FileSource> {
+    let mut options = TableParquetOptions::default();
+    if declared.is_some() {
+        // The nanoseconds of old writers reach from 1677 to 2262 only.
+        options.global.coerce_int96 = Some("us".to_owned());
+    }
     let readers = Readers {
+        declared,
         store: Arc::clone(store),
         listing: Arc::clone(listing),
         footers: Arc::clone(footers),
     };
     let source = ParquetSource::new(schema)
+        .with_table_parquet_options(options)
         .with_enable_page_index(true)
         .with_bloom_filter_on_read(true)
         .with_parquet_file_reader_factory(Arc::new(readers));
@@ -59,6 +77,7 @@ pub(super) fn source(
 
 #[derive(Debug)]
 struct Readers {
+    declared: Option<Arc<Columns>>,
     store: Arc<Store>,
     listing: Arc<dyn Listing>,
     footers: Arc<Footers>,
@@ -76,6 +95,7 @@ impl ParquetFileReaderFactory for Readers {
         Ok(Box::new(Reader {
             file: Pinned::new(store, file.object_meta, listing),
             footers: Arc::clone(&self.footers),
+            declared: self.declared.clone(),
         }))
     }
 }
@@ -83,6 +103,19 @@ impl ParquetFileReaderFactory for Readers {
 struct Reader {
     file: Pinned,
     footers: Arc<Footers>,
+    declared: Option<Arc<Columns>>,
+}
+
+impl Reader {
+    async fn footer(&self) -> Result<Arc<ParquetMetaData>, SourceFault> {
+        let footer = self.footers.of(&self.file).await?;
+        if let Some(declared) = &self.declared {
+            let reader = arrow_footer(&self.file, Arc::clone(&footer))?;
+            let present = declared.present(&Facts::new(reader.schema().fields(), None));
+            present.map_err(|what| self.file.fault(FaultKind::Invalid, what))?;
+        }
+        Ok(footer)
+    }
 }
 
 impl AsyncFileReader for Reader {
@@ -101,6 +134,6 @@ impl AsyncFileReader for Reader {
         &'a mut self,
         _: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        async move { self.footers.of(&self.file).await.map_err(external) }.boxed()
+        async move { self.footer().await.map_err(external) }.boxed()
     }
 }

@@ -13,6 +13,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
 use datafusion::common::{Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, FileSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -24,7 +25,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use scrim_engine::{FaultKind, RawTable, SourceFault, Versioned};
 
-use super::columns::{Columns, Present};
+use super::columns::{Columns, Declared, Present};
 use super::facts::Facts;
 use super::footers::Footers;
 use super::format::Format;
@@ -58,7 +59,7 @@ pub(crate) struct FileSet {
 #[derive(Debug)]
 pub(crate) struct FilesTable {
     set: FileSet,
-    columns: Columns,
+    columns: Arc<Columns>,
     /// What was found in each file, until it is another one.
     looked: Mutex<HashMap<Path, Look>>,
     /// The listing that was found right last.
@@ -83,18 +84,33 @@ pub(crate) struct OpenedFiles {
     pub(crate) rows: Option<u64>,
 }
 
-impl OpenedFiles {
-    /// Where the files lie, as the owner writes it.
-    pub(crate) fn shown(&self) -> &str {
-        &self.table.set.shown
+/// A table over files that was opened, whatever tells which files it has.
+#[derive(Debug)]
+pub(crate) struct OpenedTable {
+    pub(crate) table: Arc<dyn Versioned>,
+    /// Where it lies, as the owner writes it.
+    pub(crate) shown: String,
+    /// Columns that nobody wanted.
+    pub(crate) extra: Vec<String>,
+    /// About how many rows it has.
+    pub(crate) rows: Option<u64>,
+}
+
+impl From<OpenedFiles> for OpenedTable {
+    fn from(opened: OpenedFiles) -> Self {
+        Self {
+            shown: opened.table.set.shown.clone(),
+            table: opened.table,
+            extra: opened.extra,
+            rows: opened.rows,
+        }
     }
 }
 
-impl From<OpenedFiles> for Opened {
-    fn from(opened: OpenedFiles) -> Self {
-        let shown = opened.table.set.shown.clone();
+impl From<OpenedTable> for Opened {
+    fn from(opened: OpenedTable) -> Self {
         Self {
-            table: RawTable::versioned(opened.table, shown),
+            table: RawTable::versioned(opened.table, opened.shown),
             extra: opened.extra,
             rows: opened.rows,
         }
@@ -126,7 +142,7 @@ impl FilesTable {
         let chosen = Columns::choose(wanted, &facts, set.format.is_typed(), &|f| set.file(f));
         let chosen = chosen.map_err(unreadable)?;
         let table = Self {
-            columns: chosen.columns,
+            columns: Arc::new(chosen.columns),
             looked: Mutex::default(),
             right: Mutex::default(),
             set,
@@ -142,6 +158,28 @@ impl FilesTable {
             extra: chosen.extra,
             table: Arc::new(table),
         })
+    }
+
+    /// Opens Parquet files of a table that itself tells which columns it has. None is looked at
+    /// before it is read.
+    ///
+    /// # Errors
+    /// When the files cannot be found.
+    pub(crate) async fn declared(
+        set: FileSet,
+        declared: Vec<Declared>,
+    ) -> Result<Arc<Self>, SourceError> {
+        let files = set.listing.files().await;
+        let files = files.map_err(|fault| SourceError::fault(&set.shown, &fault))?;
+        let table = Self {
+            columns: Arc::new(Columns::declared(declared)),
+            looked: Mutex::default(),
+            right: Mutex::default(),
+            set,
+        };
+        let checked = table.check(&files).await;
+        checked.map_err(|fault| SourceError::fault(&table.set.shown, &fault))?;
+        Ok(Arc::new(table))
     }
 
     fn look(&self, file: &DataFile, facts: &Facts) -> Result<Look, SourceFault> {
@@ -165,17 +203,19 @@ impl FilesTable {
         if self.set.format.is_named() {
             self.look_at_new(files).await?;
         }
-        let looked = self.lock_looked();
-        let known = files.iter().filter_map(|file| {
-            let look = looked.get(&file.meta.location)?;
-            Some((file, &look.present))
-        });
-        let checked = self.columns.check(known, &|file| self.set.file(file));
-        drop(looked);
-        checked.map_err(|what| {
-            let what = format!("{}: {what}", self.set.shown);
-            SourceFault::new(FaultKind::Invalid, what)
-        })?;
+        if !self.columns.are_declared() {
+            let looked = self.lock_looked();
+            let known = files.iter().filter_map(|file| {
+                let look = looked.get(&file.meta.location)?;
+                Some((file, &look.present))
+            });
+            let checked = self.columns.check(known, &|file| self.set.file(file));
+            drop(looked);
+            checked.map_err(|what| {
+                let what = format!("{}: {what}", self.set.shown);
+                SourceFault::new(FaultKind::Invalid, what)
+            })?;
+        }
         *self.lock_right() = Some(Arc::clone(files));
         Ok(())
     }
@@ -187,7 +227,11 @@ impl FilesTable {
                 let look = looked.get(&file.meta.location);
                 look.is_none_or(|look| look.meta != file.meta)
             };
-            files.iter().filter(is_new).cloned().collect()
+            // What is declared is checked when a file is read, but for how many rows it has.
+            let is_asked =
+                |file: &&DataFile| !self.columns.are_declared() || file.deleted.is_some();
+            let files = files.iter().filter(is_asked);
+            files.filter(is_new).cloned().collect()
         };
         let mut facts = self.set.inspect(new.into_iter(), false);
         let mut looks = Vec::new();
@@ -235,7 +279,13 @@ impl FilesTable {
             ..
         } = &self.set;
         match self.set.format {
-            Format::Parquet => parquet::source(schema, store, listing, footers),
+            Format::Parquet => {
+                let declared = self
+                    .columns
+                    .are_declared()
+                    .then(|| Arc::clone(&self.columns));
+                parquet::source(schema, store, listing, footers, declared)
+            }
             Format::Rows(format) => Arc::new(RowSource::new(format, schema, store, listing)),
         }
     }
@@ -267,6 +317,25 @@ impl FilesTable {
         Ok(files
             .filter_map(|(file, kept)| kept.then_some(file))
             .collect())
+    }
+
+    /// A file as it is scanned, with the rows that are not the table's left out.
+    fn part(&self, file: DataFile, values: Vec<ScalarValue>) -> Result<PartitionedFile> {
+        let Some(deleted) = &file.deleted else {
+            return Ok(PartitionedFile::new_from_meta(file.meta).with_partition_values(values));
+        };
+        let rows = self
+            .lock_looked()
+            .get(&file.meta.location)
+            .and_then(|look| look.rows);
+        let others = rows.and_then(|rows| deleted.others(rows)).ok_or_else(|| {
+            let at = self.set.file(&file);
+            let what = format!("{at}: rows beyond its end are deleted");
+            SourceFault::new(FaultKind::Invalid, what)
+        })?;
+        Ok(PartitionedFile::new_from_meta(file.meta)
+            .with_partition_values(values)
+            .with_extension(ParquetRowSelection::new(others)))
     }
 
     fn lock_looked(&self) -> std::sync::MutexGuard<'_, HashMap<Path, Look>> {
@@ -306,6 +375,9 @@ impl FileSet {
 impl Versioned for FilesTable {
     /// Which files there are, how large, of what time.
     async fn version(&self, _: &dyn Session) -> Result<String> {
+        if let Some(version) = self.set.listing.version().await? {
+            return Ok(version);
+        }
         let files = self.set.listing.files().await?;
         let lines = files.iter().map(|DataFile { meta, .. }| {
             let tag = meta.e_tag.as_deref().unwrap_or_default();
@@ -357,11 +429,12 @@ impl TableProvider for FilesTable {
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
         }
         let all: Vec<DataFile> = pruned.iter().map(|(file, _)| file.clone()).collect();
-        let files = pruned.into_iter().map(|(file, values)| {
-            PartitionedFile::new_from_meta(file.meta).with_partition_values(values)
-        });
+        let files = pruned
+            .into_iter()
+            .map(|(file, values)| self.part(file, values));
+        let files = files.collect::<Result<Vec<_>>>()?;
         let partitions = session.config().target_partitions();
-        let groups = FileGroup::new(files.collect()).split_files(partitions);
+        let groups = FileGroup::new(files).split_files(partitions);
         // Files are read by their own stores; the address only has to be one that is known.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), self.source())
             .with_file_groups(groups)

@@ -92,9 +92,10 @@ fn about(lines: &mut Lines, depth: usize, column: &Column) {
         lines.line(depth, format_args!("logicalType: {logical}"));
     }
     if let Some(printed) = &column.printed {
-        let choice = match printed.starts_with("numeric") {
-            true => "; `double` would read it as numbers, rounded",
-            false => "",
+        let choice = if printed.starts_with("numeric") {
+            "; `double` would read it as numbers, rounded"
+        } else {
+            ""
         };
         let printed = comment(printed);
         lines.line(
