@@ -13,7 +13,7 @@ use datafusion::functions::all_default_functions;
 use datafusion::functions_nested::all_default_nested_functions;
 use scrim_document::SourceFile;
 use scrim_model::{Context, Principal, PrincipalKind, SessionSettings, TableName};
-use scrim_policy::{Documents, FunctionSet, LoadEnv, PolicySet};
+use scrim_policy::{Documents, FunctionSet, LoadEnv, PolicySet, Unavailable};
 
 const CONTRACTS: usize = 1_000;
 const AGREEMENTS: usize = 10_000;
@@ -125,6 +125,7 @@ fn load() -> PolicySet {
     let env = LoadEnv {
         schemas: &schemas,
         lookups: &lookups,
+        unavailable: Unavailable::default(),
         attributes: &attributes,
         networks: BTreeSet::new(),
         functions: functions(),

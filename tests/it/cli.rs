@@ -4,7 +4,8 @@ mod demo;
 mod files;
 mod ledger;
 mod policy;
-mod serve;
+pub(crate) mod serve;
+mod source;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

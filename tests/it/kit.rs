@@ -279,6 +279,7 @@ impl Local {
         let loaded = load_policies(&config, &engine).await;
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        assert!(loaded.left_out.is_empty(), "{:?}", loaded.left_out);
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
         let accounts = accounts(&config);
@@ -342,7 +343,7 @@ impl Local {
 /// Loads what a configuration names; it is in force once the engine is given it.
 pub(crate) async fn load_policies(config: &Config, engine: &Engine) -> Result<Loaded, Problems> {
     let keys = read_key_file(&config.keys).unwrap();
-    load::policies(&Inputs::from(config), keys.root_key(), engine).await
+    load::policies(&Inputs::new(config)?, keys.root_key(), engine).await
 }
 
 /// Compares with a file under `tests/golden`; `SCRIM_BLESS=1` writes it anew.
@@ -406,7 +407,12 @@ impl Hosted {
     pub(crate) async fn reload(&self) {
         let config = self.world.config();
         let keys = read_key_file(&config.keys).unwrap();
-        let loaded = load::policies(&Inputs::from(&config), keys.root_key(), self.engine()).await;
+        let loaded = load::policies(
+            &Inputs::new(&config).unwrap(),
+            keys.root_key(),
+            self.engine(),
+        )
+        .await;
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         self.engine().load(loaded.world);
     }

@@ -127,11 +127,14 @@ impl fmt::Debug for Problem {
 
 impl std::error::Error for Problem {}
 
-/// The problem without its place, which miette shows beside the text.
+/// The problem without its place, which miette shows beside the text, if there is any.
 struct Bare<'a>(&'a Problem);
 
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.0.shows_text() {
+            write!(f, "{}: ", self.0.location())?;
+        }
         f.write_str(self.0.message())
     }
 }
@@ -154,15 +157,21 @@ impl Diagnostic for Bare<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.0.0.file)
+        let file: &dyn SourceCode = &self.0.0.file;
+        self.0.shows_text().then_some(file)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.0.labels()
+        self.0.shows_text().then(|| self.0.labels()).flatten()
     }
 }
 
 impl Problem {
+    /// Whether there are lines to show: a file that holds secrets is given without its text.
+    fn shows_text(&self) -> bool {
+        !self.0.file.text().is_empty()
+    }
+
     fn severity_for_miette(&self) -> miette::Severity {
         match self.0.severity {
             Severity::Warning => miette::Severity::Warning,

@@ -26,6 +26,7 @@ use crate::errors::{Stage, refusal};
 use crate::functions::Functions;
 use crate::gate::admit;
 use crate::guard::{Lowered, lower};
+use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
 use crate::sessions::{Sessions, in_zone};
@@ -388,17 +389,22 @@ impl Shared {
         ask
     }
 
-    /// The lowered guard of a decision, from the cache if this world has lowered it before.
+    /// The lowered guard of a decision, from the cache if this world has lowered it before and its
+    /// look-up tables are as they were.
     pub(crate) async fn lowered(
         &self,
         world: &Arc<World>,
         decision: &Decision,
+        lookups: &mut Lookups<'_>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Lowered>, DataFusionError> {
-        if let Some(lowered) = self.cached(world, &decision.hash) {
+        if let Some(lowered) = self.cached(world, &decision.hash)
+            && lookups.are(&lowered.lookups).await?
+        {
             return Ok(lowered);
         }
-        let lowered = Arc::new(lower(world, decision, &self.sessions.vault, now).await?);
+        let vault = &self.sessions.vault;
+        let lowered = Arc::new(lower(world, decision, lookups, vault, now).await?);
         let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
         // A world that was replaced meanwhile must not leave its guards to the next one.
         if cache
@@ -409,6 +415,8 @@ impl Shared {
             if cache.guards.len() >= LOWERED_MAX {
                 cache.guards.clear();
             }
+            // What older snapshots hold must not stay in memory with guards that nobody asks for.
+            cache.guards.retain(|_, cached| cached.agrees(&lowered));
             cache
                 .guards
                 .insert(decision.hash.clone(), Arc::clone(&lowered));

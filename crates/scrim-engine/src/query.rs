@@ -36,8 +36,9 @@ use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::fault;
 use crate::gate::{Admitted, admit};
-use crate::guard::GuardTable;
+use crate::guard::{GuardTable, hand_down};
 use crate::labels;
+use crate::lookup::Lookups;
 use crate::masks;
 use crate::names::{Names, carry};
 use crate::results::Results;
@@ -365,6 +366,7 @@ impl Common {
             .create_physical_plan(&optimised, session)
             .await
             .map_err(failed)?;
+        let physical = hand_down(&physical).map_err(failed)?;
         verify::physical(&physical, permit)?;
         self.check_version().await?;
         Ok((optimised, physical))
@@ -372,17 +374,19 @@ impl Common {
 
     async fn guards(&self) -> Result<BTreeMap<String, Arc<GuardTable>>, Refusal> {
         let mut guards = BTreeMap::new();
+        let vault = &self.shared.sessions.vault;
+        let mut lookups = Lookups::new(&self.world, vault, self.shared.clock.as_ref());
         for (name, decision) in &self.decisions {
             let lowered = self
                 .shared
-                .lowered(&self.world, decision, self.ask.context.time)
+                .lowered(&self.world, decision, &mut lookups, self.ask.context.time)
                 .await
                 .map_err(|e| fault::refusal(&e))?;
             let guard = GuardTable {
                 query: self.id,
                 name: name.clone(),
                 lowered,
-                vault: Arc::clone(&self.shared.sessions.vault),
+                vault: Arc::clone(vault),
                 now: self.ask.context.time,
                 partitions: self.shared.config.partitions,
                 share: self.share.as_ref().map(|share| (share.index, share.of)),

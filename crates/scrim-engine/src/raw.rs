@@ -62,6 +62,11 @@ impl RawTable {
         }
     }
 
+    /// Whether the source can tell that it has changed.
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.versions.is_some()
+    }
+
     /// Whether parts of the table that are read one after the other are parts of one state of it.
     pub(crate) fn can_be_cut(&self) -> bool {
         self.can_be_cut

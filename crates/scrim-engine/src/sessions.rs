@@ -19,6 +19,7 @@ use datafusion::prelude::SessionConfig;
 
 use crate::config::EngineConfig;
 use crate::functions::Functions;
+use crate::lookup;
 use crate::zone::TimeZone;
 
 /// The planning sessions of one engine.
@@ -204,6 +205,13 @@ fn vault(config: &EngineConfig, runtime: Arc<RuntimeEnv>) -> SessionState {
     options.optimizer.skip_failed_rules = false;
     options.execution.target_partitions = config.partitions;
     options.execution.collect_statistics = true;
+    // A join here is with a look-up table, which is in memory already: the source streams past it,
+    // and no row of the source is sent from one partition to another or spilled for its sake.
+    options.optimizer.hash_join_single_partition_threshold = lookup::BYTES_MAX;
+    options.optimizer.hash_join_single_partition_threshold_rows = lookup::ROWS_MAX;
+    // A partition of such a join would wait until all have begun; a guard may read one after the
+    // other.
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
     // Plain strings: string views would be copied once more on their way to the wire.
     options.execution.parquet.schema_force_view_types = false;
     options.sql_parser.map_string_types_to_utf8view = false;

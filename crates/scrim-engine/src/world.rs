@@ -8,6 +8,7 @@ use scrim_model::{Secret, TableName};
 use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 
 use crate::ask::Ask;
+use crate::lookup::LookupTable;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
 use crate::{keys, masks};
@@ -21,7 +22,7 @@ pub struct World {
     /// The governed tables.
     pub tables: BTreeMap<TableName, RawTable>,
     /// Tables that only row rules may ask.
-    pub lookups: BTreeMap<String, RawTable>,
+    pub lookups: BTreeMap<String, LookupTable>,
     /// The key from which every contract's keys are derived.
     pub root_key: Secret<[u8; 32]>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion_expr::planner::ExprPlanner;
 use datafusion_expr::{ScalarUDF, TableSource};
+use scrim_document::Problem;
 use scrim_model::{TableName, ValueType};
 
 /// The functions and planners that the engine gives the policy language; of these, only immutable
@@ -25,14 +26,26 @@ impl fmt::Debug for FunctionSet {
     }
 }
 
+/// The sources that could not be opened, and why. A contract that needs one is left out; the others
+/// are served.
+#[derive(Debug, Clone, Default)]
+pub struct Unavailable {
+    /// Those of contracts, by the contract's table name.
+    pub tables: BTreeMap<TableName, Problem>,
+    /// Look-up tables, by name.
+    pub lookups: BTreeMap<String, Problem>,
+}
+
 /// What a policy set is compiled against: the sources' real schemas and the names that the
 /// configuration defines.
 #[derive(Debug, Clone)]
 pub struct LoadEnv<'a> {
-    /// The schema of each contract's source, by the contract's table name.
+    /// The schema of each contract's source that could be opened, by the contract's table name.
     pub schemas: &'a BTreeMap<TableName, SchemaRef>,
-    /// The schemas of the look-up tables that row rules may ask, by name.
+    /// The schemas of the look-up tables that row rules may ask and that could be opened, by name.
     pub lookups: &'a BTreeMap<String, SchemaRef>,
+    /// The sources that could not be opened.
+    pub unavailable: Unavailable,
     /// The attributes that accounts may have, with their types.
     pub attributes: &'a BTreeMap<String, ValueType>,
     /// The named networks.

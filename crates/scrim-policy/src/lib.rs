@@ -38,6 +38,7 @@ mod digest;
 mod documents;
 mod env;
 mod facts;
+mod fit;
 mod language;
 mod odcs;
 mod relationships;
@@ -54,12 +55,12 @@ pub use decision::{
     Verdict,
 };
 pub use documents::Documents;
-pub use env::{FunctionSet, LoadEnv, LookupTableSource};
+pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
 pub use language::network;
 pub use odcs::{ContractDocument, Property};
 pub use rules::{RowRules, RuleError};
 pub use servers::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,
-    ServerKind, TableVersion,
+    ServerKind, SourceEntry, TableVersion, read_source,
 };
-pub use set::{Column, ForeignKey, PolicySet, Table};
+pub use set::{Column, ForeignKey, LeftOut, PolicySet, Table};

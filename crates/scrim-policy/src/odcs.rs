@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use scrim_document::{Location, MapReader, Node, Problem, Problems, SourceFile};
+use scrim_document::{Location, MapReader, Node, Problem, Problems, SourceFile, nearest};
 use scrim_model::TableName;
 
 use crate::access::AccessPolicy;
+use crate::fit::LOGICAL_TYPES;
 use crate::relationships::{self, Relationship};
-use crate::servers::{Server, Unserved, read_servers};
+use crate::servers::{KINDS_HELP, Server, Unserved, read_servers};
 use crate::version::{Version, is_patch_of};
 
 /// Top-level keys of ODCS v3.1 that we do not read.
@@ -114,10 +115,7 @@ impl ContractDocument {
         });
         if let Some(server) = unserved {
             let message = format!("servers of type `{}` are not read", server.kind);
-            return Err(server
-                .node
-                .error(message)
-                .with_help("we read local, s3 and postgres"));
+            return Err(server.node.error(message).with_help(KINDS_HELP));
         }
         let found = served.and_then(|index| self.servers.get(index));
         found.ok_or_else(|| {
@@ -308,7 +306,9 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
     Some(Property {
         physical_name: physical_name.unwrap_or_else(|| name.clone()),
         name,
-        logical_type: map.optional_string("logicalType", problems),
+        logical_type: map
+            .optional("logicalType")
+            .and_then(|node| read_logical_type(node, problems)),
         physical_type: map.optional_string("physicalType", problems),
         description: optional_text(map.optional("description"), problems),
         classification: optional_text(map.optional("classification"), problems),
@@ -325,6 +325,22 @@ fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Op
         relationships,
         node: node.clone(),
     })
+}
+
+fn read_logical_type(node: &Node, problems: &mut Problems) -> Option<String> {
+    let text = node.non_empty_string(problems)?;
+    if LOGICAL_TYPES.contains(&text.as_str()) {
+        return Some(text);
+    }
+    let problem = node.error(format!("`{text}` is no logical type"));
+    problems.push(match nearest(&text, LOGICAL_TYPES) {
+        Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+        None => problem.with_help(format!(
+            "the standard's are {}; the source's own type is its `physicalType`",
+            LOGICAL_TYPES.join(", ")
+        )),
+    });
+    None
 }
 
 /// The value of a custom property, with its entry; a problem when it stands there twice.

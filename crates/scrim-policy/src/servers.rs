@@ -1,11 +1,19 @@
 //! Where a contract's data lie: its `servers` entries.
 //!
 //! The standard's keys say where; what it has no key for stands in the entry's custom properties.
-//! Credentials are only named here.
+//! A look-up table of the configuration is described by the same words. Credentials are only named
+//! here.
 
-use scrim_document::{Location, MapReader, Node, Problems};
+mod place;
+mod read;
+mod secrets;
 
-use crate::odcs::custom_property;
+use std::fmt;
+
+use scrim_document::{Location, Node};
+
+pub use read::read_source;
+pub(crate) use read::{KINDS_HELP, read_servers};
 
 /// One place where the data lie.
 #[derive(Debug, Clone)]
@@ -20,6 +28,15 @@ pub struct Server {
     pub credentials: Option<String>,
     /// Where it stands in the contract.
     pub location: Location,
+}
+
+/// Where the data of a table lie, and who may read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceEntry {
+    /// The kind of place, with what that kind needs.
+    pub kind: ServerKind,
+    /// The name of its credentials.
+    pub credentials: Option<String>,
 }
 
 /// The kinds of places that we can read.
@@ -61,7 +78,8 @@ pub enum FilePlace {
     },
     /// In Azure's object store.
     Azure {
-        /// `abfss://container@account.dfs.core.windows.net/path` or `az://container/path`.
+        /// `abfss://container@account.dfs.core.windows.net/path` or `az://container/path`; the
+        /// standard's form, with the container after the host, is turned into the first.
         location: String,
         /// The store's address, when it is not Azure's own.
         endpoint_url: Option<String>,
@@ -163,6 +181,48 @@ pub enum PostgresTls {
     Off,
 }
 
+/// The place in one line, for people. No secret is part of it.
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Files(files) => files.place.fmt(f),
+            Self::Postgres(PostgresServer {
+                host,
+                port,
+                database,
+                schema,
+                tls: _,
+            }) => write!(f, "postgres://{host}:{port}/{database}, schema {schema}"),
+        }
+    }
+}
+
+impl fmt::Display for FilePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (location, endpoint) = match self {
+            Self::Local { path: location } | Self::Http { location } => (location, &None),
+            Self::S3 {
+                location,
+                endpoint_url,
+                region: _,
+                addressing: _,
+            }
+            | Self::Azure {
+                location,
+                endpoint_url,
+            }
+            | Self::Gcs {
+                location,
+                endpoint_url,
+            } => (location, endpoint_url),
+        };
+        match endpoint {
+            Some(endpoint) => write!(f, "{location} at {endpoint}"),
+            None => f.write_str(location),
+        }
+    }
+}
+
 /// A server of a kind that the standard knows and we do not; an error only when it is needed.
 #[derive(Debug, Clone)]
 pub(crate) struct Unserved {
@@ -171,130 +231,4 @@ pub(crate) struct Unserved {
     pub(crate) environment: Option<String>,
     pub(crate) kind: String,
     pub(crate) node: Node,
-}
-
-pub(crate) fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>, Vec<Unserved>) {
-    let mut servers = Vec::new();
-    let mut unserved = Vec::new();
-    for item in node.list(problems).unwrap_or_default() {
-        let Some(mut map) = MapReader::new(item, problems) else {
-            continue;
-        };
-        let name = map.string("server", problems);
-        let environment = map.optional_string("environment", problems);
-        let Some(kind) = map.string("type", problems) else {
-            continue;
-        };
-        let Some(read) = read_kind(&kind, &mut map, problems) else {
-            unserved.push(Unserved {
-                before: servers.len(),
-                environment,
-                kind,
-                node: item.clone(),
-            });
-            continue;
-        };
-        let credentials = custom_text(&mut map, "credentials", problems);
-        if let (Some(name), Some(kind)) = (name, read) {
-            servers.push(Server {
-                name,
-                environment,
-                kind,
-                credentials,
-                location: item.location(),
-            });
-        }
-    }
-    (servers, unserved)
-}
-
-/// The outer `None` is a kind that we cannot read; the inner one comes with a problem.
-#[expect(
-    clippy::option_option,
-    reason = "a kind that is not served is no problem until it is needed"
-)]
-fn read_kind(
-    kind: &str,
-    map: &mut MapReader<'_>,
-    problems: &mut Problems,
-) -> Option<Option<ServerKind>> {
-    match kind {
-        "local" => Some(read_local(map, problems)),
-        "s3" => Some(read_s3(map, problems)),
-        "postgres" | "postgresql" => Some(read_postgres(map, problems)),
-        _ => None,
-    }
-}
-
-fn custom_text(map: &mut MapReader<'_>, name: &str, problems: &mut Problems) -> Option<String> {
-    let (_, value) = custom_property(map.optional("customProperties"), name, problems)?;
-    value.non_empty_string(problems)
-}
-
-fn read_local(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let path = map.string("path", problems);
-    let format = read_format(map, problems);
-    Some(ServerKind::Files(FileServer {
-        place: FilePlace::Local { path: path? },
-        format: format?,
-    }))
-}
-
-fn read_s3(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let location = map.string("location", problems);
-    let endpoint_url = map.optional_string("endpointUrl", problems);
-    let format = read_format(map, problems);
-    Some(ServerKind::Files(FileServer {
-        place: FilePlace::S3 {
-            location: location?,
-            endpoint_url,
-            region: custom_text(map, "region", problems),
-            addressing: Addressing::default(),
-        },
-        format: format?,
-    }))
-}
-
-fn read_format(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<FileFormat> {
-    let node = map.required("format", problems)?;
-    match node.non_empty_string(problems)?.as_str() {
-        "parquet" => Some(FileFormat::Parquet),
-        "csv" => Some(FileFormat::Csv {
-            delimiter: ',',
-            bad_rows: BadRows::default(),
-        }),
-        "json" | "jsonl" | "ndjson" => Some(FileFormat::JsonLines {
-            bad_rows: BadRows::default(),
-        }),
-        "arrow" => Some(FileFormat::Arrow),
-        "delta" => Some(FileFormat::Delta(TableVersion::default())),
-        other => {
-            let message = format!("files of the format `{other}` are not read");
-            let help = "we read parquet, csv, json (one object in each line), arrow and delta";
-            problems.push(node.error(message).with_help(help));
-            None
-        }
-    }
-}
-
-fn read_postgres(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ServerKind> {
-    let host = map.string("host", problems);
-    let port = map.required("port", problems).and_then(|node| {
-        let port = u16::try_from(node.i64(problems)?)
-            .ok()
-            .filter(|port| *port > 0);
-        if port.is_none() {
-            problems.push(node.error("expected a port from 1 to 65535"));
-        }
-        port
-    });
-    let database = map.string("database", problems);
-    let schema = map.string("schema", problems);
-    Some(ServerKind::Postgres(PostgresServer {
-        host: host?,
-        port: port?,
-        database: database?,
-        schema: schema?,
-        tls: PostgresTls::VerifyFull { ca: None },
-    }))
 }

@@ -26,7 +26,20 @@ pub struct PolicySet {
     pub(crate) governed: Vec<Governed>,
     by_name: HashMap<TableName, usize>,
     by_organisation: HashMap<String, Vec<usize>>,
+    left_out: Vec<LeftOut>,
     pub(crate) options: Arc<ConfigOptions>,
+}
+
+/// A contract that is not in force because its source does not fit it, or could not be opened: its
+/// table exists for nobody.
+#[derive(Debug, Clone)]
+pub struct LeftOut {
+    /// The contract's id.
+    pub contract: String,
+    /// The name of its table.
+    pub table: TableName,
+    /// Why, for the owner.
+    pub problems: Problems,
 }
 
 impl fmt::Debug for PolicySet {
@@ -244,8 +257,9 @@ impl Governed {
 impl PolicySet {
     /// Checks documents against one another and against the sources, and compiles what they say.
     ///
-    /// All or nothing: with any error there is no policy set. The problems beside a policy set are
-    /// warnings.
+    /// With any error in the documents there is no policy set. A contract whose source does not fit
+    /// it, or could not be opened, is left out, and the others hold: see [`PolicySet::left_out`].
+    /// The problems beside a policy set are warnings.
     pub fn compile(documents: Documents, env: &LoadEnv<'_>) -> Result<(Self, Problems), Problems> {
         let compiled = compile::compile(&documents, env);
         // Taken by value because what was compiled is the only form in which it is used further.
@@ -256,6 +270,7 @@ impl PolicySet {
     pub(crate) fn assemble(
         version: &str,
         governed: Vec<Governed>,
+        left_out: Vec<LeftOut>,
         options: Arc<ConfigOptions>,
     ) -> Self {
         let names = governed.iter().map(|one| one.table.name.clone());
@@ -279,6 +294,7 @@ impl PolicySet {
             governed,
             by_name,
             by_organisation,
+            left_out,
             options,
         }
     }
@@ -286,6 +302,11 @@ impl PolicySet {
     /// The version: SHA-256, lower-case hex, over the normalised files.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The contracts that are not in force because of their sources, sorted by id.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// All governed tables, sorted by name.

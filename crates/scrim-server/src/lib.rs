@@ -11,6 +11,8 @@ mod auth;
 mod clock;
 pub mod config;
 mod flight;
+mod health;
+mod in_force;
 pub mod load;
 mod start;
 mod status;

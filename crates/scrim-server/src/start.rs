@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
-use scrim_identity::{Authenticator, KeyFile, SessionRules, read_key_file};
+use scrim_identity::{Authenticator, SessionRules, read_key_file};
 use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
 use scrim_model::Clock;
-use tokio::sync::{oneshot, watch};
+use scrim_policy::LeftOut;
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server as Transport, ServerTlsConfig};
+use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 
 use crate::auth::Door;
 use crate::config::{Config, Tls};
 use crate::flight::{Flight, Parts, Phase};
+use crate::health::Health;
+use crate::in_force::InForce;
 use crate::load::{self, Inputs};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
@@ -107,6 +111,10 @@ pub struct Running {
     ledger: Ledger,
     flight: Arc<Flight>,
     warnings: Problems,
+    health: Health,
+    left_out: watch::Receiver<Vec<LeftOut>>,
+    at_once: Arc<Notify>,
+    healing: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     phase: watch::Sender<Phase>,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -147,7 +155,15 @@ impl Server {
             ledger.clone(),
             Arc::clone(&clock),
         )?;
-        let warnings = load_policies(&config, &keys, &engine, &ledger).await?;
+        let (health, health_service) = Health::new().await;
+        let mut in_force = InForce::new(
+            Inputs::new(&config)?,
+            keys.root_key(),
+            engine.clone(),
+            ledger.clone(),
+            health.clone(),
+        );
+        let warnings = load_policies(&mut in_force, &ledger).await?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let flight = Flight::new(Parts {
             engine: engine.clone(),
@@ -161,14 +177,20 @@ impl Server {
         });
         let flight = Arc::new(flight);
         let door = Door::new(Arc::clone(&flight));
-        let (address, stop, task) = listen(address, transport, door)?;
+        let (address, stop, task) = listen(address, transport, door, health_service)?;
         tracing::info!(%address, "serving");
+        let (left_out, at_once) = (in_force.left_out(), Arc::new(Notify::new()));
+        let healing = tokio::spawn(in_force.heal(Arc::clone(&at_once)));
         Ok(Running {
             address,
             engine,
             ledger,
             flight,
             warnings,
+            health,
+            left_out,
+            at_once,
+            healing,
             stop: Some(stop),
             phase,
             task,
@@ -207,6 +229,17 @@ impl Running {
         &self.warnings
     }
 
+    /// The contracts whose tables are not served, since their sources are not there or do not fit;
+    /// told again after each attempt to serve them.
+    pub fn left_out(&self) -> watch::Receiver<Vec<LeftOut>> {
+        self.left_out.clone()
+    }
+
+    /// Tries at once to serve what is left out, and not only when it is time.
+    pub fn try_left_out(&self) {
+        self.at_once.notify_one();
+    }
+
     /// Waits until the transport ends by itself, which it does only when it breaks.
     ///
     /// # Errors
@@ -228,6 +261,8 @@ impl Running {
         if self.stop.take().is_some_and(|stop| stop.send(()).is_err()) {
             tracing::debug!("the transport is gone already");
         }
+        self.healing.abort();
+        self.health.end().await;
         if tokio::time::timeout(patience, &mut self.task)
             .await
             .is_err()
@@ -252,6 +287,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Ending);
+        self.healing.abort();
         self.task.abort();
     }
 }
@@ -301,30 +337,16 @@ fn engine_config(config: &Config, spill: &Spill) -> EngineConfig {
     }
 }
 
-async fn load_policies(
-    config: &Config,
-    keys: &KeyFile,
-    engine: &Engine,
-    ledger: &Ledger,
-) -> Result<Problems, StartError> {
-    let loaded = load::policies(&Inputs::from(config), keys.root_key(), engine).await?;
-    let version = loaded.world.policy.version().to_owned();
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
+/// Puts the first policy set in force.
+async fn load_policies(in_force: &mut InForce, ledger: &Ledger) -> Result<Problems, StartError> {
+    let loaded = in_force.load().await?;
     let started = env!("CARGO_PKG_VERSION").to_owned();
     ledger
         .event(Event::ServerStarted { version: started })
         .await?;
-    // In force only once it is known which policies are in force.
-    ledger
-        .event(Event::PolicyLoaded {
-            version,
-            files: loaded.files,
-        })
-        .await?;
-    engine.load(loaded.world);
-    Ok(loaded.warnings)
+    let warnings = loaded.warnings.clone();
+    in_force.replace(loaded).await?;
+    Ok(warnings)
 }
 
 /// The transport without its services; a certificate that cannot be used shows here.
@@ -364,6 +386,7 @@ fn listen(
     address: SocketAddr,
     mut transport: Transport,
     door: Door,
+    health: HealthServer<impl HealthService>,
 ) -> Result<Listening, StartError> {
     let failed = |cause| StartError::Listen { address, cause };
     let incoming = TcpIncoming::bind(address)
@@ -373,6 +396,7 @@ fn listen(
     let address = incoming.local_addr().map_err(failed)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = transport
+        .add_service(health)
         .add_service(door)
         .serve_with_incoming_shutdown(incoming, async {
             // The sender's end is a reason to stop, too.

@@ -11,6 +11,26 @@ use crate::SourceError;
 pub struct Credential(BTreeMap<String, Secret<String>>);
 
 impl Credential {
+    /// The fields that some kind of source reads.
+    pub const FIELDS: &'static [&'static str] = &[
+        "access_key",
+        "access_key_id",
+        "account",
+        "anonymous",
+        "client_id",
+        "client_secret",
+        "password",
+        "profile",
+        "sas_token",
+        "secret_access_key",
+        "service_account_file",
+        "service_account_key",
+        "session_token",
+        "tenant_id",
+        "token",
+        "user",
+    ];
+
     /// A credential of these fields.
     pub fn new(fields: impl IntoIterator<Item = (String, Secret<String>)>) -> Self {
         Self(fields.into_iter().collect())
@@ -28,13 +48,25 @@ impl Credential {
 }
 
 /// All credentials that the owner has given, by name.
+///
+/// Names are the same in whatever case, with `-` or `_`: variables of the environment cannot tell.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials(BTreeMap<String, Credential>);
 
 impl Credentials {
     /// Credentials by name.
     pub fn new(named: impl IntoIterator<Item = (String, Credential)>) -> Self {
-        Self(named.into_iter().collect())
+        let named = named.into_iter();
+        Self(
+            named
+                .map(|(name, one)| (Self::normal(&name), one))
+                .collect(),
+        )
+    }
+
+    /// A name as it is looked for.
+    pub fn normal(name: &str) -> String {
+        name.to_lowercase().replace('-', "_")
     }
 
     /// The credential of a server: none when it names none.
@@ -46,6 +78,7 @@ impl Credentials {
             return Ok(None);
         };
         let missing = || SourceError::Credentials(name.to_owned());
-        self.0.get(name).map(Some).ok_or_else(missing)
+        let found = self.0.get(&Self::normal(name));
+        found.map(Some).ok_or_else(missing)
     }
 }

@@ -5,11 +5,9 @@
 //! cannot name. It opens the columns that a contract names and no others. Its errors are for the
 //! owner; what a partner learns of one is its kind. This crate must never know the server.
 
-mod checked;
 mod credentials;
 mod error;
-mod local;
-mod parquet;
+mod files;
 mod postgres;
 mod wanted;
 
@@ -18,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::{FileFormat, FilePlace, FileServer, PostgresServer, ServerKind};
+use scrim_policy::{PostgresServer, ServerKind};
+
+use files::{Environment, Fields, Files};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
@@ -32,6 +32,7 @@ pub struct Sources {
     credentials: Credentials,
     settings: SourceSettings,
     databases: postgres::Databases,
+    files: Files,
 }
 
 /// Bounds of sources.
@@ -83,6 +84,17 @@ impl Sources {
             credentials,
             settings,
             databases: postgres::Databases::default(),
+            files: Files::new(settings, Environment::default()),
+        }
+    }
+
+    /// The same with the variables of the process's environment (`AWS_PROFILE` and the like), by
+    /// which object stores are opened whose contracts name no credentials.
+    #[must_use]
+    pub fn with_environment(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
+            files: Files::new(self.settings, Environment::new(variables)),
+            ..self
         }
     }
 
@@ -99,32 +111,13 @@ impl Sources {
     ) -> Result<Opened, SourceError> {
         let credential = self.credentials.of(credentials)?;
         match kind {
-            ServerKind::Files(files) => self.open_files(files, credential, wanted).await,
+            ServerKind::Files(files) => {
+                let fields = Fields::new(credentials.zip(credential));
+                let opened = self.files.open(files, &self.base, fields, wanted).await?;
+                Ok(opened.into())
+            }
             ServerKind::Postgres(at) => postgres::open(self, at, credential, wanted).await,
         }
-    }
-
-    async fn open_files(
-        &self,
-        files: &FileServer,
-        _: Option<&Credential>,
-        _: &Wanted,
-    ) -> Result<Opened, SourceError> {
-        let FilePlace::Local { path } = &files.place else {
-            return Err(SourceError::NotServed("files in object stores".to_owned()));
-        };
-        let table = match files.format {
-            FileFormat::Parquet => local::open_local(path, "parquet", &self.base).await?,
-            FileFormat::Csv { .. } => local::open_local(path, "csv", &self.base).await?,
-            FileFormat::JsonLines { .. } | FileFormat::Arrow | FileFormat::Delta(_) => {
-                return Err(SourceError::NotServed("this format".to_owned()));
-            }
-        };
-        Ok(Opened {
-            table,
-            extra: Vec::new(),
-            rows: None,
-        })
     }
 
     fn database(

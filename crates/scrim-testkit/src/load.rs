@@ -21,7 +21,8 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
-/// The type that a column has in PostgreSQL.
+/// The type that a column has in PostgreSQL. The first and the last value of dates and timestamps
+/// become its infinities.
 ///
 /// # Panics
 /// For structs and other types that PostgreSQL does not have.
@@ -144,14 +145,26 @@ fn put(out: &mut BytesMut, column: &dyn Array, row: usize) {
         DataType::Utf8View => out.put_slice(column.as_string_view().value(row).as_bytes()),
         DataType::Binary => out.put_slice(column.as_binary::<i32>().value(row)),
         DataType::Date32 => {
-            out.put_i32(column.as_primitive::<Date32Type>().value(row) - EPOCH_DAYS);
+            let days = column.as_primitive::<Date32Type>().value(row);
+            out.put_i32(match days {
+                i32::MIN | i32::MAX => days,
+                _ => days
+                    .checked_sub(EPOCH_DAYS)
+                    .expect("PostgreSQL has the day"),
+            });
         }
         DataType::Time64(_) => {
             out.put_i64(column.as_primitive::<Time64MicrosecondType>().value(row));
         }
         DataType::Timestamp(..) => {
             let micros = column.as_primitive::<TimestampMicrosecondType>().value(row);
-            out.put_i64(micros - EPOCH_MICROS);
+            out.put_i64(match micros {
+                i64::MIN | i64::MAX => micros,
+                _ => {
+                    let since = micros.checked_sub(EPOCH_MICROS);
+                    since.expect("PostgreSQL has the instant")
+                }
+            });
         }
         DataType::List(item) => {
             let values = plain(&column.as_list::<i32>().value(row));
@@ -318,15 +331,18 @@ mod tests {
     use super::*;
     use crate::postgres::Postgres;
 
-    /// What PostgreSQL shows of each column is what was meant.
-    #[test]
-    fn postgres_understands_what_is_loaded() {
+    /// Columns of four rows.
+    fn strange() -> RecordBatch {
         let numeric = Decimal128Array::from_iter_values([-1_234_567_805, 0, 5, 100_000_000])
             .with_precision_and_scale(38, 4)
             .unwrap();
         let long = Decimal128Array::from_iter_values([i128::from(i64::MAX) * 10_i128.pow(18); 4])
             .with_precision_and_scale(38, 0)
             .unwrap();
+        let texts = [Some("é\n\t\\"), Some(""), None, Some("x")];
+        let kinds = [Some("a"), None, Some("b"), Some("a")];
+        let floats = vec![-0.0, f64::NAN, f64::INFINITY, 1e-300];
+        let instants = vec![0, 1, -1, 946_684_800_000_000];
         let tags = ListArray::from_iter_primitive::<Int32Type, _, _>([
             Some(vec![Some(1), None]),
             Some(vec![]),
@@ -353,57 +369,28 @@ mod tests {
                 "u",
                 Arc::new(UInt64Array::from(vec![0, 10_000, u64::MAX, 7])),
             ),
-            (
-                "f",
-                Arc::new(Float64Array::from(vec![
-                    -0.0,
-                    f64::NAN,
-                    f64::INFINITY,
-                    1e-300,
-                ])),
-            ),
-            (
-                "t",
-                Arc::new(StringArray::from(vec![
-                    Some("é\n\t\\"),
-                    Some(""),
-                    None,
-                    Some("x"),
-                ])),
-            ),
+            ("f", Arc::new(Float64Array::from(floats))),
+            ("t", Arc::new(StringArray::from(texts.to_vec()))),
             (
                 "k",
-                Arc::new(DictionaryArray::<Int32Type>::from_iter([
-                    Some("a"),
-                    None,
-                    Some("b"),
-                    Some("a"),
-                ])),
+                Arc::new(DictionaryArray::<Int32Type>::from_iter(kinds)),
             ),
             (
                 "d",
-                Arc::new(Date32Array::from(vec![0, -719_162, 10_957, 19_000])),
+                Arc::new(Date32Array::from(vec![0, -719_162, i32::MAX, i32::MIN])),
             ),
-            (
-                "at",
-                Arc::new(TimestampMicrosecondArray::from(vec![
-                    0,
-                    1,
-                    -1,
-                    946_684_800_000_000,
-                ])),
-            ),
+            ("at", Arc::new(TimestampMicrosecondArray::from(instants))),
             ("tags", Arc::new(tags)),
         ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    /// What PostgreSQL shows of each column is what was meant.
+    #[test]
+    fn postgres_understands_what_is_loaded() {
         let database = Postgres::shared().database();
-        database.load("public.t", &[batch]);
-        let show = |column: &str| {
-            let all = format!(
-                "SELECT string_agg(coalesce({column}::text, 'NULL'), ' | ' ORDER BY ctid) FROM t"
-            );
-            database.value(&all).unwrap()
-        };
+        database.load("public.t", &[strange()]);
+        let long = "9223372036854775807000000000000000000";
         for (column, expected) in [
             (
                 "\"Id \"\"x\"\"\"",
@@ -411,19 +398,23 @@ mod tests {
             ),
             ("flag", "true | NULL | false | NULL"),
             ("n", "-123456.7805 | 0.0000 | 0.0005 | 10000.0000"),
+            ("long", &[long; 4].join(" | ")),
             ("u", "0 | 10000 | 18446744073709551615 | 7"),
             ("f", "-0 | NaN | Infinity | 1e-300"),
             ("t", "é\n\t\\ |  | NULL | x"),
             ("k", "a | NULL | b | a"),
-            ("d", "1970-01-01 | 0001-01-01 | 2000-01-01 | 2022-01-08"),
+            ("d", "1970-01-01 | 0001-01-01 | infinity | -infinity"),
             (
                 "at",
-                "1970-01-01 00:00:00 | 1970-01-01 00:00:00.000001 | 1969-12-31 23:59:59.999999 | 2000-01-01 00:00:00",
+                "1970-01-01 00:00:00 | 1970-01-01 00:00:00.000001 | 1969-12-31 23:59:59.999999 | \
+                 2000-01-01 00:00:00",
             ),
             ("tags", "{1,NULL} | {} | NULL | {-7}"),
         ] {
-            assert_eq!(show(column), expected, "{column}");
+            let sql = format!(
+                "SELECT string_agg(coalesce({column}::text, 'NULL'), ' | ' ORDER BY ctid) FROM t"
+            );
+            assert_eq!(database.value(&sql).as_deref(), Some(expected), "{column}");
         }
-        assert!(show("long").starts_with("9223372036854775807000000000000000000 |"));
     }
 }

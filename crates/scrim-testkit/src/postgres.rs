@@ -61,12 +61,13 @@ host all postgres 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 ";
 
-/// Nothing of a test has to outlive a crash of the machine.
+/// Nothing of a test has to outlive a crash of the machine; but what is committed outlives
+/// [`Postgres::crash`]. The order of texts is not that of their bytes, and the time zone not UTC, so
+/// that nothing can rely on either.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 max_connections = 200
 password_encryption = 'scram-sha-256'

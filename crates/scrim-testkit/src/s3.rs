@@ -158,9 +158,8 @@ impl S3Access for Rights {
         let token = context.headers().get("x-amz-security-token");
         match (credentials.access_key.as_str(), token) {
             (SESSION_ACCESS_KEY, Some(token)) if token == SESSION_TOKEN => Ok(()),
-            (SESSION_ACCESS_KEY, _) => Err(s3_error!(InvalidToken)),
-            (_, None) => Ok(()),
-            (_, Some(_)) => Err(s3_error!(InvalidToken)),
+            (key, None) if key != SESSION_ACCESS_KEY => Ok(()),
+            (_, _) => Err(s3_error!(InvalidToken)),
         }
     }
 }

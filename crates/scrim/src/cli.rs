@@ -32,6 +32,9 @@ pub enum Command {
     /// Check and test contracts and agreements
     #[command(subcommand)]
     Policy(Policy),
+    /// Look at where tables come from
+    #[command(subcommand)]
+    Source(Source),
     /// Tell what a person would see of each table in a statement, and why
     Explain(Explain),
     /// Make, list and rotate keys
@@ -139,6 +142,24 @@ pub struct PolicyTest {
     /// Run only cases whose file or name contains this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+}
+
+/// `scrim source …`.
+#[derive(Debug, Subcommand)]
+pub enum Source {
+    /// Test every source: can it be reached, are we let in, is it what its contract says
+    Check(SourceCheck),
+}
+
+/// `scrim source check`.
+#[derive(Debug, Args)]
+pub struct SourceCheck {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim explain`.

@@ -1,4 +1,4 @@
-//! The command: `demo`, `serve`, `query`, `policy`, `explain`, `keys`, `accounts`, `ledger`.
+//! The command: `demo`, `serve`, `query`, `policy`, `source`, `explain`, `keys`, `accounts`, `ledger`.
 //!
 //! It is a library as well, so that tests make the same demo world and run the same policy tests
 //! as the command does.
@@ -58,6 +58,7 @@ fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {
         Command::Serve(arguments) => commands::serve::run(&arguments, out),
         Command::Query(arguments) => commands::query::run(&arguments, out),
         Command::Policy(command) => commands::policy::run(&command, out),
+        Command::Source(command) => commands::source::run(&command, out),
         Command::Explain(arguments) => commands::explain::run(&arguments, out),
         Command::Keys(command) => commands::keys::run(&command, out),
         Command::Accounts(command) => commands::accounts::run(&command, out),

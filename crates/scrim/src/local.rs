@@ -12,7 +12,7 @@ use scrim_engine::{Engine, EngineConfig, EngineLimits};
 use scrim_identity::{KeyFile, read_key_file};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, SystemClock};
-use scrim_policy::PolicySet;
+use scrim_policy::{LeftOut, PolicySet};
 use scrim_server::Config;
 use scrim_server::load::{self, Inputs};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ pub struct Local {
     pub policy: Arc<PolicySet>,
     /// What loading warned of.
     pub warnings: Problems,
+    /// Why tables are not there, of contracts whose sources are not there or do not fit.
+    pub left_out: Problems,
     clock: Arc<ForwardClock>,
     /// The throw-away ledger and spill folder.
     _scratch: TempDir,
@@ -52,7 +54,8 @@ impl Local {
         let settings = engine_settings(&config, scratch.path().join("spill"));
         let engine = Engine::new(settings, ledger, Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
-        let loaded = load::policies(&Inputs::from(&config), keys.root_key(), &engine).await?;
+        let inputs = Inputs::new(&config)?;
+        let loaded = load::policies(&inputs, keys.root_key(), &engine).await?;
         let policy = Arc::clone(&loaded.world.policy);
         engine.load(loaded.world);
         Ok(Self {
@@ -60,6 +63,7 @@ impl Local {
             engine,
             policy,
             warnings: loaded.warnings,
+            left_out: problems_of(loaded.left_out),
             clock,
             _scratch: scratch,
         })
@@ -69,6 +73,15 @@ impl Local {
     pub fn pass_a_minute(&self) {
         self.clock.minutes.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+fn problems_of(left_out: Vec<LeftOut>) -> Problems {
+    let mut problems = Problems::default();
+    for one in left_out {
+        problems.extend(one.problems);
+    }
+    problems.sort();
+    problems
 }
 
 /// The system's clock, some minutes ahead.

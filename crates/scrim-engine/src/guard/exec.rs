@@ -15,10 +15,14 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, reset
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    apply_expression_roots,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use scrim_model::{QueryId, TableName};
 
+use super::leakproof::is_simple;
+use super::learned::{Learned, into_sources};
+use super::lower::Lowered;
 use super::table::GuardTable;
 use crate::errors::inside_guard;
 
@@ -27,12 +31,22 @@ use crate::errors::inside_guard;
 pub(crate) struct GuardExec {
     query: QueryId,
     name: TableName,
-    decision_hash: Arc<str>,
+    lowered: Arc<Lowered>,
+    /// The plan as the guard made it.
     inner: Arc<dyn ExecutionPlan>,
     inner_context: Arc<TaskContext>,
-    removes: bool,
+    /// Whether the plan inside counts its rows.
+    limited: bool,
+    told: Option<Told>,
     share: Option<(u16, u16)>,
     properties: Arc<PlanProperties>,
+}
+
+/// What the query has learned of the rows that it still wants, and the plan whose sources use it.
+#[derive(Clone)]
+struct Told {
+    inner: Arc<dyn ExecutionPlan>,
+    learned: Vec<Arc<dyn PhysicalExpr>>,
 }
 
 impl GuardExec {
@@ -40,14 +54,16 @@ impl GuardExec {
         table: &GuardTable,
         (inner, inner_context): (Arc<dyn ExecutionPlan>, Arc<TaskContext>),
         schema: SchemaRef,
+        limited: bool,
     ) -> Self {
         Self {
             query: table.query,
             name: table.name.clone(),
-            decision_hash: Arc::clone(&table.lowered.decision_hash),
+            lowered: Arc::clone(&table.lowered),
             inner,
             inner_context,
-            removes: table.lowered.removes,
+            limited,
+            told: None,
             share: table.share,
             properties: Arc::new(PlanProperties::new(
                 EquivalenceProperties::new(schema),
@@ -63,7 +79,44 @@ impl GuardExec {
 
     /// Whether this guard was made for that query, and by which decision.
     pub(crate) fn made_for(&self, query: QueryId) -> Option<&str> {
-        (self.query == query).then_some(&*self.decision_hash)
+        (self.query == query).then_some(&*self.lowered.decision_hash)
+    }
+
+    /// The guard with its sources told what the query has learned; `None` if there is nothing that
+    /// they may know or can use.
+    ///
+    /// A source may know what is about clear columns alone, of types whose statistics are exact: it
+    /// holds it against hidden rows, too.
+    pub(super) fn told(&self, learned: Vec<Learned>) -> Result<Option<Self>> {
+        let schema = self.schema();
+        let open = |index: &usize| {
+            schema.fields().get(*index).is_some_and(|field| {
+                self.lowered.clear.contains(field.name()) && is_simple(field.data_type())
+            })
+        };
+        let mut learned = learned;
+        learned.retain(|one| one.columns.iter().all(open));
+        if learned.is_empty() || self.limited {
+            return Ok(None);
+        }
+        let options = self.inner_context.session_config().options();
+        let (inner, learned) = into_sources(&self.inner, learned, options)?;
+        let told = (!learned.is_empty()).then(|| self.with(Some(Told { inner, learned })));
+        Ok(told)
+    }
+
+    fn with(&self, told: Option<Told>) -> Self {
+        Self {
+            query: self.query,
+            name: self.name.clone(),
+            lowered: Arc::clone(&self.lowered),
+            inner: Arc::clone(&self.inner),
+            inner_context: Arc::clone(&self.inner_context),
+            limited: self.limited,
+            told,
+            share: self.share,
+            properties: Arc::clone(&self.properties),
+        }
     }
 }
 
@@ -105,11 +158,14 @@ impl ExecutionPlan for GuardExec {
         Vec::new()
     }
 
+    /// What is in use of what the query learns: an operator takes no trouble to learn what nobody
+    /// uses.
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        let learned = self.told.iter().flat_map(|told| &told.learned);
+        apply_expression_roots(learned, visit)
     }
 
     fn with_new_children(
@@ -123,19 +179,12 @@ impl ExecutionPlan for GuardExec {
         }
     }
 
-    /// Recursive queries run a plan several times; filters that the inner plan learned in one run
-    /// must not reach the next.
+    /// Recursive queries run a plan several times; filters that were learned in one run must not
+    /// reach the next.
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self {
-            query: self.query,
-            name: self.name.clone(),
-            decision_hash: Arc::clone(&self.decision_hash),
-            inner: reset_plan_states(Arc::clone(&self.inner))?,
-            inner_context: Arc::clone(&self.inner_context),
-            removes: self.removes,
-            share: self.share,
-            properties: Arc::clone(&self.properties),
-        }))
+        let mut reset = self.with(None);
+        reset.inner = reset_plan_states(Arc::clone(&self.inner))?;
+        Ok(Arc::new(reset))
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -146,14 +195,15 @@ impl ExecutionPlan for GuardExec {
             Some((index, of)) => (usize::from(index), usize::from(of)),
             None => (partition, partitions),
         };
-        let mine: Vec<usize> = (first..self.inner.output_partitioning().partition_count())
+        let inner = self.told.as_ref().map_or(&self.inner, |told| &told.inner);
+        let mine: Vec<usize> = (first..inner.output_partitioning().partition_count())
             .step_by(step)
             .collect();
-        let (inner, context) = (Arc::clone(&self.inner), Arc::clone(&self.inner_context));
+        let (inner, context) = (Arc::clone(inner), Arc::clone(&self.inner_context));
         let batches = stream::iter(mine)
             .map(move |index| inner.execute(index, Arc::clone(&context)))
             .try_flatten();
-        let (removes, out) = (self.removes, Arc::clone(&schema));
+        let (removes, out) = (self.lowered.removes, Arc::clone(&schema));
         let shown = batches.map(move |batch| {
             batch
                 .and_then(|batch| edge(&batch, &out, removes))

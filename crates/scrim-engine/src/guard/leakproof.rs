@@ -90,7 +90,7 @@ fn clear_column(expr: &Expr, schema: &Schema, is_clear: &dyn Fn(&str) -> bool) -
 /// Types whose comparison cannot fail and whose pruning is exact; nested and dictionary values are left
 /// above. Floats too: statistics leave out NaN and tell 0.0 from -0.0, so whether a row survives pruning
 /// would depend on the rows beside it.
-fn is_simple(data_type: &DataType) -> bool {
+pub(super) fn is_simple(data_type: &DataType) -> bool {
     data_type.is_integer()
         || data_type.is_decimal()
         || is_text(data_type)

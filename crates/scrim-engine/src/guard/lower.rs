@@ -1,36 +1,27 @@
 //! From a decision to the plan inside its guard: source → row filter → masks → projection.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue, internal_datafusion_err};
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::expr::InSubquery;
 use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, case};
-use datafusion::physical_plan::collect;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, case};
 use datafusion::prelude::lit;
 use scrim_anonymize::{BoundTreatment, MaskError, MaskKeys, Show, parse_steps};
 use scrim_policy::{Decision, RowRules, Showing, Table, Treatment};
 
+use super::lookups;
 use super::mask::masked;
 use super::unpruned::unpruned;
+use crate::lookup::Lookups;
 use crate::sessions::Vault;
 use crate::stub::{bare_type, visible_schema};
 use crate::world::World;
-
-/// Values that an inlined look-up may have; a larger one belongs under a single agreement, where it
-/// stays a join.
-const INLINE_MAX: usize = 100_000;
-
-/// The column of a look-up within a guard's plan; contracts have no column of that name.
-const LOOKED_UP: &str = "__looked_up";
 
 /// Agreements with different nested treatments that may meet on one row.
 const NESTED_ARMS_MAX: usize = 5;
@@ -45,7 +36,18 @@ pub(crate) struct Lowered {
     pub(crate) clear: BTreeSet<String>,
     /// Whether the plan keeps back anything of the columns it reads.
     pub(crate) removes: bool,
+    /// The snapshots of look-up tables that its rules were settled with.
+    pub(crate) lookups: BTreeMap<String, u64>,
     pub(crate) decision_hash: Arc<str>,
+}
+
+impl Lowered {
+    /// Whether two lowered decisions were settled with the same look-up tables, as far as both ask
+    /// the same.
+    pub(crate) fn agrees(&self, other: &Self) -> bool {
+        let mut asked = self.lookups.iter();
+        asked.all(|(name, id)| other.lookups.get(name).is_none_or(|its| its == id))
+    }
 }
 
 /// Lowers a decision.
@@ -55,6 +57,7 @@ pub(crate) struct Lowered {
 pub(crate) async fn lower(
     world: &World,
     decision: &Decision,
+    lookups: &mut Lookups<'_>,
     vault: &Vault,
     now: DateTime<Utc>,
 ) -> Result<Lowered> {
@@ -65,7 +68,7 @@ pub(crate) async fn lower(
         .policy
         .rules(decision)
         .map_err(|e| internal_datafusion_err!("rules of {}: {e}", decision.table))?;
-    let rules = with_lookups(rules, world, &vault.session, decision).await?;
+    let (rules, lookups) = lookups::settle(rules, decision, lookups, vault).await?;
 
     let schema = visible_schema(table, decision);
     let mut plan = LogicalPlanBuilder::scan("source", provider_as_source(raw.unseal()), None)?
@@ -95,6 +98,7 @@ pub(crate) async fn lower(
         schema,
         clear,
         removes,
+        lookups,
         decision_hash: decision.hash.as_str().into(),
     })
 }
@@ -117,135 +121,6 @@ fn row_filter(rules: &RowRules) -> Option<Expr> {
     let every: Option<Vec<Expr>> = rules.arms.iter().cloned().collect();
     let arms = every.map(|arms| disjunction(arms).unwrap_or_else(|| lit(false)));
     conjunction(rules.guards.iter().cloned().chain(arms))
-}
-
-/// Puts the real look-up tables into the rules. Where different rows get different columns, rules
-/// also stand in projections, where a subquery cannot: its values are read and written in.
-async fn with_lookups(
-    mut rules: RowRules,
-    world: &World,
-    vault: &SessionState,
-    decision: &Decision,
-) -> Result<RowRules> {
-    let uniform = decision.columns.iter().all(|column| {
-        column
-            .treatments
-            .first()
-            .is_none_or(|first| column.treatments.iter().all(|t| t == first))
-    });
-    for expr in rules
-        .guards
-        .iter_mut()
-        .chain(rules.arms.iter_mut().flatten())
-    {
-        let opened = std::mem::replace(expr, lit(false))
-            .transform_up(|e| open_lookup(e, world))?
-            .data;
-        *expr = if uniform {
-            opened
-        } else {
-            inline(opened, vault).await?
-        };
-    }
-    Ok(rules)
-}
-
-fn open_lookup(expr: Expr, world: &World) -> Result<Transformed<Expr>> {
-    let Expr::InSubquery(mut membership) = expr else {
-        return Ok(Transformed::no(expr));
-    };
-    let plan = Arc::unwrap_or_clone(membership.subquery.subquery);
-    let opened = plan.transform_up(|node| {
-        let scan = match node {
-            LogicalPlan::TableScan(scan) => scan,
-            LogicalPlan::Filter(mut filter) => {
-                filter.predicate = unpruned(filter.predicate, filter.input.schema())?;
-                return Ok(Transformed::yes(LogicalPlan::Filter(filter)));
-            }
-            other => return Ok(Transformed::no(other)),
-        };
-        let name = scan.table_name.table();
-        let raw = world
-            .lookups
-            .get(name)
-            .ok_or_else(|| internal_datafusion_err!("the world lacks the look-up table {name}"))?;
-        Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
-            source: provider_as_source(raw.unseal()),
-            ..scan
-        })))
-    })?;
-    // A name that no column of the table has: the join that the subquery becomes would find a name
-    // of both sides ambiguous.
-    let schema = opened.data.schema();
-    let looked_up = schema
-        .columns()
-        .into_iter()
-        .map(|c| Ok(unpruned(Expr::Column(c), schema)?.alias(LOOKED_UP)))
-        .collect::<Result<Vec<_>>>()?;
-    let named = LogicalPlanBuilder::from(opened.data.clone())
-        .project(looked_up)?
-        .build()?;
-    membership.subquery.subquery = Arc::new(named);
-    Ok(Transformed::yes(Expr::InSubquery(membership)))
-}
-
-async fn inline(expr: Expr, vault: &SessionState) -> Result<Expr> {
-    let mut found: Vec<InSubquery> = Vec::new();
-    expr.apply(|e| {
-        if let Expr::InSubquery(membership) = e {
-            found.push(membership.clone());
-        }
-        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
-    })?;
-    let mut expr = expr;
-    for membership in found {
-        let values = lookup_values(&membership, vault).await?;
-        let whole = Expr::InSubquery(membership.clone());
-        let list = membership
-            .expr
-            .in_list(values.into_iter().map(lit).collect(), membership.negated);
-        expr = expr
-            .transform_up(|e| {
-                Ok(if e == whole {
-                    Transformed::yes(list.clone())
-                } else {
-                    Transformed::no(e)
-                })
-            })?
-            .data;
-    }
-    Ok(expr)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a look-up table is read by the guard for itself"
-)]
-async fn lookup_values(membership: &InSubquery, vault: &SessionState) -> Result<Vec<ScalarValue>> {
-    let plan = vault
-        .create_physical_plan(&membership.subquery.subquery)
-        .await?;
-    let batches = collect(plan, vault.task_ctx()).await?;
-    let mut values = BTreeSet::new();
-    let mut out = Vec::new();
-    for batch in &batches {
-        let Some(column) = batch.columns().first() else {
-            continue;
-        };
-        for row in 0..column.len() {
-            let value = ScalarValue::try_from_array(column, row)?;
-            // NULL in the list could only turn false into unknown, and both keep the row out.
-            if !value.is_null() && values.insert(format!("{value:?}")) {
-                out.push(value);
-            }
-            if out.len() > INLINE_MAX {
-                return Err(internal_datafusion_err!(
-                    "a look-up has more than {INLINE_MAX} values"
-                ));
-            }
-        }
-    }
-    Ok(out)
 }
 
 /// Builds the visible columns' expressions.

@@ -2,11 +2,15 @@
 
 mod exec;
 mod leakproof;
+mod learned;
+mod lookups;
 mod lower;
 mod mask;
+mod prunable;
 mod table;
 mod unpruned;
 
 pub(crate) use exec::GuardExec;
+pub(crate) use learned::hand_down;
 pub(crate) use lower::{Lowered, lower};
 pub(crate) use table::GuardTable;

@@ -148,6 +148,7 @@ impl TableProvider for GuardTable {
             Some(projection) => Arc::new(self.lowered.schema.project(projection)?),
             None => Arc::clone(&self.lowered.schema),
         };
-        Ok(Arc::new(GuardExec::new(self, inner, schema)))
+        let limited = limit.is_some();
+        Ok(Arc::new(GuardExec::new(self, inner, schema, limited)))
     }
 }

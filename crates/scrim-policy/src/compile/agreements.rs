@@ -1,12 +1,14 @@
 //! Agreements against their contract.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use scrim_document::{Problem, nearest};
 
 use super::{Compiler, clauses};
 use crate::access::AccessPolicy;
 use crate::agreement::AgreementDocument;
+use crate::condition::Condition;
 use crate::odcs::ContractDocument;
 use crate::set::{Agreement, Places, Profile};
 use crate::version::Requirement;
@@ -19,7 +21,6 @@ impl Compiler<'_> {
         &mut self,
         contract: &ContractDocument,
         access: &AccessPolicy,
-        profiles: &[Profile],
     ) -> Vec<Agreement> {
         let documents = self.documents;
         let own = documents
@@ -28,9 +29,7 @@ impl Compiler<'_> {
             .filter(|agreement| agreement.contract == contract.id);
         let mut reported = BTreeSet::new();
         let agreements: Vec<_> = own
-            .filter_map(|agreement| {
-                self.agreement(agreement, contract, access, profiles, &mut reported)
-            })
+            .filter_map(|agreement| self.agreement(agreement, contract, access, &mut reported))
             .collect();
         self.check_unused(contract, access, &mut reported);
         agreements
@@ -41,21 +40,10 @@ impl Compiler<'_> {
         agreement: &AgreementDocument,
         contract: &ContractDocument,
         access: &AccessPolicy,
-        profiles: &[Profile],
         reported: &mut BTreeSet<(String, String)>,
     ) -> Option<Agreement> {
-        self.check_purpose(agreement, access);
-        let who = self
-            .clauses
-            .agreement_condition(&agreement.who, agreement, &mut self.problems);
-        let when = match &agreement.when {
-            Some(when) => self
-                .clauses
-                .agreement_condition(when, agreement, &mut self.problems)
-                .map(Some),
-            None => Some(None),
-        };
-        let profile = self.find_profile(agreement, profiles)?;
+        let conditions = self.conditions(agreement);
+        let profile = self.offered(agreement, access)?;
         let written = access.profiles.get(profile)?;
         let rows = match &written.rows {
             Some(text) => {
@@ -73,6 +61,7 @@ impl Compiler<'_> {
             None => None,
         };
         self.warn_of_contract(agreement, contract);
+        let (who, when) = conditions?;
         Some(Agreement {
             id: agreement.id.clone(),
             status: agreement.status,
@@ -83,12 +72,54 @@ impl Compiler<'_> {
             version_fits: agreement.requirement.accepts(&contract.parsed_version),
             requirement: agreement.requirement_text.clone(),
             profile,
-            who: who?,
-            when: when?,
+            who,
+            when,
             rows,
             members: agreement.members(),
             places: Places::of(agreement),
         })
+    }
+
+    /// Checks what can be said of a contract's agreements without its source.
+    pub(super) fn check_agreements(&mut self, contract: &ContractDocument, access: &AccessPolicy) {
+        let documents = self.documents;
+        let agreements = documents.agreements.iter();
+        for agreement in agreements.filter(|agreement| agreement.contract == contract.id) {
+            // Whether there is a problem is all that matters here.
+            drop(self.conditions(agreement));
+            if self.offered(agreement, access).is_some() {
+                self.warn_of_contract(agreement, contract);
+            }
+        }
+    }
+
+    /// The `who` and `when` of an agreement; `None` with a problem.
+    fn conditions(
+        &mut self,
+        agreement: &AgreementDocument,
+    ) -> Option<(Arc<Condition>, Option<Arc<Condition>>)> {
+        let mut compile = |text| {
+            self.clauses
+                .agreement_condition(text, agreement, &mut self.problems)
+        };
+        let who = compile(&agreement.who);
+        let when = match &agreement.when {
+            Some(when) => compile(when).map(Some),
+            None => Some(None),
+        };
+        Some((who?, when?))
+    }
+
+    /// The contract's profile that an agreement is for, by its index; `None` with a problem.
+    fn offered(&mut self, agreement: &AgreementDocument, access: &AccessPolicy) -> Option<usize> {
+        self.check_purpose(agreement, access);
+        let mut profiles = access.profiles.iter();
+        let found = profiles.position(|profile| profile.name == agreement.profile);
+        if found.is_none() {
+            let names = access.profiles.iter().map(|profile| profile.name.as_str());
+            self.problems.push(unknown_profile(agreement, names));
+        }
+        found
     }
 
     /// Warns of an agreement that its contract, as it is now, does not bear out. It is no error: the
@@ -141,21 +172,6 @@ impl Compiler<'_> {
             });
     }
 
-    fn find_profile(
-        &mut self,
-        agreement: &AgreementDocument,
-        profiles: &[Profile],
-    ) -> Option<usize> {
-        let found = profiles
-            .iter()
-            .position(|profile| profile.name == agreement.profile);
-        if found.is_none() {
-            let names = profiles.iter().map(|profile| profile.name.as_str());
-            self.problems.push(unknown_profile(agreement, names));
-        }
-        found
-    }
-
     /// Reports what is wrong with a profile's rows once, and what an agreement lacks for them at
     /// each agreement.
     fn report_rows(
@@ -190,7 +206,7 @@ impl Compiler<'_> {
                 } else {
                     fault
                 };
-                self.problems.push(fault.at(text));
+                self.clauses.report(fault, text, &mut self.problems);
             }
         }
     }
@@ -224,7 +240,7 @@ impl Compiler<'_> {
                 if fault.parameter.is_some() {
                     needs = fault.parameter;
                 } else if reported.insert((profile.name.clone(), fault.message.clone())) {
-                    self.problems.push(fault.at(text));
+                    self.clauses.report(fault, text, &mut self.problems);
                 }
             }
             if let Some(parameter) = needs {

@@ -30,6 +30,8 @@ pub(super) struct Clauses<'a> {
     rows: HashMap<(String, String), Result<Arc<RowRule>, Vec<Fault>>>,
     row_scopes: HashMap<String, Option<Scope>>,
     guard_scope: Option<Scope>,
+    /// What rules of the current table ask and cannot, since it could not be opened.
+    unavailable: Problems,
 }
 
 /// Whether a text may name a member of `agreement`; saying yes too often costs only time.
@@ -67,6 +69,7 @@ impl<'a> Clauses<'a> {
             rows: HashMap::new(),
             row_scopes: HashMap::new(),
             guard_scope: None,
+            unavailable: Problems::default(),
         }
     }
 
@@ -76,6 +79,21 @@ impl<'a> Clauses<'a> {
         self.row_scopes.clear();
         self.guard_scope = Scope::new(Use::GuardRows, Some(schema), self.attributes, &Types::new());
         self.table = Some(Arc::clone(schema));
+    }
+
+    /// What was asked and could not be opened since the table was started.
+    pub(super) fn take_unavailable(&mut self) -> Problems {
+        std::mem::take(&mut self.unavailable)
+    }
+
+    /// Files a fault where it belongs: with what is wrong in the documents, or with what is not
+    /// there at the moment.
+    pub(super) fn report(&mut self, fault: Fault, text: &ExprText, problems: &mut Problems) {
+        if fault.unavailable {
+            self.unavailable.push(fault.at(text));
+        } else {
+            problems.push(fault.at(text));
+        }
     }
 
     /// The table's columns, as lowered row rules see them.
@@ -109,7 +127,7 @@ impl<'a> Clauses<'a> {
             &types(agreement),
         );
         let compiled = self.condition(text, scope.as_ref(), &agreement_values(agreement));
-        settle(compiled, text, problems)
+        self.settle(compiled, text, problems)
     }
 
     fn shared_condition(
@@ -126,7 +144,7 @@ impl<'a> Clauses<'a> {
         let [guard, agreement] = &self.plain_scopes;
         let scope = if of_agreement { agreement } else { guard };
         let compiled = self.condition(text, scope.as_ref(), &BTreeMap::new());
-        let compiled = settle(compiled, text, problems);
+        let compiled = self.settle(compiled, text, problems);
         self.conditions.insert(key, compiled.clone());
         compiled
     }
@@ -153,7 +171,7 @@ impl<'a> Clauses<'a> {
             Some(scope) => self.row_rule(id, text, scope),
             None => Err(no_scope()),
         };
-        settle(compiled, text, problems)
+        self.settle(compiled, text, problems)
     }
 
     /// The row rule of a profile for an agreement, or what is wrong with it.
@@ -186,6 +204,23 @@ impl<'a> Clauses<'a> {
         compiled
     }
 
+    fn settle<T>(
+        &mut self,
+        compiled: Result<T, Vec<Fault>>,
+        text: &ExprText,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        match compiled {
+            Ok(compiled) => Some(compiled),
+            Err(faults) => {
+                for fault in faults {
+                    self.report(fault, text, problems);
+                }
+                None
+            }
+        }
+    }
+
     fn row_rule(
         &self,
         id: String,
@@ -209,18 +244,4 @@ fn no_scope() -> Vec<Fault> {
     vec![Fault::new(
         "the columns of this table cannot be named unambiguously",
     )]
-}
-
-fn settle<T>(
-    compiled: Result<T, Vec<Fault>>,
-    text: &ExprText,
-    problems: &mut Problems,
-) -> Option<T> {
-    match compiled {
-        Ok(compiled) => Some(compiled),
-        Err(faults) => {
-            problems.extend(faults.into_iter().map(|fault| fault.at(text)));
-            None
-        }
-    }
 }

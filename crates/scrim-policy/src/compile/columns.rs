@@ -4,13 +4,15 @@
 //! profile's `default`. A field inside a column is shown like what surrounds it, unless
 //! - its path is named, which may open or close it;
 //! - it is tagged and its path is not named: then the tag counts where it is less open than what
-//!   surrounds the field. So naming a column `clear` does not clear what is tagged inside it.
+//!   surrounds the field. So naming a column `clear` does not clear what is tagged inside it;
+//! - the contract lists the fields of what surrounds it, and not this one: then it is hidden.
 
 use arrow::datatypes::DataType;
 use scrim_anonymize::{PathStep, format_path, parse_path, type_at};
 use scrim_document::{Node, Problems, nearest};
 
 use crate::access::{AccessPolicy, NamedTreatment, Profile};
+use crate::fit;
 use crate::odcs::Property;
 use crate::set::{ProfileColumn, Table};
 use crate::{Showing, Treatment};
@@ -39,8 +41,8 @@ struct NamedPath<'a> {
 impl Columns<'_> {
     /// The treatment of every column of the table, in its order.
     pub(super) fn treat(&self, profile: &Profile, problems: &mut Problems) -> Vec<ProfileColumn> {
-        self.check_tags(profile, problems);
-        let paths = self.named_paths(profile, problems);
+        check_tags(profile, self.properties, problems);
+        let paths = named_paths(profile, self.properties, problems);
         let fields = self.table.schema.fields().iter();
         self.properties
             .iter()
@@ -57,6 +59,7 @@ impl Columns<'_> {
                     nested.push((path.steps.clone(), said));
                 }
                 tagged_fields(property, profile, &root, &mut nested, problems);
+                unlisted_fields(property, field.data_type(), &root, &mut nested);
                 self.bind_nested(property, field.data_type(), &nested, problems);
                 let mut nested: Vec<_> = nested
                     .into_iter()
@@ -70,69 +73,6 @@ impl Columns<'_> {
                 ProfileColumn::new(treatment, root.node.location())
             })
             .collect()
-    }
-
-    fn check_tags(&self, profile: &Profile, problems: &mut Problems) {
-        for tagged in &profile.tagged {
-            if !self
-                .properties
-                .iter()
-                .any(|property| has_tag(property, &tagged.name))
-            {
-                let mut known = Vec::new();
-                self.properties
-                    .iter()
-                    .for_each(|property| collect_tags(property, &mut known));
-                let message = format!("no column has the tag `{}`", tagged.name);
-                let problem = tagged.key.warning(message);
-                problems.push(match nearest(&tagged.name, known) {
-                    Some(near) => problem.with_help(format!("did you mean `{near}`?")),
-                    None => problem,
-                });
-            }
-        }
-    }
-
-    /// The named paths; what names no column is a problem.
-    fn named_paths<'p>(&self, profile: &'p Profile, problems: &mut Problems) -> Vec<NamedPath<'p>> {
-        let mut paths: Vec<NamedPath<'p>> = Vec::new();
-        let is_column = |name: &str| self.properties.iter().any(|property| property.name == name);
-        for said in profile.columns.iter().filter(|said| !is_column(&said.name)) {
-            let (column, steps) = match parse_path(&said.name) {
-                Ok(path) => path,
-                Err(error) => {
-                    problems.push(said.key.error(error.to_string()));
-                    continue;
-                }
-            };
-            if !is_column(&column) {
-                let problem = said
-                    .key
-                    .error(format!("the contract has no column `{column}`"));
-                let names = self
-                    .properties
-                    .iter()
-                    .map(|property| property.name.as_str());
-                problems.push(match nearest(&column, names) {
-                    Some(near) => problem.with_help(format!("did you mean `{near}`?")),
-                    None => problem,
-                });
-                continue;
-            }
-            if paths
-                .iter()
-                .any(|path| path.column == column && path.steps == steps)
-            {
-                problems.push(said.key.error(format!("`{}` is named twice", said.name)));
-                continue;
-            }
-            paths.push(NamedPath {
-                column,
-                steps,
-                said,
-            });
-        }
-        paths
     }
 
     /// Checks that every nested path exists in the source and that its mask fits there.
@@ -171,6 +111,75 @@ impl Columns<'_> {
     }
 }
 
+/// Checks what a profile says of columns and tags against those that the contract has.
+pub(super) fn check_names(profile: &Profile, properties: &[Property], problems: &mut Problems) {
+    check_tags(profile, properties, problems);
+    named_paths(profile, properties, problems);
+}
+
+fn check_tags(profile: &Profile, properties: &[Property], problems: &mut Problems) {
+    for tagged in &profile.tagged {
+        if !properties
+            .iter()
+            .any(|property| has_tag(property, &tagged.name))
+        {
+            let mut known = Vec::new();
+            properties
+                .iter()
+                .for_each(|property| collect_tags(property, &mut known));
+            let message = format!("no column has the tag `{}`", tagged.name);
+            let problem = tagged.key.warning(message);
+            problems.push(match nearest(&tagged.name, known) {
+                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+        }
+    }
+}
+
+/// The named paths; what names no column is a problem.
+fn named_paths<'p>(
+    profile: &'p Profile,
+    properties: &[Property],
+    problems: &mut Problems,
+) -> Vec<NamedPath<'p>> {
+    let mut paths: Vec<NamedPath<'p>> = Vec::new();
+    let is_column = |name: &str| properties.iter().any(|property| property.name == name);
+    for said in profile.columns.iter().filter(|said| !is_column(&said.name)) {
+        let (column, steps) = match parse_path(&said.name) {
+            Ok(path) => path,
+            Err(error) => {
+                problems.push(said.key.error(error.to_string()));
+                continue;
+            }
+        };
+        if !is_column(&column) {
+            let problem = said
+                .key
+                .error(format!("the contract has no column `{column}`"));
+            let names = properties.iter().map(|property| property.name.as_str());
+            problems.push(match nearest(&column, names) {
+                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+            continue;
+        }
+        if paths
+            .iter()
+            .any(|path| path.column == column && path.steps == steps)
+        {
+            problems.push(said.key.error(format!("`{}` is named twice", said.name)));
+            continue;
+        }
+        paths.push(NamedPath {
+            column,
+            steps,
+            said,
+        });
+    }
+    paths
+}
+
 /// Adds the treatments that tags give to fields inside a column.
 fn tagged_fields(
     property: &Property,
@@ -188,14 +197,39 @@ fn tagged_fields(
         let Some(said) = by_tag(field, profile, problems) else {
             continue;
         };
-        let surrounding = nested
-            .iter()
-            .filter(|(path, _)| steps.starts_with(path))
-            .max_by_key(|(path, _)| path.len())
-            .map_or(root, |(_, said)| said);
-        if said.showing.openness() < surrounding.showing.openness() {
-            nested.push((steps, said));
+        close(steps, said, root, nested);
+    }
+}
+
+/// Hides fields that the source has and the contract does not list: one that was added to the source
+/// must not show by itself.
+fn unlisted_fields(
+    property: &Property,
+    data_type: &DataType,
+    root: &Said,
+    nested: &mut Vec<(Vec<PathStep>, Said)>,
+) {
+    for steps in fit::unlisted(property, data_type) {
+        if nested.iter().any(|(path, _)| *path == steps) {
+            continue;
         }
+        let said = Said {
+            showing: Showing::Hidden,
+            node: root.node.clone(),
+        };
+        close(steps, said, root, nested);
+    }
+}
+
+/// Shows a field as is said, where that is less open than what surrounds it.
+fn close(steps: Vec<PathStep>, said: Said, root: &Said, nested: &mut Vec<(Vec<PathStep>, Said)>) {
+    let surrounding = nested
+        .iter()
+        .filter(|(path, _)| steps.starts_with(path))
+        .max_by_key(|(path, _)| path.len())
+        .map_or(root, |(_, said)| said);
+    if said.showing.openness() < surrounding.showing.openness() {
+        nested.push((steps, said));
     }
 }
 

@@ -18,7 +18,7 @@ use scrim_document::{Location, Problems, nearest};
 use crate::access::AccessPolicy;
 use crate::language::Language;
 use crate::odcs::ContractDocument;
-use crate::set::{Governed, PolicySet, Profile};
+use crate::set::{Governed, LeftOut, PolicySet, Profile};
 use crate::{Documents, LoadEnv};
 use clauses::Clauses;
 
@@ -33,6 +33,7 @@ pub(crate) fn compile(
         env,
         clauses: Clauses::new(&language, env.attributes),
         problems: Problems::default(),
+        left_out: Vec::new(),
     };
     compiler.check_unique();
     let mut governed: Vec<_> = documents
@@ -41,15 +42,23 @@ pub(crate) fn compile(
         .filter_map(|contract| compiler.contract(contract))
         .collect();
     compiler.check_contracts_exist();
-    let Compiler { mut problems, .. } = compiler;
-    problems.sort();
+    let Compiler {
+        mut problems,
+        left_out,
+        ..
+    } = compiler;
     if problems.has_errors() {
+        for one in left_out {
+            problems.extend(one.problems);
+        }
+        problems.sort();
         return Err(problems);
     }
+    problems.sort();
     governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
     let options = Arc::clone(&language.options);
     Ok((
-        PolicySet::assemble(documents.version.as_str(), governed, options),
+        PolicySet::assemble(documents.version.as_str(), governed, left_out, options),
         problems,
     ))
 }
@@ -74,6 +83,7 @@ struct Compiler<'a> {
     env: &'a LoadEnv<'a>,
     clauses: Clauses<'a>,
     problems: Problems,
+    left_out: Vec<LeftOut>,
 }
 
 impl Compiler<'_> {
@@ -129,14 +139,28 @@ impl Compiler<'_> {
         }
     }
 
-    /// Compiles one contract with its agreements; `None` with a problem.
+    /// Compiles one contract with its agreements; `None` with a problem, or when it is left out.
     fn contract(&mut self, contract: &ContractDocument) -> Option<Governed> {
         let access = contract.access.as_ref()?;
-        let table = self.table(contract, access)?;
+        self.check_names(contract);
+        let schema = match self.source(contract) {
+            Ok(schema) => schema,
+            Err(problems) => {
+                self.check_alone(contract, access);
+                self.leave_out(contract, problems);
+                return None;
+            }
+        };
+        let table = self.table(contract, access, schema);
         self.clauses.start_table(&table.schema);
         let guards = self.guards(contract, access);
         let profiles = self.profiles(contract, access, &table);
-        let agreements = self.agreements(contract, access, &profiles);
+        let agreements = self.agreements(contract, access);
+        let unavailable = self.clauses.take_unavailable();
+        if !unavailable.is_empty() {
+            self.leave_out(contract, unavailable);
+            return None;
+        }
         self.warn_of_mask_conflicts(&table, &profiles, &agreements);
         let Some(schema) = self.clauses.table_schema() else {
             let message = "the columns of this table cannot be told apart";
@@ -144,6 +168,29 @@ impl Compiler<'_> {
             return None;
         };
         Some(Governed::new(table, schema, guards, profiles, agreements))
+    }
+
+    /// Checks what can be said of a contract and its agreements without its source: a mistake in a
+    /// document stays one, whatever becomes of the source.
+    fn check_alone(&mut self, contract: &ContractDocument, access: &AccessPolicy) {
+        for when in access.guards.iter().filter_map(|guard| guard.when.as_ref()) {
+            // Whether there is a problem is all that matters here.
+            drop(self.clauses.guard_when(when, &mut self.problems));
+        }
+        for profile in &access.profiles {
+            columns::check_names(profile, &contract.properties, &mut self.problems);
+        }
+        self.primary_key(&contract.properties);
+        self.foreign_keys(contract);
+        self.check_agreements(contract, access);
+    }
+
+    fn leave_out(&mut self, contract: &ContractDocument, problems: Problems) {
+        self.left_out.push(LeftOut {
+            contract: contract.id.clone(),
+            table: contract.name.clone(),
+            problems,
+        });
     }
 
     fn profiles(

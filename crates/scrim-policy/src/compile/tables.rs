@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
-use scrim_document::nearest;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use scrim_document::Problems;
 
 use super::Compiler;
 use crate::access::AccessPolicy;
@@ -13,25 +13,48 @@ use crate::set::CompiledGuard;
 use crate::{Column, ContractRef, Table};
 
 impl Compiler<'_> {
-    /// The table that a contract governs; `None` with a problem.
+    /// The source's columns that a contract speaks of, or why its source cannot be used.
+    pub(super) fn source(&self, contract: &ContractDocument) -> Result<SchemaRef, Problems> {
+        if let Some(problem) = self.env.unavailable.tables.get(&contract.name) {
+            return Err(problem.clone().into());
+        }
+        let Some(source) = self.env.schemas.get(&contract.name) else {
+            let message = format!("the source of {} was not opened", contract.name);
+            return Err(contract.name_node.error(message).into());
+        };
+        let misfits = contract.misfits(source);
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        let field = |property: &Property| {
+            let field = source.field_with_name(&property.physical_name).ok()?;
+            // Whether a source promises values says something about its data, and nothing here may
+            // depend on the promise.
+            Some(Field::new(&property.name, field.data_type().clone(), true))
+        };
+        let fields: Vec<_> = contract.properties.iter().filter_map(field).collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// Names of columns that would be taken for something else.
+    pub(super) fn check_names(&mut self, contract: &ContractDocument) {
+        for property in &contract.properties {
+            if is_member_name(&property.name) {
+                let at = property.node.get("name").unwrap_or(&property.node);
+                let message = format!("`{}` looks like a member of a namespace", property.name);
+                let help = "give the column another `name` and keep its `physicalName`";
+                self.problems.push(at.error(message).with_help(help));
+            }
+        }
+    }
+
+    /// The table that a contract governs.
     pub(super) fn table(
         &mut self,
         contract: &ContractDocument,
         access: &AccessPolicy,
-    ) -> Option<Table> {
-        let Some(source) = self.env.schemas.get(&contract.name) else {
-            let message = format!("the source of {} could not be read", contract.name);
-            self.problems.push(contract.name_node.error(message));
-            return None;
-        };
-        let fields: Vec<_> = contract
-            .properties
-            .iter()
-            .filter_map(|property| self.field(property, source))
-            .collect();
-        if fields.len() < contract.properties.len() {
-            return None;
-        }
+        schema: SchemaRef,
+    ) -> Table {
         let columns = contract.properties.iter().map(|property| Column {
             name: property.name.clone(),
             physical_name: property.physical_name.clone(),
@@ -39,7 +62,7 @@ impl Compiler<'_> {
             classification: property.classification.clone(),
             tags: property.tags.clone(),
         });
-        Some(Table {
+        Table {
             name: contract.name.clone(),
             contract: ContractRef {
                 id: contract.id.clone(),
@@ -47,37 +70,11 @@ impl Compiler<'_> {
                 location: access.node.location(),
             },
             description: contract.description.clone(),
-            schema: Arc::new(Schema::new(fields)),
+            schema,
             columns: columns.collect(),
             primary_key: self.primary_key(&contract.properties),
             foreign_keys: self.foreign_keys(contract),
-        })
-    }
-
-    fn field(&mut self, property: &Property, source: &Schema) -> Option<Field> {
-        let at = property.node.get("name").unwrap_or(&property.node);
-        if is_member_name(&property.name) {
-            let message = format!("`{}` looks like a member of a namespace", property.name);
-            let help = "give the column another `name` and keep its `physicalName`";
-            self.problems.push(at.error(message).with_help(help));
-            return None;
         }
-        if let Ok(field) = source.field_with_name(&property.physical_name) {
-            // Whether a source promises values says something about its data, and nothing here may
-            // depend on the promise.
-            return Some(Field::new(&property.name, field.data_type().clone(), true));
-        }
-        let problem = at.error(format!(
-            "the source has no column `{}`",
-            property.physical_name
-        ));
-        let names = source.fields().iter().map(|field| field.name().as_str());
-        self.problems
-            .push(match nearest(&property.physical_name, names) {
-                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
-                None => problem.with_help("its name in the source is its `physicalName`"),
-            });
-        None
     }
 
     pub(super) fn guards(

@@ -43,6 +43,8 @@ pub(crate) struct Fault {
     pub(crate) help: Option<String>,
     /// The parameter of the agreement whose lack is the fault.
     pub(crate) parameter: Option<String>,
+    /// Whether a look-up table that could not be opened is the fault; the expression may be right.
+    pub(crate) unavailable: bool,
 }
 
 impl Fault {
@@ -51,6 +53,7 @@ impl Fault {
             message: message.into(),
             help: None,
             parameter: None,
+            unavailable: false,
         }
     }
 
@@ -109,6 +112,8 @@ pub(crate) struct Language<'a> {
     pub(crate) functions: PolicyFunctions,
     pub(crate) options: Arc<ConfigOptions>,
     pub(crate) lookups: &'a BTreeMap<String, SchemaRef>,
+    /// The look-up tables that could not be opened, and why.
+    pub(crate) unavailable: &'a BTreeMap<String, Problem>,
     pub(crate) networks: &'a BTreeSet<String>,
 }
 
@@ -126,6 +131,7 @@ impl<'a> Language<'a> {
             functions: PolicyFunctions::new(&env.functions),
             options: Arc::new(ConfigOptions::default()),
             lookups: env.lookups,
+            unavailable: &env.unavailable.lookups,
             networks: &env.networks,
         }
     }

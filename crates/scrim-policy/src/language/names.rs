@@ -206,12 +206,7 @@ impl<'a> Names<'a> {
             return Err(Fault::new("a look-up cannot ask another one"));
         }
         let Some(schema) = self.language.lookups.get(&name) else {
-            let fault = Fault::new(format!("there is no look-up table `{name}`"));
-            let known = self.language.lookups.keys().map(String::as_str);
-            return Err(match nearest(&name, known) {
-                Some(near) => fault.help(format!("did you mean `lookup.{near}`?")),
-                None => fault.help("look-up tables are declared under `lookup` in scrim.yaml"),
-            });
+            return Err(self.no_lookup(&name));
         };
         if let Some(field) = schema
             .fields()
@@ -228,6 +223,26 @@ impl<'a> Names<'a> {
             _ => {
                 Err(Fault::new("a look-up selects one column by its bare name").help(SUBQUERY_HELP))
             }
+        }
+    }
+
+    fn no_lookup(&self, name: &str) -> Fault {
+        if let Some(why) = self.language.unavailable.get(name) {
+            let message = format!(
+                "the look-up table `{name}` could not be opened: {}",
+                why.message()
+            );
+            return Fault {
+                unavailable: true,
+                ..Fault::new(message)
+            };
+        }
+        let fault = Fault::new(format!("there is no look-up table `{name}`"));
+        let (opened, not) = (self.language.lookups, self.language.unavailable);
+        let known = opened.keys().chain(not.keys()).map(String::as_str);
+        match nearest(name, known) {
+            Some(near) => fault.help(format!("did you mean `lookup.{near}`?")),
+            None => fault.help("look-up tables are declared under `lookup` in scrim.yaml"),
         }
     }
 }

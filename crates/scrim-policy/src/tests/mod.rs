@@ -4,9 +4,11 @@ mod decisions;
 mod keys;
 mod languages;
 mod laws;
+mod left_out;
 mod problems;
 mod rows;
 mod scale;
+mod servers;
 mod totality;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +17,12 @@ use std::sync::{Arc, LazyLock};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::{DateTime, Utc};
 use datafusion::execution::session_state::SessionStateBuilder;
-use scrim_document::{Problems, SourceFile};
+use scrim_document::{Problem, Problems, SourceFile};
 use scrim_model::{
     Context, Principal, PrincipalKind, SessionSettings, TableName, Value, ValueType,
 };
 
-use crate::{Decision, Documents, FunctionSet, LoadEnv, PolicySet};
+use crate::{Decision, Documents, FunctionSet, LoadEnv, PolicySet, Unavailable};
 
 /// The engine's functions, as the engine hands them over.
 pub(crate) fn functions() -> FunctionSet {
@@ -68,6 +70,7 @@ pub(crate) struct World {
     schemas: BTreeMap<TableName, SchemaRef>,
     lookups: BTreeMap<String, SchemaRef>,
     attributes: BTreeMap<String, ValueType>,
+    unavailable: Unavailable,
 }
 
 impl World {
@@ -90,6 +93,7 @@ impl World {
             attributes: attributes
                 .map(|(name, kind)| (name.to_owned(), kind))
                 .into(),
+            unavailable: Unavailable::default(),
         }
     }
 
@@ -109,6 +113,27 @@ impl World {
         self
     }
 
+    /// The claims table has this schema at its source.
+    pub(crate) fn with_claims(mut self, schema: SchemaRef) -> Self {
+        self.schemas.insert(claims(), schema);
+        self
+    }
+
+    /// The source of the claims table could not be opened.
+    pub(crate) fn without_claims(mut self) -> Self {
+        self.schemas.remove(&claims());
+        self.unavailable.tables.insert(claims(), unreachable());
+        self
+    }
+
+    /// The look-up table could not be opened.
+    pub(crate) fn without_lookup(mut self) -> Self {
+        self.lookups.clear();
+        let name = "entitlements".to_owned();
+        self.unavailable.lookups.insert(name, unreachable());
+        self
+    }
+
     /// The claims table with an access policy.
     pub(crate) fn contract(self, access: &str) -> Self {
         self.file("contracts/claims.odcs.yaml", &contract(access))
@@ -122,11 +147,16 @@ impl World {
         )
     }
 
+    pub(crate) fn documents(self) -> Documents {
+        Documents::parse(self.files).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
     pub(crate) fn compile(self) -> Result<(PolicySet, Problems), Problems> {
         let documents = Documents::parse(self.files)?;
         let env = LoadEnv {
             schemas: &self.schemas,
             lookups: &self.lookups,
+            unavailable: self.unavailable,
             attributes: &self.attributes,
             networks: BTreeSet::from(["office".to_owned()]),
             functions: functions(),
@@ -139,6 +169,7 @@ impl World {
         match self.compile() {
             Ok((set, warnings)) => {
                 assert!(warnings.is_empty(), "{warnings}");
+                assert!(set.left_out().is_empty(), "{:?}", set.left_out());
                 set
             }
             Err(problems) => panic!("{problems}"),
@@ -148,10 +179,20 @@ impl World {
     /// What is wrong, a line each.
     pub(crate) fn problems(self) -> String {
         match self.compile() {
-            Ok((_, warnings)) => warnings.to_string(),
+            Ok((set, mut problems)) => {
+                for left_out in set.left_out() {
+                    problems.extend(left_out.problems.clone());
+                }
+                problems.to_string()
+            }
             Err(problems) => problems.to_string(),
         }
     }
+}
+
+fn unreachable() -> Problem {
+    let file = SourceFile::new("a source", "");
+    Problem::error(&file.location(1, 1), &file, "it is out of reach")
 }
 
 pub(crate) fn claims() -> TableName {

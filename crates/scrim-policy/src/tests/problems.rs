@@ -80,6 +80,9 @@ profiles:
     insta::assert_snapshot!(world.problems(), @r"
     agreements/a.yaml:8:16: there is no contract `claim` (help: did you mean `claims`?)
     contracts/claims.odcs.yaml:15:16: the source has no column `regoin` (help: did you mean `region`?)
+    contracts/claims.odcs.yaml:33:48: the contract has no column `patient`
+    contracts/claims.odcs.yaml:33:85: the contract has no column `score` (help: did you mean `scores`?)
+    contracts/claims.odcs.yaml:34:20: warning: no column has the tag `identifer` (help: did you mean `identifier`?)
     contracts/copy.odcs.yaml:3:5: the contract id `claims` is used twice (help: first in contracts/claims.odcs.yaml)
     contracts/copy.odcs.yaml:10:11: the table scrim.insurance.claims has two contracts (help: the other is in contracts/claims.odcs.yaml)
     contracts/copy.odcs.yaml:32:17: warning: no agreement uses the profile `partner`, so its use of `agreement.regions` is not checked
@@ -361,11 +364,11 @@ fn servers_are_found_by_environment() {
         Some("x"),
     ];
     insta::assert_snapshot!(environments.map(name).join("\n"), @r#"
-    claims.odcs.yaml:8:5: servers of type `snowflake` are not read (help: we read local, s3 and postgres)
-    files Local { path: "data/claims.parquet", format: "parquet" } None
-    bucket S3 { location: "s3://claims/2026", endpoint_url: Some("https://minio.example"), format: "parquet" } Some("bucket-reader")
-    db Postgres { host: "h", port: 5432, database: "d", schema: "s" } None
-    claims.odcs.yaml:8:5: servers of type `snowflake` are not read (help: we read local, s3 and postgres)
+    claims.odcs.yaml:8:5: servers of type `snowflake` are not read (help: we read local, s3, azure, postgres, and custom with a location that starts with gs:// or https://)
+    files Files(FileServer { place: Local { path: "data/claims.parquet" }, format: Parquet }) None
+    bucket Files(FileServer { place: S3 { location: "s3://claims/2026", endpoint_url: Some("https://minio.example"), region: None, addressing: Path }, format: Parquet }) Some("bucket-reader")
+    db Postgres(PostgresServer { host: "h", port: 5432, database: "d", schema: "s", tls: VerifyFull { ca: None } }) None
+    claims.odcs.yaml:8:5: servers of type `snowflake` are not read (help: we read local, s3, azure, postgres, and custom with a location that starts with gs:// or https://)
     claims.odcs.yaml:1:1: no server for the environment `x` (help: add one under `servers`)
     "#);
 }

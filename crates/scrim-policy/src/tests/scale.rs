@@ -7,7 +7,7 @@ use scrim_document::SourceFile;
 use scrim_model::{Context, SessionSettings, TableName};
 
 use super::{alice, claims_schema, functions, noon};
-use crate::{Documents, LoadEnv, PolicySet, Verdict};
+use crate::{Documents, LoadEnv, PolicySet, Unavailable, Verdict};
 
 /// A stream of numbers that is the same on every machine.
 struct Seeded(u64);
@@ -98,6 +98,7 @@ fn load(files: Vec<SourceFile>) -> PolicySet {
     let env = LoadEnv {
         schemas: &schemas,
         lookups: &lookups,
+        unavailable: Unavailable::default(),
         attributes: &attributes,
         networks: BTreeSet::new(),
         functions: functions(),

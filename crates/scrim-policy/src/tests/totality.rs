@@ -13,9 +13,9 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 
-use crate::LoadEnv;
 use crate::language::scope::{Scope, Use};
 use crate::language::{self, Language, fold};
+use crate::{LoadEnv, Unavailable};
 
 const TEXTS: [Option<&str>; 24] = [
     None,
@@ -321,6 +321,7 @@ fn inv_03_whatever_is_taken_cannot_raise_on_any_row() {
     let env = LoadEnv {
         schemas: &schemas,
         lookups: &lookups,
+        unavailable: Unavailable::default(),
         attributes: &attributes,
         networks: BTreeSet::new(),
         functions: super::functions(),

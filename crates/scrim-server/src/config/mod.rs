@@ -3,6 +3,8 @@
 
 mod identity;
 mod read;
+mod secrets;
+mod sources;
 mod units;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,9 @@ use scrim_document::{Location, Problems, SourceFile};
 use scrim_identity::CertificateName;
 use scrim_model::ValueType;
 use scrim_policy::ServerKind;
+use scrim_sources::SourceSettings;
+
+pub use secrets::credentials;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
 #[derive(Debug, Clone)]
@@ -35,6 +40,10 @@ pub struct Config {
     pub keys: PathBuf,
     /// Who may sign in, and for how long.
     pub identity: Identity,
+    /// The file with the credentials of sources.
+    pub secrets: Option<PathBuf>,
+    /// Bounds of sources.
+    pub sources: SourceSettings,
     /// Tables that only row rules may ask.
     pub lookups: BTreeMap<String, Lookup>,
     /// Names of networks, for `context.network`.
@@ -105,6 +114,12 @@ pub struct MappedCertificate {
 pub struct Lookup {
     /// Where it lies.
     pub kind: ServerKind,
+    /// The source's own name of the table.
+    pub table: String,
+    /// The name of its credentials.
+    pub credentials: Option<String>,
+    /// The age at which it is read again; without one it is when its files change.
+    pub refresh: Option<Duration>,
     /// Where the configuration says so.
     pub location: Location,
 }

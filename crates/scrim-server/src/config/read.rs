@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use scrim_document::{MapReader, Node, Problem, Problems, SourceFile, Value};
-
-use scrim_policy::{BadRows, FileFormat, FilePlace, FileServer, ServerKind};
+use scrim_document::{MapReader, Node, Problems, SourceFile, Value};
 
 use super::units;
-use super::{Config, Limits, Listen, Lookup, Networks};
+use super::{Config, Limits, Listen, Networks};
 
 const TIME_MAX: Duration = Duration::from_hours(24);
 
@@ -54,6 +52,10 @@ impl Reader<'_> {
         let identity = map
             .required("identity", self.problems)
             .map(|node| self.identity(node, shows_certificates));
+        let secrets = map
+            .optional("secrets")
+            .map(|node| self.one_path(node, "file"));
+        let sources = self.sources(map.optional("sources"));
         let lookups = self.lookups(map.optional("lookup"));
         let networks = self.networks(map.optional("networks"));
         let limits = self.limits(map.optional("limits"));
@@ -70,6 +72,8 @@ impl Reader<'_> {
             ledger: ledger??,
             keys: keys??,
             identity: identity??,
+            secrets: transpose(secrets)?,
+            sources: sources?,
             lookups,
             networks,
             limits: limits?,
@@ -136,46 +140,6 @@ impl Reader<'_> {
                 );
             })
             .ok()
-    }
-
-    fn lookups(&mut self, node: Option<&Node>) -> BTreeMap<String, Lookup> {
-        let entries = node
-            .and_then(|node| node.map(self.problems))
-            .unwrap_or_default();
-        let mut lookups = BTreeMap::new();
-        for entry in entries {
-            if !is_plain_name(&entry.name) {
-                self.problems.push(not_plain(&entry.key, &entry.name));
-            }
-            if let Some(lookup) = self.lookup(&entry.value) {
-                lookups.insert(entry.name.to_string(), lookup);
-            }
-        }
-        lookups
-    }
-
-    fn lookup(&mut self, node: &Node) -> Option<Lookup> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let kind = map.required("type", self.problems);
-        let path = map.string("path", self.problems);
-        let format = map.required("format", self.problems);
-        map.finish(self.problems);
-        self.one_of(kind?, &["local"])?;
-        let format = self.one_of(format?, &["parquet", "csv"])?;
-        let format = match format.as_str() {
-            "csv" => FileFormat::Csv {
-                delimiter: ',',
-                bad_rows: BadRows::Fail,
-            },
-            _ => FileFormat::Parquet,
-        };
-        Some(Lookup {
-            kind: ServerKind::Files(FileServer {
-                place: FilePlace::Local { path: path? },
-                format,
-            }),
-            location: node.location(),
-        })
     }
 
     pub(super) fn one_of(&mut self, node: &Node, words: &[&str]) -> Option<String> {
@@ -263,7 +227,7 @@ impl Reader<'_> {
         Some(limits)
     }
 
-    fn count(&mut self, node: &Node) -> Option<u64> {
+    pub(super) fn count(&mut self, node: &Node) -> Option<u64> {
         let count = node.i64(self.problems)?;
         if count < 1 {
             self.problems
@@ -273,7 +237,7 @@ impl Reader<'_> {
         u64::try_from(count).ok()
     }
 
-    fn size(&mut self, node: &Node, min: u64) -> Option<u64> {
+    pub(super) fn size(&mut self, node: &Node, min: u64) -> Option<u64> {
         let size = match node.value() {
             Value::Int(bytes) => u64::try_from(*bytes).ok(),
             Value::Text(text) => units::bytes(text),
@@ -326,22 +290,10 @@ fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn is_plain_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_lowercase() || c == '_')
-        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-}
-
-fn not_plain(node: &Node, name: &str) -> Problem {
-    node.error(format!("`{name}` cannot be written in SQL without quotes"))
-        .with_help("use lower-case letters, digits and `_`")
-}
-
 #[cfg(test)]
 mod tests {
     use scrim_model::ValueType;
+    use scrim_sources::SourceSettings;
 
     use super::*;
 
@@ -359,6 +311,10 @@ identity:
   certificates:
     - {subject: 'CN=alice,O=Acme', account: alice}
     - {san: 'spiffe://acme.example/batch', account: batch}
+secrets: {file: secrets.yaml}
+sources:
+  {postgres_connections: 3, connect_timeout: 2s, statement_timeout: 1m, read_timeout: 10s,
+   footers: 8MiB, listing_age: 30s}
 lookup: {entitlements: {type: local, path: lookups/entitlements.csv, format: csv}}
 networks: {office: [10.0.0.0/8, '::ffff:192.0.2.7/128']}
 limits:
@@ -385,10 +341,20 @@ limits:
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);
-        assert!(matches!(
-            &config.lookups["entitlements"].kind,
-            ServerKind::Files(files) if matches!(files.format, FileFormat::Csv { .. })
-        ));
+        assert_eq!(
+            config.secrets.as_deref(),
+            Some(Path::new("/srv/scrim/secrets.yaml"))
+        );
+        let sources = SourceSettings {
+            postgres_connections: 3,
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_mins(1),
+            read_timeout: Duration::from_secs(10),
+            footers_bytes: 8 << 20,
+            listing_age: Duration::from_secs(30),
+        };
+        assert_eq!(config.sources, sources);
+        assert_eq!(config.lookups["entitlements"].table, "entitlements");
         assert_eq!(
             config.networks.containing("10.9.8.7".parse().unwrap()),
             ["office"]
@@ -425,6 +391,7 @@ limits:
         )
         .unwrap();
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.sources, SourceSettings::default());
         assert_eq!(config.identity.session_ttl, Duration::from_hours(8));
         assert_eq!(config.identity.session_max, Duration::from_hours(24));
         assert!(config.listen.flight.ip().is_loopback());
@@ -454,7 +421,9 @@ limits: {memory: lots, rows: 0, idle_reader: 1ms, streams_per_principal: 0}
                  float64, timestamp, text and text_list)",
                 "scrim.yaml:6:10: `Bad-Name` cannot be written in SQL without quotes (help: use \
                  lower-case letters, digits and `_`)",
-                "scrim.yaml:6:27: `s3` is not served (help: served here: local)",
+                "scrim.yaml:6:20: the key `location` is missing",
+                "scrim.yaml:6:31: unknown key `path` (help: known keys are addressing, badRows, \
+                 credentials, delimiter, endpointUrl, format, location, refresh, region, table, type)",
                 "scrim.yaml:7:21: `10.0.0.0/99` is no network (help: write it like 10.0.0.0/8 or \
                  2001:db8::/32)",
                 "scrim.yaml:8:18: expected a size in bytes (help: write it like 512MiB or 2GiB)",

@@ -19,6 +19,9 @@ pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
     let config = read_config(&arguments.config, None)?;
     runtime()?.block_on(async {
         let local = Local::open(config).await?;
+        if !local.left_out.is_empty() {
+            out.remark(local.left_out.render().trim_end());
+        }
         let ask = ask(arguments, &local)?;
         let decisions = decisions(&local, &ask, &arguments.sql).await?;
         if arguments.json {

@@ -9,6 +9,7 @@ pub(crate) mod ledger;
 pub(crate) mod policy;
 pub(crate) mod query;
 pub(crate) mod serve;
+pub(crate) mod source;
 
 use std::io::BufRead;
 use std::path::Path;

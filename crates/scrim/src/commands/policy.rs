@@ -24,6 +24,10 @@ async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
     if !local.warnings.is_empty() {
         out.remark(local.warnings.render().trim_end());
     }
+    // A server would serve the rest; who checks wants all of it.
+    if !local.left_out.is_empty() {
+        return Err(Failure::Problems(local.left_out));
+    }
     Ok(local)
 }
 

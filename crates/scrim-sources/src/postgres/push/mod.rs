@@ -14,6 +14,8 @@ mod compare;
 mod literal;
 mod operand;
 mod sql;
+#[cfg(test)]
+mod tests;
 
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 

@@ -33,29 +33,32 @@ impl Sql {
 /// All of the conditions. One that cannot be said is left out, which lets more rows pass.
 pub(super) fn all(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
     let parts: Vec<Option<Sql>> = parts.into_iter().collect();
-    let exact = parts
-        .iter()
-        .all(|part| part.as_ref().is_some_and(|sql| sql.exact));
-    let said = parts.into_iter().flatten().map(|sql| sql.text);
-    join(said.collect(), " AND ", exact)
+    let complete = parts.iter().all(Option::is_some);
+    let joined = join(parts.into_iter().flatten().collect(), true)?;
+    Some(if complete { joined } else { joined.inexact() })
 }
 
 /// At least one of the conditions, each of which must be said.
 pub(super) fn any(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
-    let parts: Vec<Sql> = parts.into_iter().collect::<Option<_>>()?;
-    let exact = parts.iter().all(|sql| sql.exact);
-    join(
-        parts.into_iter().map(|sql| sql.text).collect(),
-        " OR ",
-        exact,
-    )
+    join(parts.into_iter().collect::<Option<_>>()?, false)
 }
 
-fn join(mut texts: Vec<String>, operator: &str, exact: bool) -> Option<Sql> {
+/// Joins conditions by `AND`, or else by `OR`.
+fn join(mut parts: Vec<Sql>, by_and: bool) -> Option<Sql> {
+    if parts.is_empty() {
+        return None;
+    }
+    // One constant decides, the other one changes nothing.
+    if parts.contains(&Sql::constant(!by_and)) {
+        return Some(Sql::constant(!by_and));
+    }
+    parts.retain(|sql| *sql != Sql::constant(by_and));
+    let exact = parts.iter().all(|sql| sql.exact);
+    let mut texts: Vec<String> = parts.into_iter().map(|sql| sql.text).collect();
     let text = match texts.len() {
-        0 => return None,
+        0 => return Some(Sql::constant(by_and)),
         1 => texts.pop()?,
-        _ => format!("({})", texts.join(operator)),
+        _ => format!("({})", texts.join(if by_and { " AND " } else { " OR " })),
     };
     Some(Sql { text, exact })
 }
@@ -86,6 +89,15 @@ pub(super) fn array<'a>(elements: impl Iterator<Item = &'a str>) -> String {
         if text.len() > 1 {
             text.push(',');
         }
+        let bare = !element.is_empty()
+            && !element.eq_ignore_ascii_case("null")
+            && element
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if bare {
+            text.push_str(element);
+            continue;
+        }
         text.push('"');
         for c in element.chars() {
             if matches!(c, '"' | '\\') {
@@ -109,9 +121,9 @@ mod tests {
         assert_eq!(identifier("a\"b'c").unwrap(), "\"a\"\"b'c\"");
         assert_eq!(string("a\0b"), None);
         assert_eq!(identifier("a\0b"), None);
-        let elements = ["a", "", "NULL", "{,}", "\"\\'"];
+        let elements = ["a", "", "NULL", "{,}", "\"\\'", "-5"];
         let array = array(elements.into_iter());
-        assert_eq!(array, r#"{"a","","NULL","{,}","\"\\'"}"#);
+        assert_eq!(array, r#"{a,"","NULL","{,}","\"\\'",-5}"#);
     }
 
     #[test]
@@ -120,6 +132,10 @@ mod tests {
         assert_eq!(all([a(), None]).unwrap(), Sql::exact("a").inexact());
         assert_eq!(any([a(), None]), None);
         assert_eq!(all([None, None]), None);
+        let yes = || Some(Sql::constant(true));
+        assert_eq!(all([a(), yes()]), a());
+        assert_eq!(all([yes(), None]).unwrap(), Sql::constant(true).inexact());
+        assert_eq!(any([yes(), a()]).unwrap(), Sql::constant(true));
         assert_eq!(any([a(), a()]).unwrap(), Sql::exact("(a OR a)"));
     }
 }

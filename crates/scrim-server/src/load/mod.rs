@@ -1,29 +1,30 @@
 //! From a folder of policies to what the engine serves; also what `scrim policy` and `scrim explain`
 //! stand on.
 
+mod check;
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use futures::StreamExt;
 use scrim_document::{Problem, Problems, SourceFile};
-use scrim_engine::{Engine, RawTable, World};
+use scrim_engine::{Engine, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
-use scrim_policy::{ContractDocument, Documents, LoadEnv, PolicySet};
-use scrim_sources::{Credentials, SourceSettings, Sources, Wanted};
+use scrim_policy::{Documents, LeftOut, LoadEnv, PolicySet};
+use scrim_sources::Sources;
 use sha2::{Digest, Sha256};
 
-use crate::config::{Config, Lookup, MappedCertificate};
+pub use check::{SourceReport, sources};
+
+use crate::config::{self, Config, Lookup, MappedCertificate};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Folders below the policies' folder.
 const DEPTH_MAX: usize = 8;
-/// Sources that are opened at once.
-const OPEN_AT_ONCE: usize = 16;
-
 /// What a policy set is loaded from.
 #[derive(Debug, Clone)]
 pub struct Inputs {
@@ -31,8 +32,8 @@ pub struct Inputs {
     pub policies: PathBuf,
     /// Which `servers` entry of the contracts to use; the first one when unsaid.
     pub environment: Option<String>,
-    /// Where the sources' relative paths start.
-    pub base_dir: PathBuf,
+    /// What opens sources. One for each process: its connections and caches outlive policy sets.
+    pub sources: Arc<Sources>,
     /// Tables that only row rules may ask.
     pub lookups: BTreeMap<String, Lookup>,
     /// The types of `principal.<attribute>`.
@@ -41,16 +42,31 @@ pub struct Inputs {
     pub networks: BTreeSet<String>,
 }
 
-impl From<&Config> for Inputs {
-    fn from(config: &Config) -> Self {
-        Self {
+impl Inputs {
+    /// What a configuration names, with the credentials of its secrets file and the environment.
+    ///
+    /// # Errors
+    /// All problems of the credentials.
+    pub fn new(config: &Config) -> Result<Self, Problems> {
+        let credentials = config::credentials(config.secrets.as_deref(), std::env::vars_os())?;
+        let sources = Sources::new(config.base_dir.clone(), credentials, config.sources);
+        Ok(Self {
             policies: config.policies.clone(),
             environment: config.environment.clone(),
-            base_dir: config.base_dir.clone(),
+            sources: Arc::new(sources),
             lookups: config.lookups.clone(),
             attributes: config.identity.attributes.clone(),
             networks: config.networks.names().map(str::to_owned).collect(),
-        }
+        })
+    }
+
+    fn documents(&self) -> Result<(Documents, Vec<(String, String)>), Problems> {
+        let files = policy_files(&self.policies)?;
+        let hashes = files
+            .iter()
+            .map(|file| (file.path().to_owned(), sha256(file.text())))
+            .collect();
+        Ok((Documents::parse(files)?, hashes))
     }
 }
 
@@ -63,57 +79,62 @@ pub struct Loaded {
     pub warnings: Problems,
     /// Each file with the SHA-256 of its text.
     pub files: Vec<(String, String)>,
+    /// The contracts whose tables are not served, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Columns of sources that their contracts do not list, and so stay hidden, by table.
+    pub unlisted: BTreeMap<TableName, Vec<String>>,
 }
 
-/// Reads the policies, opens the sources they govern, and compiles everything.
+/// Reads the policies, opens the sources they govern, and compiles everything. A contract whose
+/// source is not there, or does not fit it, is left out.
 ///
 /// # Errors
-/// All problems of the first step that has any: reading, parsing, opening, compiling.
+/// All problems of the first step that has any: reading, parsing, compiling.
 pub async fn policies(
     inputs: &Inputs,
     root_key: Secret<[u8; 32]>,
     engine: &Engine,
 ) -> Result<Loaded, Problems> {
-    let files = policy_files(&inputs.policies)?;
-    let hashes = files
-        .iter()
-        .map(|file| (file.path().to_owned(), sha256(file.text())))
-        .collect();
-    let documents = Documents::parse(files)?;
-    let sources = Sources::new(
-        inputs.base_dir.clone(),
-        Credentials::default(),
-        SourceSettings::default(),
-    );
-    let tables = open_tables(&documents, inputs, &sources).await;
-    let lookups = open_lookups(inputs, &sources).await;
-    let (tables, lookups) = both(tables, lookups)?;
-    let schemas = tables
-        .iter()
-        .map(|(name, table)| (name.clone(), table.schema()))
-        .collect();
-    let lookup_schemas: BTreeMap<String, SchemaRef> = lookups
+    let (documents, files) = inputs.documents()?;
+    let opened = open::all(&documents, inputs).await?;
+    let schemas = opened.schemas();
+    let lookup_schemas: BTreeMap<String, SchemaRef> = opened
+        .lookups
         .iter()
         .map(|(name, table)| (name.clone(), table.schema()))
         .collect();
     let env = LoadEnv {
         schemas: &schemas,
         lookups: &lookup_schemas,
+        unavailable: opened.unavailable,
         attributes: &inputs.attributes,
         networks: inputs.networks.clone(),
         functions: engine.functions(),
     };
     let (policy, warnings) = PolicySet::compile(documents, &env)?;
+    let left_out = policy.left_out().to_vec();
+    // What no contract in force governs is not kept at hand.
+    let in_force = |name: &TableName| policy.table(name).is_some();
+    let (mut tables, mut unlisted) = (BTreeMap::new(), BTreeMap::new());
+    for (name, source) in opened.tables {
+        if in_force(&name) {
+            unlisted.insert(name.clone(), source.unlisted);
+            tables.insert(name, source.table);
+        }
+    }
+    unlisted.retain(|_, columns| !columns.is_empty());
     let world = World {
         policy: Arc::new(policy),
         tables,
-        lookups,
+        lookups: opened.lookups,
         root_key,
     };
     Ok(Loaded {
         world,
         warnings,
-        files: hashes,
+        files,
+        left_out,
+        unlisted,
     })
 }
 
@@ -253,80 +274,6 @@ fn sha256(text: &str) -> String {
     nibbles
         .filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
         .collect()
-}
-
-async fn open_tables(
-    documents: &Documents,
-    inputs: &Inputs,
-    sources: &Sources,
-) -> Result<BTreeMap<TableName, RawTable>, Problems> {
-    // Collected first: a closure over borrowed contracts inside the stream would keep a server's
-    // start from being spawned.
-    let opening: Vec<_> = documents
-        .contracts()
-        .map(|contract| open_table(contract, inputs, sources))
-        .collect();
-    let opened: Vec<_> = futures::stream::iter(opening)
-        .buffered(OPEN_AT_ONCE)
-        .collect()
-        .await;
-    split(opened)
-}
-
-async fn open_table(
-    contract: &ContractDocument,
-    inputs: &Inputs,
-    sources: &Sources,
-) -> Result<(TableName, RawTable), Problem> {
-    let server = contract.server(inputs.environment.as_deref())?;
-    let opened = sources
-        .open(
-            &server.kind,
-            server.credentials.as_deref(),
-            &Wanted::from(contract),
-        )
-        .await
-        .map_err(|e| Problem::error(&server.location, contract.file(), e.to_string()))?;
-    Ok((contract.name.clone(), opened.table))
-}
-
-async fn open_lookups(
-    inputs: &Inputs,
-    sources: &Sources,
-) -> Result<BTreeMap<String, RawTable>, Problems> {
-    let mut opened = Vec::with_capacity(inputs.lookups.len());
-    for (name, lookup) in &inputs.lookups {
-        let table = sources.open(&lookup.kind, None, &Wanted::all(name)).await;
-        opened.push(table.map(|o| (name.clone(), o.table)).map_err(|e| {
-            let file = SourceFile::new(Arc::clone(&lookup.location.file), "");
-            Problem::error(&lookup.location, &file, format!("lookup.{name}: {e}"))
-        }));
-    }
-    split(opened)
-}
-
-/// All values, or all problems.
-fn split<K: Ord, V>(items: Vec<Result<(K, V), Problem>>) -> Result<BTreeMap<K, V>, Problems> {
-    let mut values = BTreeMap::new();
-    let mut problems = Problems::default();
-    for item in items {
-        match item {
-            Ok((key, value)) => drop(values.insert(key, value)),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    problems.into_result(values).map(|(values, _)| values)
-}
-
-fn both<A, B>(a: Result<A, Problems>, b: Result<B, Problems>) -> Result<(A, B), Problems> {
-    match (a, b) {
-        (Ok(a), Ok(b)) => Ok((a, b)),
-        (Err(mut a), Err(b)) => {
-            a.extend(b);
-            Err(a)
-        }
-        (Err(problems), Ok(_)) | (Ok(_), Err(problems)) => Err(problems),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+//! Tests of files of every kind, in every place.
