@@ -59,11 +59,7 @@ pub(super) async fn names(file: &Pinned, delimiter: u8) -> Result<Facts, SourceF
 }
 
 /// The columns of a file with the types that its first rows seem to have.
-pub(super) async fn infer(
-    file: &Pinned,
-    delimiter: u8,
-    bad_rows: BadRows,
-) -> Result<Facts, SourceFault> {
+pub(super) async fn infer(file: &Pinned, delimiter: u8) -> Result<Facts, SourceFault> {
     let mut opened = open(file, delimiter).await?;
     let all = Arc::new(Schema::new(texts(&opened.names)));
     let shape = CsvRows::new(&opened.names, delimiter, all);
@@ -73,18 +69,13 @@ pub(super) async fn infer(
         && let Some(block) = opened.records.next(missing).await?
     {
         missing = missing.saturating_sub(block.records().count());
-        for (row, line) in block.records() {
-            match row.filter(|row| shape.decode(&[row]).is_some()) {
-                Some(row) => {
-                    end_line(&mut text);
-                    text.extend_from_slice(row);
-                }
-                None if bad_rows == BadRows::Skip => {}
-                None => {
-                    let what = format!("the row at line {line} has not the fields of the header");
-                    return Err(file.fault(FaultKind::Invalid, what));
-                }
+        // Whether a row that does not fit is an error shows when it is read.
+        let sound = |row: &&[u8]| shape.decode(&[*row]).is_some();
+        for row in block.records().filter_map(|(row, _)| row).filter(sound) {
+            if text.last() != Some(&b'\n') {
+                text.push(b'\n');
             }
+            text.extend_from_slice(row);
         }
     }
     let format = Format::default()
@@ -124,12 +115,6 @@ pub(super) async fn read(
 fn texts(names: &[String]) -> Fields {
     let field = |name: &String| Field::new(name, DataType::Utf8, true);
     names.iter().map(field).collect()
-}
-
-fn end_line(text: &mut Vec<u8>) {
-    if text.last() != Some(&b'\n') {
-        text.push(b'\n');
-    }
 }
 
 /// Decodes rows under one header.

@@ -104,17 +104,14 @@ impl Format {
         match self {
             Self::Parquet => parquet::inspect(file, footers).await,
             Self::Rows(RowFormat::Arrow) => ipc::inspect(file).await,
-            Self::Rows(RowFormat::Csv {
-                delimiter,
-                bad_rows,
-            }) => {
+            Self::Rows(RowFormat::Csv { delimiter, .. }) => {
                 if guess {
-                    csv::infer(file, delimiter, bad_rows).await
+                    csv::infer(file, delimiter).await
                 } else {
                     csv::names(file, delimiter).await
                 }
             }
-            Self::Rows(RowFormat::JsonLines { bad_rows }) => json::infer(file, bad_rows).await,
+            Self::Rows(RowFormat::JsonLines { .. }) => json::infer(file).await,
         }
     }
 }

@@ -26,9 +26,6 @@ const MAGIC: &[u8] = b"ARROW1";
 const TRAILER: u64 = 10;
 /// Bytes of a file's end that are read at once; most footers are smaller.
 const FIRST_READ: u64 = 64 << 10;
-/// What a stream ends with: the length of a message that is not there.
-const END: &[u8] = &[0; 4];
-
 /// What a file has, by its schema.
 pub(super) async fn inspect(file: &Pinned) -> Result<Facts, SourceFault> {
     let schema = if is_file(file).await? {
@@ -48,7 +45,7 @@ pub(super) async fn read(
     let batches = if is_file(&file).await? {
         file_batches(file.clone(), &schema).await?
     } else {
-        stream_batches(file.clone()).await?
+        stream_batches(file.clone())
     };
     let shaped = batches.and_then(move |batch| {
         let shaped = shaped(&batch, &schema).map_err(|e| broken(&file, &e));
@@ -171,21 +168,9 @@ async fn stream_schema(file: &Pinned) -> Result<SchemaRef, SourceFault> {
     Err(file.fault(FaultKind::Unavailable, "it has no schema"))
 }
 
-async fn stream_batches(file: Pinned) -> Result<Batches, SourceFault> {
-    // A stream that was cut between two batches would look like a shorter one.
-    let size = file.size();
-    let end = file
-        .range(size.saturating_sub(END.len() as u64)..size)
-        .await?;
-    if end != END {
-        return Err(file.fault(FaultKind::Unavailable, "the stream has no end; it was cut"));
-    }
-    let state = (
-        StreamDecoder::new(),
-        file.pieces(),
-        Buffer::from(&[0_u8; 0]),
-        file,
-    );
+fn stream_batches(file: Pinned) -> Batches {
+    let none = Buffer::from(&[0_u8; 0]);
+    let state = (StreamDecoder::new(), file.pieces(), none, file);
     let batches = stream::try_unfold(state, |(mut decoder, mut pieces, mut buffer, file)| async {
         loop {
             let read = decoder.decode(&mut buffer).map_err(|e| broken(&file, &e))?;
@@ -194,14 +179,21 @@ async fn stream_batches(file: Pinned) -> Result<Batches, SourceFault> {
             }
             match pieces.try_next().await? {
                 Some(piece) => buffer = Buffer::from(piece),
-                None => {
-                    decoder.finish().map_err(|e| broken(&file, &e))?;
-                    return Ok(None);
-                }
+                None => return ended(&file, &mut decoder).map(|()| None),
             }
         }
     });
-    Ok(batches.boxed())
+    batches.boxed()
+}
+
+/// Whether the stream says itself that this is its end: one that was cut between two messages looks
+/// like a shorter one.
+fn ended(file: &Pinned, decoder: &mut StreamDecoder) -> Result<(), SourceFault> {
+    let cut = || file.fault(FaultKind::Unavailable, "the stream was cut");
+    decoder.finish().map_err(|_| cut())?;
+    // Behind its end a stream takes nothing more.
+    let takes_more = decoder.decode(&mut Buffer::from(&[0_u8])).is_ok();
+    if takes_more { Err(cut()) } else { Ok(()) }
 }
 
 /// The wanted columns of a batch, each of the wanted type.

@@ -6,9 +6,9 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use datafusion::arrow::json::ReaderBuilder;
 use datafusion::arrow::json::reader::infer_json_schema_from_iterator;
-use scrim_engine::{FaultKind, SourceFault};
+use scrim_engine::SourceFault;
 use scrim_policy::BadRows;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::facts::Facts;
 use super::gzip::pieces;
@@ -18,33 +18,37 @@ use super::text::{Rows, Text, textual_fields, typed};
 
 /// Rows from which types are inferred that nobody declared.
 const INFERRED_ROWS: usize = 1_000;
+/// What the values of one column are called while its type is inferred.
+const COLUMN: &str = "column";
 
-/// The columns that a file's first lines seem to have.
-pub(super) async fn infer(file: &Pinned, bad_rows: BadRows) -> Result<Facts, SourceFault> {
+/// The columns that a file's first lines seem to have; text where they have values of different
+/// kinds.
+pub(super) async fn infer(file: &Pinned) -> Result<Facts, SourceFault> {
     let mut records = Records::new(file.clone(), pieces(file), Rule::Lines);
-    let mut values = Vec::new();
+    let mut columns: Vec<(String, Vec<Value>)> = Vec::new();
     let mut missing = INFERRED_ROWS;
     while missing > 0
         && let Some(block) = records.next(missing).await?
     {
         missing = missing.saturating_sub(block.records().count());
-        for (row, line) in block.records() {
-            let value = row.and_then(|row| serde_json::from_slice::<Value>(row).ok());
-            match value.filter(Value::is_object) {
-                Some(value) => values.push(value),
-                None if bad_rows == BadRows::Skip => {}
-                None => {
-                    let what = format!("line {line} is no JSON object");
-                    return Err(file.fault(FaultKind::Invalid, what));
-                }
+        // Whether a line that is no object is an error shows when it is read.
+        let object = |row: &[u8]| serde_json::from_slice::<Map<String, Value>>(row).ok();
+        let objects = block.records().filter_map(|(row, _)| object(row?));
+        for (name, value) in objects.flatten() {
+            let value = Value::Object(Map::from_iter([(COLUMN.to_owned(), value)]));
+            match columns.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => columns.push((name, vec![value])),
             }
         }
     }
-    let schema = infer_json_schema_from_iterator(values.iter().map(Ok)).map_err(|_| {
-        let what = "its lines have values of different kinds under one name; declare the types";
-        file.fault(FaultKind::Invalid, what)
-    })?;
-    Ok(Facts::new(&known(schema.fields()), None))
+    let field = |(name, values): (String, Vec<Value>)| {
+        let schema = infer_json_schema_from_iterator(values.iter().map(Ok)).ok();
+        let found = schema.and_then(|schema| Some(schema.fields().first()?.data_type().clone()));
+        let data_type = found.map_or(DataType::Utf8, |found| known_type(&found));
+        Arc::new(Field::new(name, data_type, true))
+    };
+    Ok(Facts::new(&columns.into_iter().map(field).collect(), None))
 }
 
 /// The fields, with text in the place of what was never there.
