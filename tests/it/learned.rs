@@ -55,7 +55,10 @@ impl Told {
 /// of it.
 fn keys(persona: Persona, table: Table) -> Vec<(String, DataType, bool)> {
     let schema = table.schema(Place::Local, false);
-    let columns = persona.columns(table, Places::LOCAL).into_iter().map(|i| schema.field(i));
+    let columns = persona
+        .columns(table, Places::LOCAL)
+        .into_iter()
+        .map(|i| schema.field(i));
     let scalar = columns.filter(|field| !field.data_type().is_nested());
     let keys = scalar.map(|field| {
         let profiles = persona.profiles(table);
