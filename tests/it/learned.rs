@@ -107,7 +107,7 @@ async fn inv_06_sources_are_told_of_clear_columns_alone_and_answers_stay_the_sam
 fn joins(persona: Persona) -> Vec<(String, Vec<(Table, Vec<String>)>)> {
     let visible = || {
         let all = [Table::People, Table::Visits, Table::Orders].into_iter();
-        all.filter(|table| !persona.columns(*table).is_empty())
+        all.filter(|table| !persona.columns(*table, Places::LOCAL).is_empty())
     };
     let name = |table: Table| format!("{}.{}", table.domain(), table.name());
     let mut joins = Vec::new();

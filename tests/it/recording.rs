@@ -97,7 +97,7 @@ fn name(table: Table) -> String {
 
 fn visible(persona: Persona) -> impl Iterator<Item = Table> {
     let all = Table::ALL.into_iter();
-    all.filter(move |table| !persona.columns(*table).is_empty())
+    all.filter(move |table| !persona.columns(*table, Places::LOCAL).is_empty())
 }
 
 fn shown(persona: Persona, table: Table) -> BTreeSet<String> {

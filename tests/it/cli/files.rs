@@ -251,12 +251,6 @@ fn mistakes_in_a_configuration_name_the_key_and_the_line() {
             &["time", "5 fortnights"],
         ),
         ("type: local", "type: mongodb", "scrim.yaml:", &["mongodb"]),
-        (
-            "entitlements.csv",
-            "entitelments.csv",
-            "scrim.yaml:",
-            &["entitelments"],
-        ),
         ("keys: {file: keys.json}\n", "", "scrim.yaml:", &["keys"]),
         (
             "accounts: accounts.yaml",

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use arrow::util::pretty::pretty_format_batches;
 use arrow_flight::sql::CommandGetTables;
 use futures::StreamExt;
 use scrim_policy::LeftOut;
@@ -14,7 +15,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::client::Client;
+use crate::client::{Client, Fetched};
 use crate::kit::{Hosted, Scratch};
 
 const CLAIMS: &str = "SELECT count(*) FROM insurance.claims";
@@ -64,6 +65,12 @@ async fn status(host: &Hosted, service: &str) -> ServingStatus {
     answer.into_inner().status()
 }
 
+fn shown(fetched: &Fetched) -> String {
+    pretty_format_batches(&fetched.batches())
+        .unwrap()
+        .to_string()
+}
+
 /// Everything that somebody can ask about the table of claims and gets to hear.
 async fn heard(host: &Hosted, id: &str) -> String {
     let mut client = Client::persona(host.address(), id).await;
@@ -89,14 +96,10 @@ async fn heard(host: &Hosted, id: &str) -> String {
         "SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2",
         "SELECT table_name, column_name FROM information_schema.columns ORDER BY 1, 2",
     ] {
-        let answer = client.query(sql).await.unwrap();
-        heard += &format!("{:?}\n", answer.batch());
+        heard += &shown(&client.query(sql).await.unwrap());
     }
-    let all = CommandGetTables {
-        include_schema: true,
-        ..CommandGetTables::default()
-    };
-    heard + &format!("{:?}\n", client.fetch(&all).await.unwrap().batch())
+    let all = CommandGetTables::default();
+    heard + &shown(&client.fetch(&all).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -165,8 +165,8 @@ async fn stage(
 }
 
 async fn ask(local: &Local, sql: &str) -> Result<Vec<RecordBatch>, Refusal> {
-    let rows = local.rows(&local.usual("nora"), sql, None);
-    let rows = tokio::time::timeout(PATIENCE, rows).await;
+    let nora = local.usual("nora");
+    let rows = tokio::time::timeout(PATIENCE, local.rows(&nora, sql, None)).await;
     rows.unwrap_or_else(|_| panic!("{sql} goes on"))
         .map(|(_, batches)| batches)
 }

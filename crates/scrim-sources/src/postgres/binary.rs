@@ -35,7 +35,7 @@ enum Place {
 
 impl Decoder {
     /// A decoder of these columns; the schema has a field for each.
-    pub(super) fn new(columns: &[&PgColumn], schema: SchemaRef) -> Result<Self, Broken> {
+    pub(super) fn new(columns: &[PgColumn], schema: SchemaRef) -> Result<Self, Broken> {
         let columns = columns
             .iter()
             .map(|column| Values::new(&column.pg_type, &column.data_type))

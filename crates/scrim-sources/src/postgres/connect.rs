@@ -235,13 +235,33 @@ impl Database {
 
     /// A connection for one piece of work, as soon as there is one.
     pub(super) async fn lease(&self) -> Result<Lease, Failure> {
-        let object = self.pool.get().await.map_err(|e| self.refused(&e))?;
-        Ok(Lease {
+        let object = self.pool.get().await;
+        object
+            .map(|object| self.lent(object))
+            .map_err(|e| self.refused(&e))
+    }
+
+    /// One more connection, if that leaves half of them to others. Who has one already must not
+    /// wait for another, or all could wait for each other.
+    pub(super) async fn lease_another(&self) -> Option<Lease> {
+        let status = self.pool.status();
+        let used = status.size.saturating_sub(status.available);
+        if used >= status.max_size / 2 {
+            return None;
+        }
+        let mut timeouts = self.pool.timeouts();
+        timeouts.wait = Some(Duration::ZERO);
+        let object = self.pool.timeout_get(&timeouts).await;
+        object.ok().map(|object| self.lent(object))
+    }
+
+    fn lent(&self, object: Object) -> Lease {
+        Lease {
             is_reused: Object::metrics(&object).recycle_count > 0,
             object: Some(object),
             tls: self.tls.clone(),
             runtime: Handle::current(),
-        })
+        }
     }
 
     /// Ends the connections that nobody uses.

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use scrim_engine::{FaultKind, SourceFault};
 use tokio_postgres::error::SqlState;
 
+use super::binary::Broken;
 use crate::{SourceError, SourceSettings};
 
 /// A failure that does not say yet where it happened.
@@ -56,6 +57,15 @@ impl Failure {
             at: at.to_owned(),
             cause: self.cause,
         }
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(Broken(rule): Broken) -> Self {
+        Self::new(
+            FaultKind::Invalid,
+            format!("it sent what cannot be read: {rule}"),
+        )
     }
 }
 

@@ -7,8 +7,10 @@
 mod binary;
 mod columns;
 mod connect;
+mod copy;
 mod failure;
 mod numeric;
+mod parts;
 mod push;
 mod scan;
 mod schema;

@@ -1,31 +1,26 @@
-//! One scan: a transaction, a copy of the rows, and the batches that they become.
+//! One scan: a transaction in which the table stays as it was opened, and a copy of the rows.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
 use datafusion::error::{DataFusionError, Result};
-use futures::future::join;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::future::join3;
+use futures::{Stream, TryStreamExt, stream};
 use scrim_engine::FaultKind;
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_postgres::CopyOutStream;
+use tokio::time::timeout;
+use tokio_postgres::{SimpleQueryMessage, Statement};
 
 use super::binary::{Broken, Decoder};
 use super::columns::{PgColumn, PgType};
 use super::connect::{Database, Lease};
+use super::copy::Copy;
 use super::failure::Failure;
+use super::parts;
 use super::schema::Table;
 use super::sql::Rows;
-
-/// Bytes after which a batch has enough of large rows.
-const BATCH_BYTES: usize = 8 << 20;
-
-/// How long the first rows of a batch wait for others.
-const FLUSH_AFTER: Duration = Duration::from_millis(20);
 
 /// What is scanned, and how.
 #[derive(Debug)]
@@ -41,12 +36,25 @@ pub(super) struct Scan {
     pub(super) conditions: Vec<String>,
     pub(super) limit: Option<usize>,
     pub(super) batch_rows: usize,
+    /// Connections that may read at once.
+    pub(super) readers: usize,
+    /// Pages of the table that a reader takes at once.
+    pub(super) part_pages: u64,
 }
 
 /// Batches of rows.
 pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>;
 
-/// Where a scan is.
+/// A connection in a transaction that holds the table.
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    /// What the statements that began it answered.
+    pub(super) answer: Vec<SimpleQueryMessage>,
+    /// The statement that is to run in it.
+    copy: Statement,
+}
+
+/// Where a scan of one copy is.
 enum Progress {
     Before(Arc<Scan>),
     During(Arc<Scan>, Box<Copy>),
@@ -64,95 +72,141 @@ impl Scan {
             };
             return Box::pin(stream::once(counted).try_flatten());
         }
+        if parts::may_pay(self) {
+            return Box::pin(stream::once(parts::read(scan)).try_flatten());
+        }
         Box::pin(stream::try_unfold(Progress::Before(scan), Progress::step))
     }
 
-    fn fault(&self, failure: Failure) -> DataFusionError {
+    /// The rows of the copy of a transaction that has begun.
+    pub(super) async fn batches_of(self: Arc<Self>, held: Held) -> Result<Batches, Failure> {
+        let copy = self.run(held.lease, &held.copy, self.decoder()?).await?;
+        let progress = Progress::During(self, Box::new(copy));
+        Ok(Box::pin(stream::try_unfold(progress, Progress::step)))
+    }
+
+    pub(super) fn fault(&self, failure: Failure) -> DataFusionError {
         failure.fault(&self.shown).into()
     }
 
+    pub(super) fn failed(&self, error: &tokio_postgres::Error) -> Failure {
+        Failure::of(error, self.database.settings())
+    }
+
     /// How long the server may say nothing. It ends a statement itself before that, if it lives.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         let settings = self.database.settings();
         settings.statement_timeout + settings.connect_timeout
     }
 
-    fn silent(&self) -> Failure {
-        let limit = self.patience();
-        Failure::new(
-            FaultKind::Unavailable,
-            format!("it said nothing for {limit:?}"),
-        )
+    pub(super) fn silent(&self) -> Failure {
+        let cause = format!("it said nothing for {:?}", self.patience());
+        Failure::new(FaultKind::Unavailable, cause)
     }
 
-    /// Starts to copy the rows. A connection from the pool may have died unseen; nothing was read
-    /// from it, so the scan starts again on a new one, once.
-    async fn copy(&self) -> Result<Copy, Failure> {
-        let lease = self.database.lease().await?;
-        let is_reused = lease.is_reused();
-        match self.copy_on(lease).await {
-            Err(failure) if failure.broken && is_reused => {
-                self.database.forget_idle();
-                self.copy_on(self.database.lease().await?).await
-            }
-            copy => copy,
+    /// The rows that meet one more condition, or all.
+    pub(super) fn rows<'a>(&'a self, part: Option<&'a str>) -> Rows<'a> {
+        Rows {
+            table: &self.table.quoted,
+            columns: &self.columns,
+            conditions: &self.conditions,
+            part,
+            limit: self.limit,
         }
     }
 
-    async fn copy_on(&self, lease: Lease) -> Result<Copy, Failure> {
-        let starting = timeout(self.patience(), self.start(lease));
-        starting.await.map_err(|_| self.silent())?
+    pub(super) fn decoder(&self) -> Result<Decoder, Broken> {
+        Decoder::new(&self.columns, Arc::clone(&self.schema))
     }
 
-    /// In one transaction: holds the table as it is, checks that it is as it was opened, and copies.
-    /// The statements are sent together, so that the check costs no time of its own.
-    async fn start(&self, lease: Lease) -> Result<Copy, Failure> {
-        let failed = |e: &tokio_postgres::Error| Failure::of(e, self.database.settings());
-        let columns: Vec<_> = self.columns.iter().collect();
-        let sql = Rows {
-            table: &self.table.quoted,
-            columns: &columns,
-            conditions: &self.conditions,
-            limit: self.limit,
-        };
+    /// Begins a transaction that holds the table as it was opened, and prepares the copy.
+    ///
+    /// A connection from the pool may have died unseen. Nothing was read from it, so this is done
+    /// again on a new one, once.
+    pub(super) async fn hold(&self, begin: &str) -> Result<Held, Failure> {
+        let lease = self.database.lease().await?;
+        let is_reused = lease.is_reused();
+        match self.hold_on(lease, begin).await {
+            Err(failure) if failure.broken && is_reused => {
+                self.database.forget_idle();
+                self.hold_on(self.database.lease().await?, begin).await
+            }
+            held => held,
+        }
+    }
+
+    /// All is sent together and in this order, so that the check costs no time of its own.
+    async fn hold_on(&self, lease: Lease, begin: &str) -> Result<Held, Failure> {
         let client = lease.client()?;
-        let hold = self.table.hold();
-        let copy = sql.copy();
-        let (held, statement) = join(client.simple_query(&hold), client.prepare(&copy)).await;
-        if !self.table.is_as_opened(&held.map_err(|e| failed(&e))?) {
+        let sql = self.rows(None).copy();
+        let all = join3(
+            client.simple_query(begin),
+            self.table.is_as_opened(client),
+            client.prepare(&sql),
+        );
+        let (answer, is_as_opened, copy) = self.in_time(all).await?;
+        let answer = answer.map_err(|e| self.failed(&e))?;
+        if !is_as_opened.map_err(|e| self.failed(&e))? {
             let cause = "its columns are others than when it was opened; load the contract anew";
             return Err(Failure::new(FaultKind::Invalid, cause));
         }
-        let statement = statement.map_err(|e| failed(&e))?;
-        let rows = client.copy_out(&statement).await.map_err(|e| failed(&e))?;
-        let decoder = if columns.is_empty() {
-            let count = count_column();
-            let field = Field::new(&count.name, count.data_type.clone(), true);
-            Decoder::new(&[&count], Arc::new(Schema::new(vec![field])))
-        } else {
-            Decoder::new(&columns, Arc::clone(&self.schema))
-        };
-        Ok(Copy {
-            rows: Box::pin(rows),
-            decoder: decoder.map_err(unreadable)?,
+        let copy = copy.map_err(|e| self.failed(&e))?;
+        Ok(Held {
             lease,
+            answer,
+            copy,
         })
+    }
+
+    /// Waits no longer than the server may say nothing.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        timeout(self.patience(), work)
+            .await
+            .map_err(|_| self.silent())
+    }
+
+    /// Runs a statement that copies rows.
+    pub(super) async fn run(
+        &self,
+        lease: Lease,
+        copy: &Statement,
+        decoder: Decoder,
+    ) -> Result<Copy, Failure> {
+        let rows = self.in_time(lease.client()?.copy_out(copy)).await?;
+        let rows = rows.map_err(|e| self.failed(&e))?;
+        Ok(Copy::new(rows, decoder, lease))
+    }
+
+    async fn copy(&self, decoder: Decoder) -> Result<Copy, Failure> {
+        let held = self.hold(&self.table.hold()).await?;
+        self.run(held.lease, &held.copy, decoder).await
+    }
+
+    async fn start(&self) -> Result<Copy, Failure> {
+        self.copy(self.decoder()?).await
     }
 
     /// How many rows there are, counted by the server: rows without columns say nothing else.
     async fn count(&self) -> Result<usize, Failure> {
-        let mut copy = self.copy().await?;
-        let counted = copy.fill(self).await?;
-        let Some(batch) = counted.filter(|batch| batch.num_rows() == 1) else {
-            return Err(unreadable(Broken("a count is not one row")));
+        let column = PgColumn {
+            name: "count".to_owned(),
+            data_type: DataType::Int64,
+            pg_type: PgType::Int8,
+            deterministic: true,
         };
-        let rows = batch
-            .column(0)
-            .as_primitive_opt::<Int64Type>()
-            .map(|rows| rows.value(0));
-        let rows = rows.and_then(|rows| usize::try_from(rows).ok());
-        copy.lease.settle();
-        rows.ok_or_else(|| unreadable(Broken("a count is no number")))
+        let schema = Schema::new(vec![Field::new("count", DataType::Int64, true)]);
+        let mut copy = self
+            .copy(Decoder::new(&[column], Arc::new(schema))?)
+            .await?;
+        let counted = copy.fill(self).await?;
+        let counted = counted.filter(|batch| batch.num_rows() == 1);
+        let rows = counted.and_then(|batch| {
+            let rows = batch.column(0).as_primitive_opt::<Int64Type>()?.value(0);
+            usize::try_from(rows).ok()
+        });
+        let rows = rows.ok_or(Broken("a count is not one number"))?;
+        copy.into_lease().settle();
+        Ok(rows)
     }
 
     /// So many rows without columns, in batches.
@@ -166,28 +220,11 @@ impl Scan {
     }
 }
 
-/// What rows that are only counted come as.
-fn count_column() -> PgColumn {
-    PgColumn {
-        name: "count".to_owned(),
-        data_type: DataType::Int64,
-        pg_type: PgType::Int8,
-        deterministic: true,
-    }
-}
-
-fn unreadable(Broken(rule): Broken) -> Failure {
-    Failure::new(
-        FaultKind::Invalid,
-        format!("it sent what cannot be read: {rule}"),
-    )
-}
-
 impl Progress {
     async fn step(self) -> Result<Option<(RecordBatch, Self)>> {
         let (scan, mut copy) = match self {
             Self::Before(scan) => {
-                let copy = scan.copy().await.map_err(|failure| scan.fault(failure))?;
+                let copy = scan.start().await.map_err(|failure| scan.fault(failure))?;
                 (scan, Box::new(copy))
             }
             Self::During(scan, copy) => (scan, copy),
@@ -197,63 +234,12 @@ impl Progress {
             .fill(&scan)
             .await
             .map_err(|failure| scan.fault(failure))?;
-        let after = if copy.decoder.is_complete() {
-            copy.lease.settle();
+        let after = if copy.is_complete() {
+            copy.into_lease().settle();
             Self::After
         } else {
             Self::During(scan, copy)
         };
         Ok(batch.map(|batch| (batch, after)))
-    }
-}
-
-/// A copy that runs. When it is dropped before its end, it is cancelled.
-struct Copy {
-    rows: Pin<Box<CopyOutStream>>,
-    decoder: Decoder,
-    lease: Lease,
-}
-
-impl Copy {
-    /// The next batch; none after the last row.
-    ///
-    /// Rows that are there are handed on soon, since a scan whose conditions let few rows pass could
-    /// otherwise hold back the first of them for minutes.
-    async fn fill(&mut self, scan: &Scan) -> Result<Option<RecordBatch>, Failure> {
-        let mut quiet = pin!(sleep_until(Instant::now() + scan.patience()));
-        while self.decoder.rows() < scan.batch_rows && self.decoder.bytes() < BATCH_BYTES {
-            let message = tokio::select! {
-                biased;
-                message = self.rows.next() => message,
-                () = &mut quiet => {
-                    if self.decoder.rows() == 0 {
-                        return Err(scan.silent());
-                    }
-                    break;
-                }
-            };
-            let Some(message) = message else {
-                if self.decoder.is_complete() {
-                    break;
-                }
-                return Err(unreadable(Broken("it ended before its last row")));
-            };
-            let message = message.map_err(|e| Failure::of(&e, scan.database.settings()))?;
-            let is_first = self.decoder.rows() == 0;
-            self.decoder.decode(&message).map_err(unreadable)?;
-            if is_first && self.decoder.rows() > 0 {
-                quiet.as_mut().reset(Instant::now() + FLUSH_AFTER);
-            }
-        }
-        if self.decoder.rows() == 0 {
-            return Ok(None);
-        }
-        let batch = self.decoder.batch();
-        batch.map(Some).map_err(|error: ArrowError| {
-            Failure::new(
-                FaultKind::Invalid,
-                format!("its rows fit no batch: {error}"),
-            )
-        })
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use deadpool_postgres::Client;
 use scrim_engine::FaultKind;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
 use super::columns::{PgColumn, PgColumns};
 use super::connect::{Database, Lease};
 use super::failure::Failure;
-use super::sql::{identifier, literal};
+use super::sql::identifier;
 use super::types::{CatalogType, Kind, NotRead, Types};
 use crate::Wanted;
 
@@ -24,7 +25,10 @@ SELECT c.oid, c.relkind,
                           JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE t.isleaf)
            ELSE c.reltuples::float8
        END,
-       pg_catalog.current_setting('server_encoding')
+       pg_catalog.current_setting('server_encoding'),
+       CASE WHEN c.relkind = 'r' AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+                AND pg_catalog.current_setting('server_version_num')::integer >= 140000
+            THEN c.relpages ELSE 0 END
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1::text AND c.relname = $2::text";
@@ -55,6 +59,12 @@ FROM used u
 JOIN pg_catalog.pg_type t ON t.oid = u.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace";
 
+/// What columns are made of now.
+const MADE_OF: &str = "\
+SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute
+WHERE attrelid = $1::text::pg_catalog.regclass AND attname = ANY ($2::text[])
+    AND attnum > 0 AND NOT attisdropped";
+
 /// A table as it was when it was opened.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -66,6 +76,8 @@ pub(super) struct Table {
     pub(super) extra: Vec<String>,
     /// About how many rows it has.
     pub(super) rows: Option<u64>,
+    /// About how many pages it has, if its rows can be read by their place in them.
+    pub(super) pages: u64,
     /// What its columns were made of, which is what says how their bytes are read and compared.
     made_of: BTreeMap<String, MadeOf>,
 }
@@ -76,6 +88,12 @@ struct MadeOf {
     type_id: u32,
     modifier: i32,
     collation: u32,
+}
+
+struct Relation {
+    id: u32,
+    rows: Option<u64>,
+    pages: u64,
 }
 
 struct CatalogColumn {
@@ -103,7 +121,7 @@ impl<'a> Catalog<'a> {
     }
 
     async fn table(&self, schema: &str, wanted: &Wanted) -> Result<Table, Failure> {
-        let (id, rows) = self.relation(schema, &wanted.table).await?;
+        let Relation { id, rows, pages } = self.relation(schema, &wanted.table).await?;
         let columns = self.columns(id).await?;
         let types = self.types(id).await?;
         let mut table = Table {
@@ -111,13 +129,14 @@ impl<'a> Catalog<'a> {
             columns: PgColumns::default(),
             extra: Vec::new(),
             rows,
+            pages,
             made_of: BTreeMap::new(),
         };
         table.choose(&columns, &types, wanted)?;
         Ok(table)
     }
 
-    async fn relation(&self, schema: &str, name: &str) -> Result<(u32, Option<u64>), Failure> {
+    async fn relation(&self, schema: &str, name: &str) -> Result<Relation, Failure> {
         let found = self.client.query_opt(RELATION, &[&schema, &name]).await;
         let Some(row) = found.map_err(|e| self.failed(&e))? else {
             return Err(refused(format!(
@@ -141,7 +160,12 @@ impl<'a> Catalog<'a> {
             )));
         }
         let rows: Option<f64> = self.get(&row, 3)?;
-        Ok((self.get(&row, 0)?, rows.and_then(estimate)))
+        let pages: i32 = self.get(&row, 5)?;
+        Ok(Relation {
+            id: self.get(&row, 0)?,
+            rows: rows.and_then(estimate),
+            pages: u64::try_from(pages).unwrap_or(0),
+        })
     }
 
     async fn columns(&self, id: u32) -> Result<Vec<CatalogColumn>, Failure> {
@@ -181,7 +205,9 @@ impl<'a> Catalog<'a> {
             let name = self.get(row, 1)?;
             Ok((self.get(row, 0)?, CatalogType { name, kind }))
         };
-        Ok(Types(rows.iter().map(known).collect::<Result<_, _>>()?))
+        Ok(Types(
+            rows.iter().map(known).collect::<Result<_, Failure>>()?,
+        ))
     }
 
     fn get<'r, T: tokio_postgres::types::FromSql<'r>>(
@@ -229,7 +255,7 @@ impl Table {
         wanted: &Wanted,
     ) -> Result<(), Failure> {
         let mut columns = Vec::new();
-        let mut take = |column: &CatalogColumn, as_wanted| {
+        let mut take = |column: &CatalogColumn, as_wanted| -> Result<(), Failure> {
             let of = column.made_of;
             if self.made_of.contains_key(&column.name) {
                 return Ok(());
@@ -275,48 +301,46 @@ impl Table {
         Ok(())
     }
 
-    /// Statements that begin a transaction in which the table keeps its columns to the end, and
-    /// tell what those are made of.
+    /// Statements that begin a transaction in which the table keeps its columns to the end.
     ///
     /// Copied values come without their types, so a column that changed its type would be read as
-    /// something else. Selecting nothing takes the table's lock; what is asked for after it is true
-    /// until the lock is gone.
+    /// something else. Selecting nothing takes the table's lock; what [`Self::is_as_opened`] finds
+    /// after it is true until the lock is gone.
     pub(super) fn hold(&self) -> String {
-        let names: Vec<_> = self.made_of.keys().map(|name| literal(name)).collect();
-        let names = if names.is_empty() {
-            "NULL".to_owned()
-        } else {
-            names.join(", ")
-        };
         format!(
             "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; \
-             SELECT FROM {table} WHERE false; \
-             SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute \
-             WHERE attrelid = {regclass}::pg_catalog.regclass AND attnum > 0 \
-             AND NOT attisdropped AND attname IN ({names})",
-            table = self.quoted,
-            regclass = literal(&self.quoted),
+             SELECT FROM {} WHERE false",
+            self.quoted,
         )
     }
 
-    /// Whether the answer to [`Self::hold`] tells of the columns that were opened.
-    pub(super) fn is_as_opened(&self, answer: &[tokio_postgres::SimpleQueryMessage]) -> bool {
-        let now: Option<BTreeMap<_, _>> = answer
-            .iter()
-            .filter_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            })
-            .map(|row| {
-                let text = |index: usize| row.try_get(index).ok().flatten();
-                let made_of = MadeOf {
-                    type_id: text(1)?.parse().ok()?,
-                    modifier: text(2)?.parse().ok()?,
-                    collation: text(3)?.parse().ok()?,
-                };
-                Some((text(0)?.to_owned(), made_of))
-            })
-            .collect();
-        now.as_ref() == Some(&self.made_of)
+    /// The same for a transaction that sees one state of the database to its end. The lock comes
+    /// before anything is seen: a state that is older would tell of columns as they were.
+    pub(super) fn hold_still(&self) -> String {
+        format!(
+            "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+             LOCK TABLE {} IN ACCESS SHARE MODE",
+            self.quoted
+        )
+    }
+
+    /// Whether the columns are still what was opened, in a transaction that holds the table.
+    pub(super) async fn is_as_opened(
+        &self,
+        client: &Client,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let names: Vec<&str> = self.made_of.keys().map(String::as_str).collect();
+        let statement = client.prepare_cached(MADE_OF).await?;
+        let rows = client.query(&statement, &[&self.quoted, &names]).await?;
+        let now = rows.iter().map(|row| {
+            let made_of = MadeOf {
+                type_id: row.try_get(1)?,
+                modifier: row.try_get(2)?,
+                collation: row.try_get(3)?,
+            };
+            Ok((row.try_get(0)?, made_of))
+        });
+        let now: BTreeMap<String, _> = now.collect::<Result<_, tokio_postgres::Error>>()?;
+        Ok(now == self.made_of)
     }
 }

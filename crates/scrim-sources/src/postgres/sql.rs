@@ -28,9 +28,11 @@ pub(super) struct Rows<'a> {
     /// The table, quoted, with its schema.
     pub(super) table: &'a str,
     /// The columns; none when rows are only counted.
-    pub(super) columns: &'a [&'a PgColumn],
+    pub(super) columns: &'a [PgColumn],
     /// Conditions, all of which must be true.
     pub(super) conditions: &'a [String],
+    /// One more, if not all parts of the table are read.
+    pub(super) part: Option<&'a str>,
     /// At most so many rows.
     pub(super) limit: Option<usize>,
 }
@@ -38,19 +40,28 @@ pub(super) struct Rows<'a> {
 impl Rows<'_> {
     /// The statement that copies them. Rows without columns are counted instead, in one row.
     pub(super) fn copy(&self) -> String {
-        let columns: Vec<_> = self.columns.iter().map(|c| selected(c)).collect();
-        let mut select = format!("SELECT {} FROM {}", columns.join(", "), self.table);
-        for (index, condition) in self.conditions.iter().enumerate() {
-            let word = if index == 0 { "WHERE" } else { "AND" };
-            select.push_str(&format!(" {word} ({condition})"));
-        }
-        if let Some(limit) = self.limit {
-            select.push_str(&format!(" LIMIT {limit}"));
-        }
+        let select = self.select();
         if self.columns.is_empty() {
-            select = format!("SELECT pg_catalog.count(*) FROM ({select}) AS counted");
+            let counted = format!("SELECT pg_catalog.count(*) FROM ({select}) AS counted");
+            return format!("COPY ({counted}) TO STDOUT (FORMAT binary)");
         }
         format!("COPY ({select}) TO STDOUT (FORMAT binary)")
+    }
+
+    pub(super) fn select(&self) -> String {
+        let columns: Vec<_> = self.columns.iter().map(selected).collect();
+        let mut select = format!("SELECT {} FROM {}", columns.join(", "), self.table);
+        let conditions = self.conditions.iter().map(String::as_str).chain(self.part);
+        for (index, condition) in conditions.enumerate() {
+            select.push_str(if index == 0 { " WHERE (" } else { " AND (" });
+            select.push_str(condition);
+            select.push(')');
+        }
+        if let Some(limit) = self.limit {
+            select.push_str(" LIMIT ");
+            select.push_str(&limit.to_string());
+        }
+        select
     }
 }
 
@@ -80,22 +91,27 @@ mod tests {
 
     #[test]
     fn a_scan_is_one_select() {
-        let (a, b) = (column("A", PgType::Text), column("b", PgType::Printed));
-        let c = column("c", PgType::Array(Box::new(PgType::Printed)));
+        let columns = [
+            column("A", PgType::Text),
+            column("b", PgType::Printed),
+            column("c", PgType::Array(Box::new(PgType::Printed))),
+        ];
         let rows = Rows {
             table: "\"s\".\"t\"",
-            columns: &[&a, &b, &c],
+            columns: &columns,
             conditions: &["x = 1".to_owned(), "y OR z".to_owned()],
+            part: Some("p"),
             limit: Some(7),
         };
         assert_eq!(
             rows.copy(),
             "COPY (SELECT \"A\", \"b\"::pg_catalog.text, \"c\"::pg_catalog.text[] FROM \"s\".\"t\" \
-             WHERE (x = 1) AND (y OR z) LIMIT 7) TO STDOUT (FORMAT binary)"
+             WHERE (x = 1) AND (y OR z) AND (p) LIMIT 7) TO STDOUT (FORMAT binary)"
         );
         let counted = Rows {
             columns: &[],
             conditions: &[],
+            part: None,
             ..rows
         };
         assert_eq!(

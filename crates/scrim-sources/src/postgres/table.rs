@@ -21,6 +21,9 @@ use super::push::push;
 use super::scan::Scan;
 use super::schema::Table;
 
+/// Pages of a large table that one of its readers takes at once: 16 MiB.
+const PART_PAGES: u64 = 2_048;
+
 /// The wanted columns of a table.
 #[derive(Debug)]
 pub(super) struct PgTable {
@@ -28,6 +31,7 @@ pub(super) struct PgTable {
     table: Arc<Table>,
     shown: Arc<str>,
     schema: SchemaRef,
+    part_pages: u64,
 }
 
 impl PgTable {
@@ -38,7 +42,13 @@ impl PgTable {
             table: Arc::new(table),
             shown: Arc::from(shown),
             schema: Arc::new(Schema::new(fields)),
+            part_pages: PART_PAGES,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_part_pages(self, part_pages: u64) -> Self {
+        Self { part_pages, ..self }
     }
 
     /// Where it lies, for the owner.
@@ -119,6 +129,8 @@ impl TableProvider for PgTable {
             // A row that the server lets pass could still be dropped above.
             limit: limit.filter(|_| is_exact),
             batch_rows: session.config_options().execution.batch_size.get(),
+            readers: session.config_options().execution.target_partitions,
+            part_pages: self.part_pages,
         };
         Ok(Arc::new(ScanExec::new(scan)))
     }

@@ -43,9 +43,6 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
     })
 }
 
-/// What these say in detail is what clients send, tokens among it.
-const TRANSPORTS: [&str; 6] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls"];
-
 /// The log goes to standard error; `RUST_LOG` says how much of it, and cannot ask for too much.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -64,9 +61,10 @@ where
         .with(filter_fn(may_be_logged))
 }
 
+/// What libraries say in detail is what clients send, tokens among it, and what files hold: only we
+/// may go into detail.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
-    let origin = event.target().split("::").next().unwrap_or_default();
-    *event.level() <= Level::INFO || !TRANSPORTS.contains(&origin)
+    *event.level() <= Level::INFO || event.target().starts_with("scrim")
 }
 
 impl From<StartError> for Failure {
@@ -142,7 +140,7 @@ mod tests {
     use super::logger;
 
     #[test]
-    fn inv_15_no_filter_lets_transports_talk() {
+    fn inv_15_no_filter_lets_libraries_talk() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let to = std::sync::Arc::new(File::create(&path).unwrap());
@@ -150,6 +148,7 @@ mod tests {
         tracing::subscriber::with_default(logger(filter, to), || {
             tracing::trace!(target: "h2::codec", "authorization: one");
             tracing::debug!(target: "tonic", "authorization: two");
+            tracing::trace!(target: "datafusion_datasource_parquet::page_filter", "authorization: three");
             tracing::info!(target: "h2", "a connection");
             tracing::trace!(target: "scrim_server", "a step");
         });

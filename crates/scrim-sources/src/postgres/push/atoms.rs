@@ -311,22 +311,26 @@ impl Match {
         })
     }
 
-    fn is(&self, matching: bool) -> Sql {
+    fn is(&self, matching: bool) -> Option<Sql> {
         let like = if matching { "LIKE" } else { "NOT LIKE" };
         let Self {
             column, pattern, ..
         } = self;
-        Sql::exact(format!("{} {like} {pattern}::text", column.plain()))
+        let sql = Sql::exact(format!("{} {like} {pattern}::text", column.plain()));
+        match column.kind {
+            Kind::Enum => all([sql, column.is_not_null()].map(Some)),
+            _ => Some(sql),
+        }
     }
 }
 
 impl Atom for Match {
     fn is_true(&self) -> Option<Sql> {
-        Some(self.is(!self.negated))
+        self.is(!self.negated)
     }
 
     fn is_false(&self) -> Option<Sql> {
-        Some(self.is(self.negated))
+        self.is(self.negated)
     }
 
     fn is_unknown(&self) -> Option<Sql> {

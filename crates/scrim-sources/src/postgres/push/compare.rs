@@ -142,7 +142,10 @@ impl Operand {
         }
         let symbol = comparison.symbol();
         let sql = Sql::exact(format!("{} {symbol} {}", self.bytewise(), other.bytewise()));
-        if self.kind == Kind::Numeric || other.kind == Kind::Numeric {
+        if [self.kind, other.kind]
+            .iter()
+            .any(|kind| matches!(kind, Kind::Numeric | Kind::Enum))
+        {
             return all([sql, self.is_not_null(), other.is_not_null()].map(Some));
         }
         if matches!(self.kind, Kind::Local | Kind::Instant) {
@@ -158,9 +161,8 @@ impl Operand {
     /// A comparison with literals, without what PostgreSQL alone finds true.
     fn trimmed(&self, comparison: Comparison, sql: Sql) -> Option<Sql> {
         match (self.kind, comparison) {
-            (Kind::Numeric, Comparison::NotEq | Comparison::Gt | Comparison::GtEq) => {
-                all([Some(sql), Some(self.is_not_null())])
-            }
+            (Kind::Numeric, Comparison::NotEq | Comparison::Gt | Comparison::GtEq)
+            | (Kind::Enum, _) => all([Some(sql), Some(self.is_not_null())]),
             // Texts that differ in blanks at the end are equal to PostgreSQL.
             (Kind::Padded, Comparison::Eq) => Some(sql.inexact()),
             (Kind::Padded, _) => None,

@@ -152,10 +152,8 @@ impl Operand {
         let name = &self.name;
         match self.kind {
             Kind::Text => format!("{name} COLLATE \"C\""),
-            // A cast to text could be one that the owner has defined.
-            Kind::Enum => {
-                format!("pg_catalog.textin(pg_catalog.enum_out({name})) COLLATE \"C\"")
-            }
+            // A cast to text could be one that the owner has defined. For NULL this is empty.
+            Kind::Enum => format!("pg_catalog.concat({name}) COLLATE \"C\""),
             _ => name.clone(),
         }
     }

@@ -34,28 +34,31 @@ impl Sql {
 pub(super) fn all(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
     let parts: Vec<Option<Sql>> = parts.into_iter().collect();
     let complete = parts.iter().all(Option::is_some);
-    let joined = join(parts.into_iter().flatten(), " AND ", true)?;
+    let joined = join(parts.into_iter().flatten().collect(), true)?;
     Some(if complete { joined } else { joined.inexact() })
 }
 
 /// At least one of the conditions, each of which must be said.
 pub(super) fn any(parts: impl IntoIterator<Item = Option<Sql>>) -> Option<Sql> {
-    let parts: Vec<Sql> = parts.into_iter().collect::<Option<_>>()?;
-    join(parts.into_iter(), " OR ", false)
+    join(parts.into_iter().collect::<Option<_>>()?, false)
 }
 
-/// Joins conditions by an operator; one that is `neutral` for it changes nothing.
-fn join(parts: impl Iterator<Item = Sql>, operator: &str, neutral: bool) -> Option<Sql> {
-    let neutral = Sql::constant(neutral);
-    let mut parts = parts.peekable();
-    parts.peek()?;
-    let kept: Vec<Sql> = parts.filter(|sql| *sql != neutral).collect();
-    let exact = kept.iter().all(|sql| sql.exact);
-    let mut texts: Vec<String> = kept.into_iter().map(|sql| sql.text).collect();
+/// Joins conditions by `AND`, or else by `OR`.
+fn join(mut parts: Vec<Sql>, by_and: bool) -> Option<Sql> {
+    if parts.is_empty() {
+        return None;
+    }
+    // One constant decides, the other one changes nothing.
+    if parts.contains(&Sql::constant(!by_and)) {
+        return Some(Sql::constant(!by_and));
+    }
+    parts.retain(|sql| *sql != Sql::constant(by_and));
+    let exact = parts.iter().all(|sql| sql.exact);
+    let mut texts: Vec<String> = parts.into_iter().map(|sql| sql.text).collect();
     let text = match texts.len() {
-        0 => return Some(neutral),
+        0 => return Some(Sql::constant(by_and)),
         1 => texts.pop()?,
-        _ => format!("({})", texts.join(operator)),
+        _ => format!("({})", texts.join(if by_and { " AND " } else { " OR " })),
     };
     Some(Sql { text, exact })
 }
@@ -86,6 +89,15 @@ pub(super) fn array<'a>(elements: impl Iterator<Item = &'a str>) -> String {
         if text.len() > 1 {
             text.push(',');
         }
+        let bare = !element.is_empty()
+            && !element.eq_ignore_ascii_case("null")
+            && element
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if bare {
+            text.push_str(element);
+            continue;
+        }
         text.push('"');
         for c in element.chars() {
             if matches!(c, '"' | '\\') {
@@ -109,9 +121,9 @@ mod tests {
         assert_eq!(identifier("a\"b'c").unwrap(), "\"a\"\"b'c\"");
         assert_eq!(string("a\0b"), None);
         assert_eq!(identifier("a\0b"), None);
-        let elements = ["a", "", "NULL", "{,}", "\"\\'"];
+        let elements = ["a", "", "NULL", "{,}", "\"\\'", "-5"];
         let array = array(elements.into_iter());
-        assert_eq!(array, r#"{"a","","NULL","{,}","\"\\'"}"#);
+        assert_eq!(array, r#"{a,"","NULL","{,}","\"\\'",-5}"#);
     }
 
     #[test]
@@ -123,7 +135,7 @@ mod tests {
         let yes = || Some(Sql::constant(true));
         assert_eq!(all([a(), yes()]), a());
         assert_eq!(all([yes(), None]).unwrap(), Sql::constant(true).inexact());
-        assert_eq!(any([yes(), a()]).unwrap(), Sql::exact("(true OR a)"));
+        assert_eq!(any([yes(), a()]).unwrap(), Sql::constant(true));
         assert_eq!(any([a(), a()]).unwrap(), Sql::exact("(a OR a)"));
     }
 }

@@ -1,6 +1,7 @@
 //! Everything against a real PostgreSQL, over TLS that is checked.
 
 mod connections;
+mod parts;
 mod scans;
 mod schemas;
 mod values;
@@ -14,6 +15,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::TableProvider;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::config::SessionConfig;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::Expr;
 use futures::TryStreamExt;

@@ -14,8 +14,8 @@ type Values = Vec<(Option<String>, ScalarValue)>;
 
 /// A type of columns.
 pub(super) struct Spec {
-    pub(super) name: &'static str,
-    sql_type: &'static str,
+    pub(super) name: String,
+    sql_type: String,
     pub(super) pg_type: PgType,
     pub(super) data_type: DataType,
     deterministic: bool,
@@ -36,12 +36,30 @@ fn spec(
     let null = ScalarValue::try_from(&data_type).unwrap();
     values.extend([(None, null.clone()), (None, null)]);
     Spec {
-        name,
-        sql_type,
+        name: name.to_owned(),
+        sql_type: sql_type.to_owned(),
         pg_type,
         data_type,
         deterministic: true,
         values,
+    }
+}
+
+impl Spec {
+    pub(super) fn is_domain(&self) -> bool {
+        self.name.starts_with("d_")
+    }
+
+    /// Whether values of the type are compared in PostgreSQL.
+    pub(super) fn is_compared(&self) -> bool {
+        let not = [
+            PgType::Float8,
+            PgType::Name,
+            PgType::Jsonb,
+            PgType::Printed,
+            PgType::Time,
+        ];
+        self.deterministic && !not.contains(&self.pg_type)
     }
 }
 
@@ -339,12 +357,24 @@ fn times() -> Vec<Spec> {
     ]
 }
 
-/// All types.
-pub(super) fn specs() -> Vec<Spec> {
-    [numbers(), characters(), times()]
+/// All types, and a domain over each of those that are compared.
+fn specs() -> Vec<Spec> {
+    let mut specs: Vec<Spec> = [numbers(), characters(), times()]
         .into_iter()
         .flatten()
-        .collect()
+        .collect();
+    let compared = specs.iter().filter(|spec| spec.is_compared());
+    let domains = compared.map(|spec| Spec {
+        name: format!("d_{}", spec.name),
+        sql_type: format!("d_{}", spec.name),
+        pg_type: spec.pg_type.clone(),
+        data_type: spec.data_type.clone(),
+        deterministic: true,
+        values: spec.values.clone(),
+    });
+    let domains: Vec<Spec> = domains.collect();
+    specs.extend(domains);
+    specs
 }
 
 /// A table with two columns of each type.
@@ -354,6 +384,14 @@ pub(super) struct Table {
     pub(super) rows: RecordBatch,
     /// Makes it.
     pub(super) sql: String,
+}
+
+impl Table {
+    /// The types that are read as the same type as this one.
+    pub(super) fn alike(&self, spec: &Spec) -> Vec<&Spec> {
+        let alike = |other: &&Spec| other.data_type == spec.data_type;
+        self.specs.iter().filter(alike).collect()
+    }
 }
 
 /// The name of one of the columns of a type; those of texts are hard to quote.
@@ -387,11 +425,17 @@ pub(super) fn table(rows: usize, random: &mut Random) -> Table {
             format!("({row}, {})", values.collect::<Vec<_>>().join(", "))
         })
         .collect();
+    let domains = specs.iter().filter(|spec| spec.is_compared());
+    let domains = domains.filter_map(|spec| {
+        (!spec.is_domain()).then(|| format!("CREATE DOMAIN d_{} AS {};", spec.name, spec.sql_type))
+    });
+    let domains: String = domains.collect();
     let sql = format!(
         "SET timezone = 'UTC';
          CREATE TYPE mood AS ENUM ('zeta', 'alpha', 'Mid', 'o''k', 'a');
          CREATE TYPE pair AS (a int, b int);
          CREATE COLLATION alike (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+         {domains}
          CREATE TABLE nasty (id int, {});
          INSERT INTO nasty VALUES {}",
         declared.join(", "),
