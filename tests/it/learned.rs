@@ -15,6 +15,9 @@ use crate::support::recording::{Claim, Record};
 use crate::support::scene::Scene;
 use crate::support::tables::Table;
 
+/// The columns of filters, by the table whose source was given them.
+type Columns = Vec<(Table, Vec<String>)>;
+
 /// A world whose sources judge every row, hidden ones too, by what they are told.
 struct Told {
     scene: Scene,
@@ -39,14 +42,14 @@ impl Told {
     }
 
     /// The rows of an answer, and the columns that sources were told of.
-    async fn ask(&self, sql: &str) -> (Vec<Vec<u8>>, Vec<(Table, Vec<String>)>) {
+    async fn ask(&self, sql: &str) -> (Vec<Vec<u8>>, Columns) {
         let ask = self.scene.ask(self.persona);
         let observed = observe(&self.scene.engine, &ask, sql).await;
         let learned = self.record.learned();
-        match &observed.answer {
-            Ok(answer) => (answer.rows(false), learned),
-            Err(_) => panic!("{sql}: {observed}"),
-        }
+        let Ok(answer) = &observed.answer else {
+            panic!("{sql}: {observed}");
+        };
+        (answer.rows(false), learned)
     }
 }
 
@@ -100,7 +103,7 @@ async fn inv_06_sources_are_told_of_clear_columns_alone_and_answers_stay_the_sam
 }
 
 /// Joins of all pairs of columns of a type, and what each tells which source.
-fn joins(persona: Persona) -> Vec<(String, Vec<(Table, Vec<String>)>)> {
+fn joins(persona: Persona) -> Vec<(String, Columns)> {
     let visible = || {
         let all = [Table::People, Table::Visits, Table::Orders].into_iter();
         all.filter(|table| !persona.columns(*table).is_empty())
