@@ -4,7 +4,7 @@ mod demo;
 mod files;
 mod ledger;
 mod policy;
-mod serve;
+pub(crate) mod serve;
 mod source;
 
 use std::ffi::OsStr;

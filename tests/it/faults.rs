@@ -1,12 +1,16 @@
 //! What happens when the ledger, a source, a limit or the engine itself gives way: no data without
 //! a record, a clear code, one end for each record, and the next query works.
 
+mod database;
 mod engine;
 mod ledger;
 mod left_out;
 mod limits;
+mod served;
+mod several;
 mod sources;
 mod start;
+mod store;
 
 use std::sync::Arc;
 
@@ -37,7 +41,7 @@ async fn refused(local: &Local, id: &str, sql: &str) -> Refusal {
 }
 
 /// A table that is read in many steps.
-fn with_long_table() -> Scratch {
+pub(crate) fn with_long_table() -> Scratch {
     let world = Scratch::demo();
     let batches: Vec<RecordBatch> = (0..60)
         .map(|group| {

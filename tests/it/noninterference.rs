@@ -15,6 +15,7 @@ use crate::support::data::Data;
 use crate::support::files::Layout;
 use crate::support::observe::{Observed, conclude, difference, holds, observe, on_a_value};
 use crate::support::personas::Persona;
+use crate::support::place::Places;
 use crate::support::scene::Scene;
 use crate::support::sql::{Statement, Statements};
 use crate::support::tables::Table;
@@ -34,9 +35,9 @@ struct Pair {
 }
 
 impl Pair {
-    async fn new(persona: Persona, seed: u64, partitions: usize) -> Self {
+    async fn new(places: Places, persona: Persona, seed: u64, partitions: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed * 10 + persona as u64);
-        let base = Data::base(&mut rng);
+        let base = Data::base(places, &mut rng);
         let (first, second) = (
             base.variant(persona, &mut rng),
             base.variant(persona, &mut rng),
@@ -116,13 +117,18 @@ impl Pair {
     }
 }
 
-async fn compare_many(seeds: std::ops::Range<u64>, statements: usize, partitions: usize) {
+async fn compare_many(
+    places: Places,
+    seeds: std::ops::Range<u64>,
+    statements: usize,
+    partitions: usize,
+) {
     let (mut failures, mut asked, mut answered) = (Vec::new(), 0, 0);
     for seed in seeds {
         for persona in Persona::ALL {
-            let mut pair = Pair::new(persona, seed, partitions).await;
+            let mut pair = Pair::new(places, persona, seed, partitions).await;
             let mut rng = pair.rng.clone();
-            let mut generator = Statements::new(persona, &mut rng);
+            let mut generator = Statements::new(persona, places, &mut rng);
             for _ in 0..statements {
                 let statement = generator.statement();
                 pair.compare(&statement, partitions).await;
@@ -142,18 +148,43 @@ async fn compare_many(seeds: std::ops::Range<u64>, statements: usize, partitions
 
 #[tokio::test]
 async fn inv_06_answers_do_not_depend_on_what_is_hidden() {
-    compare_many(0..4, 90, 1).await;
+    compare_many(Places::LOCAL, 0..4, 90, 1).await;
 }
 
 #[tokio::test]
 async fn inv_06_answers_of_parallel_plans_do_not_depend_on_what_is_hidden() {
-    compare_many(100..102, 50, 4).await;
+    compare_many(Places::LOCAL, 100..102, 50, 4).await;
+}
+
+#[tokio::test]
+async fn inv_06_answers_from_postgres_do_not_depend_on_what_is_hidden() {
+    compare_many(Places::POSTGRES, 600..602, 80, 1).await;
+}
+
+#[tokio::test]
+async fn inv_06_answers_from_a_store_do_not_depend_on_what_is_hidden() {
+    compare_many(Places::S3, 610..611, 60, 1).await;
+}
+
+#[tokio::test]
+async fn inv_06_answers_from_several_sources_do_not_depend_on_what_is_hidden() {
+    compare_many(Places::MIXED, 620..621, 60, 1).await;
+    compare_many(Places::MIXED, 621..622, 40, 4).await;
 }
 
 #[tokio::test]
 async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
+    compare_metadata(Places::LOCAL).await;
+}
+
+#[tokio::test]
+async fn inv_07_metadata_of_several_sources_do_not_depend_on_what_is_hidden() {
+    compare_metadata(Places::MIXED).await;
+}
+
+async fn compare_metadata(places: Places) {
     for persona in Persona::ALL {
-        let mut pair = Pair::new(persona, 200, 1).await;
+        let mut pair = Pair::new(places, persona, 200, 1).await;
         let (a, b) = (pair.a.ask(persona), pair.b.ask(persona));
         let (a, b) = (
             pair.a.engine.visible(&a).unwrap(),
@@ -163,7 +194,7 @@ async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
             a.len(),
             Table::ALL
                 .iter()
-                .filter(|t| !persona.columns(**t).is_empty())
+                .filter(|t| !persona.columns(**t, places).is_empty())
                 .count()
         );
         for (a, b) in a.iter().zip(&b) {
@@ -180,7 +211,7 @@ async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
                 .find(|t| t.name() == a.name.table)
                 .unwrap();
             let shown = persona
-                .authorised(table, &Data::base(&mut pair.rng))
+                .authorised(table, &Data::base(places, &mut pair.rng))
                 .unwrap();
             assert_eq!(
                 a.schema, shown.schema,
@@ -210,11 +241,17 @@ async fn inv_07_metadata_do_not_depend_on_what_is_hidden() {
 
 #[tokio::test]
 async fn inv_07_what_a_result_says_of_itself_does_not_depend_on_what_is_hidden() {
+    for places in [Places::LOCAL, Places::MIXED] {
+        compare_what_results_say(places).await;
+    }
+}
+
+async fn compare_what_results_say(places: Places) {
     for persona in Persona::ALL {
-        let pair = Pair::new(persona, 250, 1).await;
+        let pair = Pair::new(places, persona, 250, 1).await;
         for table in Table::ALL
             .into_iter()
-            .filter(|t| !persona.columns(*t).is_empty())
+            .filter(|t| !persona.columns(*t, places).is_empty())
         {
             let sql = format!("SELECT * FROM {}.{}", table.domain(), table.name());
             let (a, b) = (pair.a.ask(persona), pair.b.ask(persona));
@@ -338,7 +375,7 @@ const HIDDEN: &[(&str, &str, &str)] = &[
 
 #[tokio::test]
 async fn inv_07_what_is_hidden_reads_like_what_does_not_exist() {
-    let pair = Pair::new(Persona::Bob, 300, 1).await;
+    let pair = Pair::new(Places::LOCAL, Persona::Bob, 300, 1).await;
     let mut failures = Vec::new();
     let own = [
         ("SELECT * FROM shop.{}", "orders", "nosuch"),
@@ -370,6 +407,16 @@ async fn inv_07_what_is_hidden_reads_like_what_does_not_exist() {
 
 #[tokio::test]
 async fn inv_16_no_byte_of_what_is_hidden_leaves() {
+    look_for_bytes(Places::LOCAL, &[1, 4]).await;
+}
+
+#[tokio::test]
+async fn inv_16_no_byte_of_what_is_hidden_in_a_database_or_a_store_leaves() {
+    look_for_bytes(Places::POSTGRES, &[1]).await;
+    look_for_bytes(Places::S3, &[1]).await;
+}
+
+async fn look_for_bytes(places: Places, partitions: &[usize]) {
     let mut failures = Vec::new();
     for (persona, seed) in [
         (Persona::Ana, 400),
@@ -377,16 +424,16 @@ async fn inv_16_no_byte_of_what_is_hidden_leaves() {
         (Persona::Cyd, 402),
     ] {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let data = Data::base(&mut rng).variant(persona, &mut rng);
+        let data = Data::base(places, &mut rng).variant(persona, &mut rng);
         let unseen = traces(&data, persona);
         assert!(
             unseen.len() > 200,
             "{} values to look for are too few",
             unseen.len()
         );
-        for partitions in [1, 4] {
+        for partitions in partitions.iter().copied() {
             let scene = Scene::new(&data, &Layout::random(&mut rng), partitions).await;
-            for sql in wire_statements(persona) {
+            for sql in wire_statements(places, persona) {
                 let seen = observe(&scene.engine, &scene.ask(persona), &sql).await;
                 assert!(seen.answer.is_ok(), "{sql}: {seen}");
                 if let Some(found) = unseen.iter().find(|value| holds(&seen.wire, value)) {
@@ -424,11 +471,11 @@ fn traces(data: &Data, persona: Persona) -> Vec<Vec<u8>> {
     traces
 }
 
-fn wire_statements(persona: Persona) -> Vec<String> {
+fn wire_statements(places: Places, persona: Persona) -> Vec<String> {
     let mut all = Vec::new();
     for table in Table::ALL
         .into_iter()
-        .filter(|t| !persona.columns(*t).is_empty())
+        .filter(|t| !persona.columns(*t, places).is_empty())
     {
         let name = format!("{}.{}", table.domain(), table.name());
         let key = table.key();
@@ -445,8 +492,8 @@ fn wire_statements(persona: Persona) -> Vec<String> {
         ] {
             all.push(sql);
         }
-        let schema = table.schema(false);
-        for column in persona.columns(table) {
+        let schema = table.schema(places.of(table), false);
+        for column in persona.columns(table, places) {
             let column = schema.field(column).name();
             all.push(format!("SELECT {column} FROM {name}"));
             all.push(format!(

@@ -12,7 +12,8 @@
 //!
 //! A last line `BIND [1, "a"]` under a query gives its parameters. A cell that holds several lines,
 //! as plans do, becomes several rows, with a dash for each space that a line is indented by.
-//! `SCRIM_BLESS=1` writes down what is returned now; read the diff.
+//! `SCRIM_BLESS=1` writes down what is returned now; read the diff. Every file is also run, as it
+//! stands, against the same tables in an object store and in a database.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,10 +27,11 @@ use datafusion::common::ScalarValue;
 use scrim_engine::{Ask, Params};
 use scrim_model::{Code, Refusal};
 use sqllogictest::{
-    AsyncDB, DBOutput, DefaultColumnType, Runner, default_normalizer, default_validator,
-    strict_column_validator,
+    AsyncDB, DBOutput, DefaultColumnType, Normalizer, Runner, default_normalizer,
+    default_validator, strict_column_validator,
 };
 
+use crate::elsewhere::{Base, Store};
 use crate::kit::{Local, Scratch};
 
 macro_rules! files {
@@ -38,7 +40,12 @@ macro_rules! files {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                run(stringify!($name)).await;
+                let (name, world) = (stringify!($name), Scratch::demo());
+                if std::env::var_os("SCRIM_BLESS").is_some() {
+                    bless(name, &world).await;
+                } else {
+                    check(name, &world, default_normalizer).await;
+                }
             }
         )+
     };
@@ -70,12 +77,65 @@ fn every_file_is_run() {
     assert_eq!(found, FILES);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_says_the_same_of_an_object_store() {
+    for name in FILES {
+        let world = Scratch::demo();
+        let store = Store::new(&world);
+        for table in ["patients", "visits", "claims"] {
+            store.take(&world, table);
+        }
+        store.take_entitlements(&world);
+        check(name, &world, default_normalizer).await;
+        assert!(!store.server.traffic().seen().is_empty());
+    }
+}
+
+/// PostgreSQL has no structs, so that patients and visits stay in their files.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_file_says_the_same_of_postgres() {
+    // A type like the demo's is one way of files to keep texts.
+    let plain = |text: &String| default_normalizer(text).replace("Dictionary(Int32, Utf8)", "Utf8");
+    for name in FILES {
+        let world = Scratch::demo();
+        let base = Base::new(&world);
+        base.take(&world, "claims");
+        base.take_entitlements(&world);
+        check(name, &world, plain).await;
+    }
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt")
 }
 
-async fn run(name: &str) {
-    let world = Scratch::demo();
+async fn check(name: &str, world: &Scratch, normalizer: Normalizer) {
+    let local = start(name, world).await;
+    let mut runner = Runner::new(|| async { Ok(Database::new(&local)) });
+    runner.with_column_validator(strict_column_validator);
+    runner.with_normalizer(normalizer);
+    let path = folder().join(format!("{name}.slt"));
+    if let Err(error) = runner.run_file_async(&path).await {
+        panic!("{}", error.display(false));
+    }
+    runner.shutdown_async().await;
+}
+
+async fn bless(name: &str, world: &Scratch) {
+    let local = start(name, world).await;
+    let mut runner = Runner::new(|| async { Ok(Database::new(&local)) });
+    let updated = runner.update_test_file(
+        folder().join(format!("{name}.slt")),
+        " ",
+        default_validator,
+        default_normalizer,
+        strict_column_validator,
+    );
+    updated.await.unwrap();
+    runner.shutdown_async().await;
+}
+
+async fn start(name: &str, world: &Scratch) -> Arc<Local> {
     if name == "limits" {
         // the demo's own limits are far away
         let patients = "policies/contracts/patients.odcs.yaml";
@@ -96,35 +156,21 @@ async fn run(name: &str) {
             "max_bytes: 20000",
         );
     }
-    let local = Arc::new(Local::start(&world).await);
-    let mut runner = Runner::new(|| async {
-        Ok(Database {
-            local: Arc::clone(&local),
-            ask: None,
-        })
-    });
-    runner.with_column_validator(strict_column_validator);
-    let path = folder().join(format!("{name}.slt"));
-    if std::env::var_os("SCRIM_BLESS").is_some() {
-        runner
-            .update_test_file(
-                &path,
-                " ",
-                default_validator,
-                default_normalizer,
-                strict_column_validator,
-            )
-            .await
-            .unwrap();
-    } else if let Err(error) = runner.run_file_async(&path).await {
-        panic!("{}", error.display(false));
-    }
-    runner.shutdown_async().await;
+    Arc::new(Local::start(world).await)
 }
 
 struct Database {
     local: Arc<Local>,
     ask: Option<Ask>,
+}
+
+impl Database {
+    fn new(local: &Arc<Local>) -> Self {
+        Self {
+            local: Arc::clone(local),
+            ask: None,
+        }
+    }
 }
 
 #[async_trait]

@@ -1,7 +1,7 @@
 //! Everything a developer or CI runs, as `cargo x …`.
 //!
-//! It has no dependencies, so that it is built in seconds, and it starts only cargo, git and
-//! Python. Every step uses one profile and one selection of packages (`--release --workspace`):
+//! It has no dependencies, so that it is built in seconds, and it starts only cargo, git, Python and
+//! the tests' PostgreSQL server. Every step uses one profile and one selection of packages (`--release --workspace`):
 //! another selection would give the dependencies other features and compile the engine again.
 #![expect(
     clippy::print_stdout,
@@ -9,6 +9,7 @@
     reason = "a command for the terminal"
 )]
 
+mod postgres;
 mod python;
 mod quick;
 mod run;
@@ -24,7 +25,8 @@ use workspace::Workspace;
 const HELP: &str = "\
 cargo x <command>
 
-  test          install what the tests need, then run everything: all of `check` and the clients
+  test          install what the tests need (PostgreSQL, Python packages), then run everything:
+                all of `check` and the clients
   check         all that CI runs; the Python clients only when `test` has installed them before
   quick         format, lints and the tests of what changed, before a commit
   tidy          dependency line, versions, file sizes, invariants and their tests, words, links

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::postgres::{self, Postgres};
 use crate::python::Environment;
 use crate::run;
 use crate::tally::Tally;
@@ -97,6 +98,9 @@ impl Report {
 /// Installs what the tests need and runs everything.
 pub(crate) fn test(workspace: &Workspace) -> Result<(), String> {
     let mut report = Report::new();
+    report.step("postgresql", || {
+        postgres::install().map(|()| Tally::default())
+    });
     let mut environment = None;
     report.step("python environment", || {
         environment = Some(Environment::install(workspace)?);
@@ -129,15 +133,18 @@ pub(crate) fn quick(workspace: &Workspace, packages: &BTreeSet<String>) -> Resul
     let mut report = Report::new();
     format_and_tidy(workspace, &mut report);
     if !packages.is_empty() && lints(workspace, &mut report) {
-        report.step("build of the command", || build_command(workspace));
+        report.step("build of the command", || build_programs(workspace));
         report.step("tests of what changed", || {
+            let server = Postgres::start(workspace)?;
             if has_nextest(workspace) {
                 let chosen: Vec<_> = packages.iter().map(|p| format!("rdeps({p})")).collect();
                 let chosen = chosen.join(" + ");
                 let selected = ["--release", "--workspace", "-E", &chosen];
-                counted(workspace, &[&["nextest", "run"][..], &selected].concat())
+                let words = [&["nextest", "run"][..], &selected].concat();
+                run_tests(workspace, &server, &words)
             } else {
-                counted(workspace, &["test", "--release", "--workspace", "--tests"])
+                let words = ["test", "--release", "--workspace", "--tests"];
+                run_tests(workspace, &server, &words)
             }
         });
     }
@@ -146,15 +153,16 @@ pub(crate) fn quick(workspace: &Workspace, packages: &BTreeSet<String>) -> Resul
 
 /// Runs the tests that have expectations on file and lets each write what it found.
 pub(crate) fn bless(workspace: &Workspace) -> Result<(), String> {
-    if build_command(workspace)?.command_failed {
+    if build_programs(workspace)?.command_failed {
         return Err("the command does not build, see above".to_owned());
     }
+    let server = Postgres::start(workspace)?;
     let mut cargo = workspace.cargo(["test", "--release", "--workspace", "--no-fail-fast"]);
     cargo
         .env("INSTA_UPDATE", "always")
         .env("SCRIM_BLESS", "1")
         .env("SCRIM_BIN", workspace.scrim());
-    let tally = run::counted(&mut cargo)?;
+    let tally = run::counted(server.tell(&mut cargo))?;
     println!("\nread `git diff` before you commit what was accepted");
     if tally.failed == 0 && !tally.command_failed {
         return Ok(());
@@ -177,7 +185,7 @@ pub(crate) fn tpch(workspace: &Workspace, scale: &str, rest: &[&str]) -> Result<
     run::plain(cargo.args(rest))
 }
 
-/// Everything that needs nothing but Rust. Says whether the build is good.
+/// Everything that needs nothing but Rust and PostgreSQL. Says whether the build is good.
 fn common(workspace: &Workspace, report: &mut Report) -> bool {
     format_and_tidy(workspace, report);
     let built = report.step("build", || {
@@ -233,7 +241,10 @@ fn lints(workspace: &Workspace, report: &mut Report) -> bool {
 
 fn tests(workspace: &Workspace, report: &mut Report) {
     const ALL: [&str; 4] = ["--release", "--workspace", "--locked", "--no-fail-fast"];
-    let run = |words: &[&str]| counted(workspace, &[words, &ALL].concat());
+    let run = |words: &[&str]| {
+        let server = Postgres::start(workspace)?;
+        run_tests(workspace, &server, &[words, &ALL].concat())
+    };
     if has_nextest(workspace) {
         report.step("tests", || run(&["nextest", "run"]));
         report.step("examples in the documentation", || run(&["test", "--doc"]));
@@ -264,9 +275,21 @@ fn counted(workspace: &Workspace, arguments: &[&str]) -> Result<Tally, String> {
     run::counted(cargo.env("SCRIM_BIN", workspace.scrim()))
 }
 
-/// Builds the command, which the runners of tests do not: its tests are another package's.
-fn build_command(workspace: &Workspace) -> Result<Tally, String> {
-    counted(workspace, &["build", "--release", "--workspace", "--bins"])
+fn run_tests(
+    workspace: &Workspace,
+    server: &Postgres,
+    arguments: &[&str],
+) -> Result<Tally, String> {
+    let mut cargo = workspace.cargo(arguments.iter().copied());
+    run::counted(server.tell(cargo.env("SCRIM_BIN", workspace.scrim())))
+}
+
+/// Builds the command, which the runners of tests do not (its tests are another package's), and what
+/// starts the tests' database.
+fn build_programs(workspace: &Workspace) -> Result<Tally, String> {
+    let what = ["--bins", "--example", "postgres"];
+    let words = [&["build", "--release", "--workspace"][..], &what].concat();
+    counted(workspace, &words)
 }
 
 fn has_nextest(workspace: &Workspace) -> bool {

@@ -44,6 +44,13 @@ impl Workspace {
             .join(format!("scrim{}", std::env::consts::EXE_SUFFIX))
     }
 
+    /// A program of the examples.
+    pub(crate) fn example(&self, name: &str) -> PathBuf {
+        self.target
+            .join("release/examples")
+            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    }
+
     /// A cargo command, run in the repository, with the cargo that runs us.
     pub(crate) fn cargo<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -22,6 +22,7 @@ pub trait Versioned: TableProvider {
 pub struct RawTable {
     provider: Arc<dyn TableProvider>,
     versions: Option<Arc<dyn Versioned>>,
+    can_be_cut: bool,
     location: Arc<str>,
 }
 
@@ -31,7 +32,17 @@ impl RawTable {
         Self {
             provider,
             versions: None,
+            can_be_cut: true,
             location: location.into(),
+        }
+    }
+
+    /// Seals a provider whose source can change at any time without a sign of it. A result over it
+    /// is never fetched in parts: each part would be of another state of the source.
+    pub fn unversioned(provider: Arc<dyn TableProvider>, location: impl Into<Arc<str>>) -> Self {
+        Self {
+            can_be_cut: false,
+            ..Self::new(provider, location)
         }
     }
 
@@ -54,6 +65,11 @@ impl RawTable {
     /// Whether the source can tell that it has changed.
     pub(crate) fn is_versioned(&self) -> bool {
         self.versions.is_some()
+    }
+
+    /// Whether parts of the table that are read one after the other are parts of one state of it.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        self.can_be_cut
     }
 
     /// The source's real schema.

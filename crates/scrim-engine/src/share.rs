@@ -70,7 +70,8 @@ impl Query<Bound> {
         Ok(self)
     }
 
-    /// The one table of a statement that handles each row by itself, if that is shown whole.
+    /// The one table of a statement that handles each row by itself, if that is shown whole and can
+    /// be cut.
     fn whole_table(&self) -> Option<&RawTable> {
         if !each_row_alone(self.plan()) {
             return None;
@@ -81,7 +82,8 @@ impl Query<Bound> {
         };
         let raw = self.common.world.tables.get(&decision.table)?;
         let clear = |treatments: &[Treatment]| treatments.iter().all(Treatment::is_clear);
-        let whole = !filters_rows(decision)
+        let whole = raw.can_be_cut()
+            && !filters_rows(decision)
             && decision.columns.len() == raw.schema().fields().len()
             && decision.columns.iter().all(|c| clear(&c.treatments));
         whole.then_some(raw)

@@ -1,5 +1,7 @@
 //! Why a source cannot be opened.
 
+use scrim_engine::SourceFault;
+
 /// Why a source could not be opened; for the owner, never for a partner. No variant holds a value
 /// of the data or a secret.
 #[derive(Debug, thiserror::Error)]
@@ -23,4 +25,14 @@ pub enum SourceError {
         /// Why it failed.
         cause: String,
     },
+}
+
+impl SourceError {
+    /// The error of a source that failed while it was opened.
+    pub(crate) fn fault(at: &str, fault: &SourceFault) -> Self {
+        Self::Unreadable {
+            at: at.to_owned(),
+            cause: fault.to_string(),
+        }
+    }
 }

@@ -5,19 +5,20 @@
 //! cannot name. It opens the columns that a contract names and no others. Its errors are for the
 //! owner; what a partner learns of one is its kind. This crate must never know the server.
 
-mod checked;
 mod credentials;
 mod error;
-mod local;
-mod parquet;
+mod files;
 mod postgres;
 mod wanted;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scrim_engine::RawTable;
-use scrim_policy::{FileFormat, FilePlace, FileServer, ServerKind};
+use scrim_policy::{PostgresServer, ServerKind};
+
+use files::{Environment, Fields, Files};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
@@ -30,6 +31,8 @@ pub struct Sources {
     base: PathBuf,
     credentials: Credentials,
     settings: SourceSettings,
+    databases: postgres::Databases,
+    files: Files,
 }
 
 /// Bounds of sources.
@@ -80,6 +83,18 @@ impl Sources {
             base,
             credentials,
             settings,
+            databases: postgres::Databases::default(),
+            files: Files::new(settings, Environment::default()),
+        }
+    }
+
+    /// The same with the variables of the process's environment (`AWS_PROFILE` and the like), by
+    /// which object stores are opened whose contracts name no credentials.
+    #[must_use]
+    pub fn with_environment(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
+            files: Files::new(self.settings, Environment::new(variables)),
+            ..self
         }
     }
 
@@ -96,35 +111,21 @@ impl Sources {
     ) -> Result<Opened, SourceError> {
         let credential = self.credentials.of(credentials)?;
         match kind {
-            ServerKind::Files(files) => self.open_files(files, credential, wanted).await,
+            ServerKind::Files(files) => {
+                let fields = Fields::new(credentials.zip(credential));
+                let opened = self.files.open(files, &self.base, fields, wanted).await?;
+                Ok(opened.into())
+            }
             ServerKind::Postgres(at) => postgres::open(self, at, credential, wanted).await,
         }
     }
 
-    async fn open_files(
+    fn database(
         &self,
-        files: &FileServer,
-        _: Option<&Credential>,
-        _: &Wanted,
-    ) -> Result<Opened, SourceError> {
-        let FilePlace::Local { path } = &files.place else {
-            return Err(SourceError::NotServed("files in object stores".to_owned()));
-        };
-        let table = match files.format {
-            FileFormat::Parquet => local::open_local(path, "parquet", &self.base).await?,
-            FileFormat::Csv { .. } => local::open_local(path, "csv", &self.base).await?,
-            FileFormat::JsonLines { .. } | FileFormat::Arrow | FileFormat::Delta(_) => {
-                return Err(SourceError::NotServed("this format".to_owned()));
-            }
-        };
-        Ok(Opened {
-            table,
-            extra: Vec::new(),
-            rows: None,
-        })
-    }
-
-    pub(crate) fn settings(&self) -> &SourceSettings {
-        &self.settings
+        at: &PostgresServer,
+        credential: Option<&Credential>,
+    ) -> Result<Arc<postgres::Database>, SourceError> {
+        self.databases
+            .of(at, credential, &self.base, &self.settings)
     }
 }

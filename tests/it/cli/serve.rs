@@ -10,15 +10,15 @@ use super::{Run, binary, scrim, scrim_with};
 use crate::kit::Scratch;
 
 /// A server in a process of its own.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     log: JoinHandle<String>,
     out: BufReader<std::process::ChildStdout>,
 }
 
 impl Serving {
-    fn start(world: &Scratch) -> Self {
+    pub(crate) fn start(world: &Scratch) -> Self {
         let mut child = Command::new(binary())
             .args(["serve", "--config", "scrim.yaml"])
             .current_dir(world.root())
@@ -51,7 +51,7 @@ impl Serving {
     }
 
     /// Stops it as an init system does; gives the rest of its output, and its log.
-    fn stop(mut self) -> (String, String) {
+    pub(crate) fn stop(mut self) -> (String, String) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -69,7 +69,7 @@ impl Serving {
     }
 }
 
-fn query(world: &Scratch, url: &str, user: &str, arguments: &[&str]) -> Run {
+pub(crate) fn query(world: &Scratch, url: &str, user: &str, arguments: &[&str]) -> Run {
     let base = [
         "query",
         "--url",

@@ -9,6 +9,7 @@ use super::cell::Cell;
 use super::data::Data;
 use super::masks::{Place, Treat, show};
 use super::personas::Persona;
+use super::place::{Place as Where, Places};
 use super::tables::Table;
 
 /// A table as one principal sees it.
@@ -21,13 +22,13 @@ pub(crate) struct Authorised {
 impl Persona {
     /// What the principal may see of a table; `None` if it does not exist for it.
     pub(crate) fn authorised(self, table: Table, data: &Data) -> Option<Authorised> {
-        let columns = self.columns(table);
+        let columns = self.columns(table, data.places);
         if columns.is_empty() {
             return None;
         }
         let fields: Vec<Field> = columns
             .iter()
-            .map(|i| nullable(table.schema(false).field(*i)))
+            .map(|i| nullable(table.schema(data.places.of(table), false).field(*i)))
             .collect();
         let rows = data
             .rows(table)
@@ -52,8 +53,8 @@ impl Persona {
     }
 
     /// The columns that are not hidden by all matching profiles.
-    pub(crate) fn columns(self, table: Table) -> Vec<usize> {
-        let schema = table.schema(false);
+    pub(crate) fn columns(self, table: Table, places: Places) -> Vec<usize> {
+        let schema = table.schema(places.of(table), false);
         (0..schema.fields().len())
             .filter(|i| {
                 let name = schema.field(*i).name();
@@ -74,7 +75,8 @@ impl Persona {
 
     /// One value of a row, under the most open treatment of the profiles that admit the row.
     pub(crate) fn cell(self, table: Table, column: usize, row: &[Cell], admitted: &[bool]) -> Cell {
-        let schema = table.schema(false);
+        // No mask makes anything else of a text that is kept in another way.
+        let schema = table.schema(Where::Local, false);
         let field = schema.field(column);
         let treat = self
             .profiles(table)

@@ -10,11 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use super::cell::{CANARY, Cell, canary_float, canary_int};
 use super::masks::DAY_MICROS;
 use super::personas::Persona;
+use super::place::Places;
 use super::tables::Table;
 
 /// The rows of all tables.
 #[derive(Debug, Clone)]
 pub(crate) struct Data {
+    /// Where they lie, and so which columns there are.
+    pub(crate) places: Places,
     tables: BTreeMap<Table, Vec<Vec<Cell>>>,
     /// The look-up table of wards: partner and ward.
     pub(crate) wards: Vec<(String, String)>,
@@ -40,17 +43,18 @@ impl Data {
     }
 
     /// The base data of a world: no canaries, and mostly no traps.
-    pub(crate) fn base(rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn base(places: Places, rng: &mut ChaCha8Rng) -> Self {
         let dirt = Dirt {
             codes: rng.random_bool(0.2),
             zeros: rng.random_bool(0.2),
         };
-        Self::with(dirt, rng)
+        Self::with(places, dirt, rng)
     }
 
     /// A base without any trap.
     pub(crate) fn clean(rng: &mut ChaCha8Rng) -> Self {
         Self::with(
+            Places::LOCAL,
             Dirt {
                 codes: false,
                 zeros: false,
@@ -59,7 +63,7 @@ impl Data {
         )
     }
 
-    fn with(dirt: Dirt, rng: &mut ChaCha8Rng) -> Self {
+    fn with(places: Places, dirt: Dirt, rng: &mut ChaCha8Rng) -> Self {
         let mut tables = BTreeMap::new();
         let people = rng.random_range(70..110);
         let visits = rng.random_range(100..160);
@@ -88,7 +92,11 @@ impl Data {
             .iter()
             .map(|(p, w)| ((*p).to_owned(), (*w).to_owned()))
             .collect();
-        Self { tables, wards }
+        Self {
+            places,
+            tables,
+            wards,
+        }
     }
 
     /// The base with everything that `persona` may not see made up anew.
@@ -116,11 +124,12 @@ impl Data {
     pub(crate) fn unseen(&self, persona: Persona) -> Vec<Cell> {
         let mut unseen = Vec::new();
         for table in Table::ALL {
-            let shown = persona.columns(table);
+            let shown = persona.columns(table, self.places);
             for row in self.rows(table) {
                 let admitted = persona.admitted(table, row, self);
                 let visible = admitted.contains(&true);
-                for (i, cell) in row.iter().enumerate() {
+                let width = table.schema(self.places.of(table), false).fields().len();
+                for (i, cell) in row.iter().enumerate().take(width) {
                     let clear = visible
                         && shown.contains(&i)
                         && persona.cell(table, i, row, &admitted) == *cell;
@@ -173,8 +182,8 @@ impl Variant<'_> {
     fn disguised(&mut self, mut row: Vec<Cell>) -> Vec<Cell> {
         let (persona, table) = (self.persona, self.table);
         let admitted = persona.admitted(table, &row, self.base);
-        let schema = table.schema(false);
-        for i in 0..row.len() {
+        let schema = table.schema(self.base.places.of(table), false);
+        for i in 0..schema.fields().len() {
             let before = persona.cell(table, i, &row, &admitted);
             for attempt in 0..6 {
                 let data_type = schema.field(i).data_type();
@@ -200,10 +209,10 @@ impl Variant<'_> {
 
     /// A hidden row full of traps.
     fn wild_row(&mut self, row: &[Cell]) -> Vec<Cell> {
-        let schema = self.table.schema(false);
+        let schema = self.table.schema(self.base.places.of(self.table), false);
         for _ in 0..10 {
             let mut wilder = row.to_vec();
-            for (i, cell) in wilder.iter_mut().enumerate() {
+            for (i, cell) in wilder.iter_mut().enumerate().take(schema.fields().len()) {
                 // Links to other tables stay, so that joins would meet hidden rows.
                 let keep = matches!(
                     schema.field(i).name().as_str(),
@@ -482,7 +491,6 @@ fn person(id: i64, dirt: Dirt, rng: &mut ChaCha8Rng) -> Vec<Cell> {
         }),
         maybe(0.05, rng, |r| pick(r, &["10", "20", "30", "X1"])),
         maybe(0.05, rng, |r| pick(r, NOTES)),
-        maybe(0.05, rng, |_| Cell::Struct(contact)),
         maybe(0.1, rng, |_| Cell::List(tags)),
         maybe(0.05, rng, |r| Cell::Int(r.random_range(0..10))),
         maybe(0.05, rng, |r| {
@@ -506,6 +514,7 @@ fn person(id: i64, dirt: Dirt, rng: &mut ChaCha8Rng) -> Vec<Cell> {
         }),
         Cell::Text(format!("secret {}", rng.random_range(0..10_000))),
         maybe(0.1, rng, |r| Cell::Int(r.random_range(0..100))),
+        maybe(0.05, rng, |_| Cell::Struct(contact)),
     ]
 }
 

@@ -1,20 +1,21 @@
-//! Data as Parquet files, in layouts that must not show.
+//! Data as they lie in files and databases, in layouts that must not show.
 
-use std::fs::File;
-use std::path::Path;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
+use scrim_testkit::postgres::Database;
 
 use super::cell::{Cell, batch};
 use super::data::Data;
 use super::tables::Table;
 
-/// How the files of one world are laid out.
+/// How the files and tables of one world are laid out.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     files: usize,
@@ -79,43 +80,49 @@ impl Layout {
     }
 }
 
-/// Writes every table as a folder of files, and the look-up table as CSV.
-pub(crate) fn write(data: &Data, layout: &Layout, folder: &Path) {
-    for table in Table::ALL {
-        let rows = data.rows(table);
-        let target = folder.join(table.name());
-        std::fs::create_dir_all(&target).unwrap();
-        let chunk = rows.len().div_ceil(layout.files).max(1);
-        let mut chunks: Vec<&[Vec<Cell>]> = rows.chunks(chunk).collect();
-        if chunks.is_empty() {
-            chunks.push(&[]);
-        }
-        for (i, rows) in chunks.into_iter().enumerate() {
-            write_file(
-                table,
-                rows,
-                layout,
-                &target.join(format!("part-{i}.parquet")),
-            );
-        }
+/// One table as the bytes of its files.
+pub(crate) fn parquet(data: &Data, table: Table, layout: &Layout) -> Vec<Vec<u8>> {
+    let schema = table.schema(data.places.of(table), layout.strict);
+    let rows = data.rows(table);
+    let chunk = rows.len().div_ceil(layout.files).max(1);
+    let mut chunks: Vec<&[Vec<Cell>]> = rows.chunks(chunk).collect();
+    if chunks.is_empty() {
+        chunks.push(&[]);
     }
-    let lines = data
-        .wards
-        .iter()
-        .map(|(partner, ward)| format!("{partner},{ward}\n"));
-    let text: String = std::iter::once("partner,ward\n".to_owned())
-        .chain(lines)
-        .collect();
-    std::fs::write(folder.join("wards.csv"), text).unwrap();
+    let file = |rows: &[Vec<Cell>]| {
+        let mut bytes = Vec::new();
+        let properties = Some(layout.properties());
+        let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), properties).unwrap();
+        if !rows.is_empty() {
+            writer.write(&batch(&schema, rows)).unwrap();
+        }
+        writer.close().unwrap();
+        bytes
+    };
+    chunks.into_iter().map(file).collect()
 }
 
-fn write_file(table: Table, rows: &[Vec<Cell>], layout: &Layout, path: &Path) {
-    let schema = table.schema(layout.strict);
-    let properties = layout.properties();
-    let file = File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).unwrap();
-    if !rows.is_empty() {
-        writer.write(&batch(&schema, rows)).unwrap();
+/// One table in a database; indexes are part of the layout, too.
+pub(crate) fn load(data: &Data, table: Table, layout: &Layout, database: &Database) {
+    let schema = table.schema(data.places.of(table), layout.strict);
+    let name = table.name();
+    database.load(name, &[batch(&schema, data.rows(table))]);
+    if layout.bloom {
+        let key = table.key();
+        database.execute(&format!("CREATE INDEX ON {name} ({key})"));
     }
-    writer.close().unwrap();
+}
+
+/// The look-up table of wards.
+pub(crate) fn wards(data: &Data) -> RecordBatch {
+    let (partners, wards): (Vec<&str>, Vec<&str>) = data
+        .wards
+        .iter()
+        .map(|(partner, ward)| (partner.as_str(), ward.as_str()))
+        .unzip();
+    let columns: [(&str, ArrayRef); 2] = [
+        ("partner", Arc::new(StringArray::from(partners))),
+        ("ward", Arc::new(StringArray::from(wards))),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
 }

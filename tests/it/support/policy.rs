@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use arrow::datatypes::{DataType, Field};
 use scrim_document::SourceFile;
 
+use super::place::{Place, Places};
 use super::tables::Table;
 
 const PEOPLE: &str = "      guards:
@@ -201,11 +202,11 @@ const AGREEMENTS: &[[&str; 6]] = &[
 ];
 
 /// The policy set as files.
-pub(crate) fn files() -> Vec<SourceFile> {
+pub(crate) fn files(places: Places) -> Vec<SourceFile> {
     let contracts = Table::ALL.map(|table| {
         SourceFile::new(
             format!("contracts/{}.odcs.yaml", table.name()),
-            contract(table),
+            contract(table, places.of(table)),
         )
     });
     let agreements = AGREEMENTS
@@ -223,9 +224,9 @@ pub(crate) fn files() -> Vec<SourceFile> {
     contracts.into_iter().chain(agreements).collect()
 }
 
-fn contract(table: Table) -> String {
+fn contract(table: Table, place: Place) -> String {
     let mut properties = String::new();
-    for field in table.schema(false).fields() {
+    for field in table.schema(place, false).fields() {
         property(field, 6, true, &mut properties);
     }
     let access = match table {
@@ -234,6 +235,11 @@ fn contract(table: Table) -> String {
         Table::Orders => ORDERS,
         Table::Vault => VAULT,
     };
+    // Nothing is said of columns that are not there.
+    let is_said = |line: &&str| {
+        place != Place::Postgres || !(line.contains("contact") || line.contains("items"))
+    };
+    let access: String = access.split_inclusive('\n').filter(is_said).collect();
     let (name, domain) = (table.name(), table.domain());
     format!(
         "apiVersion: v3.1.0\nkind: DataContract\nid: {name}\nname: {name}\nversion: 1.0.0\n\

@@ -1,6 +1,7 @@
-//! A world on disk and an engine that serves it.
+//! A world, wherever its tables lie, and an engine that serves it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +12,17 @@ use scrim_engine::{Ask, Engine, EngineConfig, EngineLimits, LookupTable, RawTabl
 use scrim_identity::Accounts;
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Context, Secret, SessionSettings, TableName, ValueType};
-use scrim_policy::{
-    BadRows, Documents, FileFormat, FilePlace, FileServer, LoadEnv, PolicySet, ServerKind,
-    Unavailable,
-};
-use scrim_sources::{Credentials, SourceSettings, Sources, Wanted};
+use scrim_policy::{BadRows, Documents, FileFormat, LoadEnv, PolicySet, Unavailable};
+use scrim_sources::{SourceSettings, Sources, Wanted};
 use tempfile::TempDir;
 
 use super::data::Data;
-use super::files::{Layout, write};
+use super::files::Layout;
 use super::masks::ROOT_KEY;
 use super::personas::Persona;
+use super::place::Place;
 use super::policy;
+use super::servers::{self, Servers};
 use super::tables::Table;
 
 /// A world that is served.
@@ -30,6 +30,7 @@ use super::tables::Table;
 pub(crate) struct Scene {
     pub(crate) engine: Engine,
     accounts: Accounts,
+    _servers: Servers,
     _folder: TempDir,
 }
 
@@ -64,8 +65,23 @@ impl Scene {
         partitions: usize,
         limits: EngineLimits,
     ) -> Self {
+        Self::serve(data, layout, partitions, limits, &|_| None).await
+    }
+
+    /// Serves the data with some of the tables elsewhere than in files.
+    pub(crate) async fn over(data: &Data, elsewhere: &dyn Fn(Table) -> Option<RawTable>) -> Self {
+        Self::serve(data, &Layout::plain(), 1, limits(), elsewhere).await
+    }
+
+    async fn serve(
+        data: &Data,
+        layout: &Layout,
+        partitions: usize,
+        limits: EngineLimits,
+        elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write(data, layout, folder.path());
+        let servers = Servers::start(data, layout, folder.path());
         let config = EngineConfig {
             memory_bytes: 256 * 1024 * 1024,
             spill_dir: folder.path().join("spill"),
@@ -75,11 +91,12 @@ impl Scene {
         std::fs::create_dir_all(&config.spill_dir).unwrap();
         let (ledger, _) = Ledger::open(&folder.path().join("ledger"), Arc::new(Standing)).unwrap();
         let engine = Engine::new(config, ledger, Arc::new(Standing)).unwrap();
-        let world = load(&engine, folder.path()).await;
+        let world = load(&engine, data, &servers, folder.path(), elsewhere).await;
         engine.load(world);
         Self {
             engine,
             accounts: accounts(),
+            _servers: servers,
             _folder: folder,
         }
     }
@@ -99,31 +116,36 @@ impl Scene {
     }
 }
 
-async fn open(sources: &Sources, path: &str, format: FileFormat) -> RawTable {
-    let place = FilePlace::Local {
-        path: path.to_owned(),
-    };
-    let files = ServerKind::Files(FileServer { place, format });
-    let opened = sources.open(&files, None, &Wanted::all(path)).await;
-    opened.unwrap().table
-}
-
-async fn load(engine: &Engine, folder: &std::path::Path) -> World {
+async fn load(
+    engine: &Engine,
+    data: &Data,
+    servers: &Servers,
+    base: &Path,
+    elsewhere: &dyn Fn(Table) -> Option<RawTable>,
+) -> World {
     let sources = Sources::new(
-        folder.to_owned(),
-        Credentials::default(),
+        base.to_owned(),
+        servers::credentials(),
         SourceSettings::default(),
     );
+    let open = async |place: Place, path: &str, format: FileFormat| -> RawTable {
+        let (kind, credentials) = servers.entry(place, path, format);
+        let opened = sources.open(&kind, credentials, &Wanted::all(path)).await;
+        opened.unwrap_or_else(|e| panic!("{path}: {e}")).table
+    };
     let mut tables: BTreeMap<TableName, RawTable> = BTreeMap::new();
     for table in Table::ALL {
-        let raw = open(&sources, table.name(), FileFormat::Parquet).await;
+        let raw = match elsewhere(table) {
+            Some(raw) => raw,
+            None => open(data.places.of(table), table.name(), FileFormat::Parquet).await,
+        };
         tables.insert(TableName::new(table.domain(), table.name()), raw);
     }
     let csv = FileFormat::Csv {
         delimiter: ',',
         bad_rows: BadRows::Fail,
     };
-    let wards = open(&sources, "wards.csv", csv).await;
+    let wards = open(data.places.wards, "wards", csv).await;
     let lookups = BTreeMap::from([("wards".to_owned(), LookupTable::new(wards, None))]);
     let schemas: BTreeMap<TableName, SchemaRef> = tables
         .iter()
@@ -142,7 +164,8 @@ async fn load(engine: &Engine, folder: &std::path::Path) -> World {
         networks: BTreeSet::new(),
         functions: engine.functions(),
     };
-    let documents = Documents::parse(policy::files()).unwrap_or_else(|p| panic!("{}", p.render()));
+    let documents =
+        Documents::parse(policy::files(data.places)).unwrap_or_else(|p| panic!("{}", p.render()));
     let (policy, _) =
         PolicySet::compile(documents, &env).unwrap_or_else(|p| panic!("{}", p.render()));
     World {

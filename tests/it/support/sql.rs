@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::expr::{Col, Expressions, Ty, may_fail, strict, total};
 use super::personas::Persona;
+use super::place::Places;
 use super::tables::Table;
 
 /// A generated statement.
@@ -38,14 +39,16 @@ struct Rel {
 pub(crate) struct Statements<'a> {
     rng: &'a mut ChaCha8Rng,
     persona: Persona,
+    places: Places,
     aliases: usize,
 }
 
 impl<'a> Statements<'a> {
-    pub(crate) fn new(persona: Persona, rng: &'a mut ChaCha8Rng) -> Self {
+    pub(crate) fn new(persona: Persona, places: Places, rng: &'a mut ChaCha8Rng) -> Self {
         Self {
             rng,
             persona,
+            places,
             aliases: 0,
         }
     }
@@ -167,7 +170,7 @@ impl<'a> Statements<'a> {
     fn table(&mut self) -> Rel {
         let visible: Vec<Table> = Table::ALL
             .into_iter()
-            .filter(|t| !self.persona.columns(*t).is_empty())
+            .filter(|t| !self.persona.columns(*t, self.places).is_empty())
             .collect();
         let table = *visible.choose(self.rng).unwrap();
         self.table_as(table)
@@ -175,10 +178,10 @@ impl<'a> Statements<'a> {
 
     fn table_as(&mut self, table: Table) -> Rel {
         let alias = self.alias();
-        let schema = table.schema(false);
+        let schema = table.schema(self.places.of(table), false);
         let cols = self
             .persona
-            .columns(table)
+            .columns(table, self.places)
             .into_iter()
             .map(|i| schema.field(i))
             .map(|f| Col {

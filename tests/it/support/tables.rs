@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use super::place::Place;
+
 /// A table of the test world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
@@ -33,8 +35,24 @@ impl Table {
         }
     }
 
-    /// Its columns. Nullability is part of the layout: it must not show.
-    pub(crate) fn schema(self, strict: bool) -> SchemaRef {
+    /// Its columns, as they are read from where they lie. PostgreSQL has neither structs, which stand
+    /// last for this reason, nor several ways to keep a text. Nullability is part of the layout: it
+    /// must not show.
+    pub(crate) fn schema(self, place: Place, strict: bool) -> SchemaRef {
+        let nested = self.nested_schema(strict);
+        match place {
+            Place::Local | Place::S3 => nested,
+            Place::Postgres => {
+                let flat = nested.fields().iter().filter_map(|field| {
+                    let data_type = flat(field.data_type())?;
+                    Some(field.as_ref().clone().with_data_type(data_type))
+                });
+                Arc::new(Schema::new(flat.collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    fn nested_schema(self, strict: bool) -> SchemaRef {
         let field = |name: &str, data_type: DataType| {
             let key = name == self.key();
             Field::new(name, data_type, !(strict && key))
@@ -53,7 +71,6 @@ impl Table {
                 field("seen", DataType::Timestamp(TimeUnit::Microsecond, None)),
                 field("kind", dictionary()),
                 field("note", DataType::Utf8View),
-                field("contact", contact(strict)),
                 field("tags", list(Field::new("item", DataType::Utf8, !strict))),
                 field("rank", DataType::Int32),
                 field("email", DataType::Utf8),
@@ -61,6 +78,7 @@ impl Table {
                 field("ip", DataType::Utf8),
                 field("secret", DataType::Utf8),
                 field("extra", DataType::Int64),
+                field("contact", contact(strict)),
             ],
             Self::Visits => vec![
                 field("vid", DataType::Int64),
@@ -100,7 +118,21 @@ impl Table {
     }
 
     pub(crate) fn column(self, name: &str) -> usize {
-        self.schema(false).index_of(name).unwrap()
+        self.nested_schema(false).index_of(name).unwrap()
+    }
+}
+
+/// How PostgreSQL keeps a type, if it does.
+fn flat(data_type: &DataType) -> Option<DataType> {
+    match data_type {
+        DataType::Struct(_) => None,
+        DataType::List(item) => {
+            let item = item.as_ref().clone();
+            let data_type = flat(item.data_type())?;
+            Some(list(item.with_data_type(data_type)))
+        }
+        DataType::Dictionary(..) | DataType::Utf8View => Some(DataType::Utf8),
+        other => Some(other.clone()),
     }
 }
 
