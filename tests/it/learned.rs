@@ -96,11 +96,11 @@ async fn inv_06_sources_are_told_of_clear_columns_alone_and_answers_stay_the_sam
                 failures.push(format!("{persona:?}: {sql}\nthe rows differ"));
             }
         }
-        assert!(world.record.dropped() > 1_000, "{}", world.record.dropped());
+        assert!(world.record.dropped() > 300, "{}", world.record.dropped());
     }
     println!("{asked} joins, {told} of which told a source");
     conclude(&failures);
-    assert!(told > 100 && asked > told * 2, "{asked} {told}");
+    assert!(told > 50 && asked > told * 2, "{asked} {told}");
 }
 
 /// Joins of all pairs of columns of a type, and what each tells which source.
@@ -213,7 +213,7 @@ const PATHS: &[(&str, &[Table])] = {
             &[],
         ),
         (
-            "SELECT v.vid FROM visits v JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM people) p ON v.vid = p.id",
+            "SELECT v.vid, p.n FROM visits v JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM people) p ON v.vid = p.id",
             &[],
         ),
         (
