@@ -19,6 +19,7 @@
 mod attacks;
 mod cli;
 mod client;
+mod delta;
 mod drivers;
 mod elsewhere;
 mod faults;

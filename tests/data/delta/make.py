@@ -36,7 +36,7 @@ def plain(value):
     """A value as JSON has it."""
     match value:
         case decimal.Decimal():
-            return str(value)
+            return float(value)
         case datetime.datetime():
             return value.isoformat().replace("+00:00", "Z")
         case datetime.date():

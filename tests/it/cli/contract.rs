@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use scrim_testkit::postgres::{PASSWORD, Postgres, READER};
 use scrim_testkit::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
 
 use super::{Run, scrim, scrim_in};
-use crate::kit::Scratch;
+use crate::kit::{Scratch, copy};
 
 fn new(world: &Scratch, arguments: &[&str]) -> Run {
     scrim(world.root(), ["contract", "new"].iter().chain(arguments))
@@ -151,6 +152,22 @@ fn inv_15_mistakes_are_told_without_what_was_typed_in_secret() {
         );
         assert!(!said.contains("sesame"), "{said}");
     }
+}
+
+/// A folder whose format nobody names is looked at for a log first.
+#[test]
+fn a_delta_table_is_never_taken_for_its_files() {
+    let world = Scratch::demo();
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/delta/rewritten");
+    fs::create_dir(world.path("stays")).unwrap();
+    copy(&made, &world.path("stays"), &[]);
+    let text = add(&world, "stays", "rewritten");
+    assert!(
+        text.contains("format: delta\n") && text.contains("; 7 rows"),
+        "{text}"
+    );
+    let said = scrim(world.root(), ["policy", "check", "policies"]).good();
+    assert!(said.contains("in order;"), "{said}");
 }
 
 /// Gives the world's server the credentials of a source.

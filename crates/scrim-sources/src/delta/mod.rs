@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use object_store::path::Path;
+use scrim_engine::SourceFault;
 use scrim_policy::TableVersion;
 use tokio::runtime::Handle;
 
@@ -66,7 +67,7 @@ pub(crate) async fn open(
     let log = Arc::new(log.map_err(unreadable)?);
     look_for(&log, &store, &shown).await?;
     let first = read(&log, None).await;
-    let first = first.map_err(|fault| SourceError::fault(&shown, &fault))?;
+    let first = first.map_err(|fault| refused(&shown, &fault))?;
     let (columns, extra) = choose(&first.columns, wanted).map_err(unreadable)?;
     let declared = columns.iter().filter_map(|column| {
         Some(Declared {
@@ -106,6 +107,16 @@ async fn look_for(log: &Log, store: &Store, shown: &str) -> Result<(), SourceErr
         Some(Ok(_)) => Ok(()),
         None => Err(SourceError::Missing(format!("{shown}/_delta_log"))),
         Some(Err(error)) => Err(SourceError::fault(shown, &fault(shown, &error))),
+    }
+}
+
+/// A fault while a table is opened; it need not say twice where.
+fn refused(shown: &str, fault: &SourceFault) -> SourceError {
+    let text = fault.to_string();
+    let cause = text.strip_prefix(shown.trim_end_matches('/'));
+    SourceError::Unreadable {
+        at: shown.to_owned(),
+        cause: cause.unwrap_or(&text).trim_start_matches(": ").to_owned(),
     }
 }
 

@@ -13,13 +13,13 @@ async fn refused(scratch: &Scratch, columns: Option<&[&str]>) -> String {
 async fn inv_03_what_is_not_understood_is_refused() {
     for (from, to, words) in [
         (
-            "\"readerFeatures\": [\"typeWidening\"]",
-            "\"readerFeatures\": [\"typeWidening\", \"futureOfTables\"]",
+            "[\"typeWidening\"]",
+            "[\"typeWidening\", \"futureOfTables\"]",
             "futureOfTables",
         ),
         (
-            "\"readerFeatures\": [\"typeWidening\"]",
-            "\"readerFeatures\": [\"typeWidening\", \"catalogManaged\"]",
+            "[\"typeWidening\"]",
+            "[\"typeWidening\", \"catalogManaged\"]",
             "catalogManaged",
         ),
         ("\"minReaderVersion\": 3", "\"minReaderVersion\": 4", ""),
