@@ -198,11 +198,9 @@ impl Fall<'_> {
         let width = node.schema().fields().len();
         let total = |expr: &Arc<dyn PhysicalExpr>| (self.is_total)(expr);
         if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-            let mut exprs = projection.expr().iter().map(|e| &e.expr);
-            return exprs
-                .clone()
-                .all(total)
-                .then(|| vec![exprs.by_ref().map(column).collect()]);
+            let mut exprs = projection.expr().iter().map(|one| &one.expr);
+            let places = exprs.clone().map(column).collect();
+            return exprs.all(total).then(|| vec![places]);
         }
         if let Some(filter) = node.downcast_ref::<FilterExec>() {
             let places = projected(filter.projection().as_deref(), width);
