@@ -4,9 +4,11 @@
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use scrim_model::{Code, Refusal};
+use scrim_testkit::proxy::Fault;
 use scrim_testkit::web::{Gate, Trouble};
 
-use crate::elsewhere::{Base, Store};
+use crate::elsewhere::{Base, Store, batches, texts};
+use crate::faults::with_long_table;
 use crate::kit::{Local, Scratch};
 
 /// Claims and the look-up table in the database, patients in the store, visits on this machine.
@@ -104,15 +106,19 @@ async fn inv_06_every_rule_holds_wherever_its_table_lies() {
     assert!(refused >= 4, "{answered} answered, {refused} refused");
 }
 
-/// A scan that waits for its store does not keep the others from being read.
+/// A scan that waits for its source does not keep the others from being read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sources_are_read_side_by_side() {
     let world = Scratch::demo();
+    world.add_table("ids", &[texts("id\n1\n2")]);
     let store = Store::new(&world);
     store.take(&world, "patients");
     store.take(&world, "visits");
+    let base = Base::new(&world);
+    base.take(&world, "ids");
     let local = Local::start(&world).await;
-    // Both files of the visits and the one of the patients wait until all three are asked for.
+    // The database is silent until the store was asked for all its files, and none of the files comes
+    // before.
     let gates: Vec<Gate> = ["/patients/", "/visits/part-0", "/visits/part-1"]
         .into_iter()
         .map(|part| {
@@ -122,28 +128,37 @@ async fn sources_are_read_side_by_side() {
             gate
         })
         .collect();
-    let sql = "SELECT 'p' AS k, count(zip) AS n FROM care.patients
+    base.proxy.set(Fault::Stall(0));
+    let sql = "SELECT 'i' AS k, count(id) AS n FROM care.ids
+               UNION ALL SELECT 'p', count(zip) FROM care.patients
                UNION ALL SELECT 'v', count(notes) FROM care.visits ORDER BY k";
     let (found, ()) = tokio::join!(answer(&local, "nora", "operations", sql), async {
         for gate in &gates {
             gate.reached().await;
         }
+        base.proxy.heal();
         for gate in &gates {
             gate.open();
         }
     });
-    let expected = answer(&Local::demo().await, "nora", "operations", sql).await;
+    let expected = [
+        "SELECT 'i' AS k, 2 AS n",
+        "UNION ALL SELECT 'p', count(zip) FROM care.patients",
+        "UNION ALL SELECT 'v', count(notes) FROM care.visits ORDER BY k",
+    ];
+    let here = Local::demo().await;
+    let expected = answer(&here, "nora", "operations", &expected.join(" ")).await;
     assert_eq!(found.unwrap(), expected.unwrap());
 }
 
 /// What does not fit into the engine's memory is spilled or refused, wherever it came from.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_14_tables_of_several_sources_share_one_bounded_memory() {
-    let world = super::faults::with_long_table();
-    let copies = super::faults::with_long_table();
+    let world = with_long_table();
+    let copies = with_long_table();
     let (store, base) = (Store::new(&world), Base::new(&world));
     base.take(&world, "long");
-    world.add_table("wide", &crate::elsewhere::batches(&copies, "long"));
+    world.add_table("wide", &batches(&copies, "long"));
     store.take(&world, "wide");
     let local = Local::start_with(&world, |config| config.memory_bytes = 80 << 20).await;
     let nora = local.usual("nora");
