@@ -4,6 +4,7 @@
 use datafusion::arrow::datatypes::i256;
 
 use super::binary::{Broken, take};
+use super::text::write;
 
 const BASE_DIGITS: i32 = 4;
 
@@ -235,8 +236,8 @@ fn short(finite: &Finite<'_>) -> Result<Option<f64>, Broken> {
 fn long(finite: &Finite<'_>) -> Result<f64, Broken> {
     let mut text = String::with_capacity(finite.digits.len() * 2 + 8);
     for digit in finite.digits() {
-        text.push_str(&format!("{:04}", digit?));
+        write(&mut text, format_args!("{:04}", digit?));
     }
-    text.push_str(&format!("e{}", last_exponent(finite)));
+    write(&mut text, format_args!("e{}", last_exponent(finite)));
     text.parse().map_err(|_| Broken("a numeric is no number"))
 }

@@ -59,7 +59,7 @@ async fn try_read(scan: Arc<Scan>) -> Result<Batches, Failure> {
         };
         stream::try_unfold(reader, Reader::step).boxed()
     };
-    let first = reader(Progress::Between(held.lease));
+    let first = reader(Progress::Between(Box::new(held.lease)));
     let others = (0..others).map(|_| reader(Progress::Before));
     Ok(stream::select_all(std::iter::once(first).chain(others)).boxed())
 }
@@ -94,7 +94,7 @@ impl Ranges {
     }
 
     /// The next range as a condition. The first has no beginning and the last no end.
-    fn take(&self) -> Option<Option<String>> {
+    fn take(&self) -> Option<String> {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
         if index >= self.count {
             self.drained.notify_waiters();
@@ -104,7 +104,11 @@ impl Ranges {
         let from = (index > 0).then(|| format!("ctid >= {}", place(index)));
         let to = (index + 1 < self.count).then(|| format!("ctid < {}", place(index + 1)));
         let both: Vec<_> = from.into_iter().chain(to).collect();
-        Some((!both.is_empty()).then(|| both.join(" AND ")))
+        Some(if both.is_empty() {
+            "true".to_owned()
+        } else {
+            both.join(" AND ")
+        })
     }
 
     fn is_drained(&self) -> bool {
@@ -136,7 +140,7 @@ enum Progress {
     /// It has no connection yet.
     Before,
     /// It has no range.
-    Between(Lease),
+    Between(Box<Lease>),
     During(Box<Copy>),
 }
 
@@ -151,7 +155,7 @@ impl Reader {
         loop {
             progress = match progress {
                 Progress::Before => match join(&scan, &ranges).await {
-                    Some(lease) => Progress::Between(lease),
+                    Some(lease) => Progress::Between(Box::new(lease)),
                     None => return Ok(None),
                 },
                 Progress::Between(lease) => {
@@ -159,14 +163,14 @@ impl Reader {
                         lease.settle();
                         return Ok(None);
                     };
-                    let copy = copy(&scan, lease, range.as_deref()).await;
+                    let copy = copy(&scan, *lease, &range).await;
                     Progress::During(Box::new(copy.map_err(|failure| scan.fault(failure))?))
                 }
                 Progress::During(mut copy) => {
                     let batch = copy.fill(&scan).await;
                     let batch = batch.map_err(|failure| scan.fault(failure))?;
                     let progress = if copy.is_complete() {
-                        Progress::Between(copy.into_lease())
+                        Progress::Between(Box::new(copy.into_lease()))
                     } else {
                         Progress::During(copy)
                     };
@@ -210,8 +214,8 @@ async fn join(scan: &Scan, ranges: &Ranges) -> Option<Lease> {
     }
 }
 
-async fn copy(scan: &Scan, lease: Lease, range: Option<&str>) -> Result<Copy, Failure> {
-    let sql = scan.rows(range).copy();
+async fn copy(scan: &Scan, lease: Lease, range: &str) -> Result<Copy, Failure> {
+    let sql = scan.rows(Some(range)).copy();
     let copy = scan.in_time(lease.client()?.prepare(&sql)).await?;
     let copy = copy.map_err(|e| scan.failed(&e))?;
     scan.run(lease, &copy, scan.decoder()?).await

@@ -137,12 +137,17 @@ impl<'a> Catalog<'a> {
     }
 
     async fn relation(&self, schema: &str, name: &str) -> Result<Relation, Failure> {
-        let found = self.client.query_opt(RELATION, &[&schema, &name]).await;
-        let Some(row) = found.map_err(|e| self.failed(&e))? else {
-            return Err(refused(format!(
+        let missing = || {
+            refused(format!(
                 "there is no table `{name}` in the schema `{schema}`"
-            )));
+            ))
         };
+        // Names without this byte are all that PostgreSQL can be asked for.
+        if [schema, name].iter().any(|name| name.contains('\0')) {
+            return Err(missing());
+        }
+        let found = self.client.query_opt(RELATION, &[&schema, &name]).await;
+        let row = found.map_err(|e| self.failed(&e))?.ok_or_else(missing)?;
         let kind: i8 = self.get(&row, 1)?;
         if !RELATIONS.contains(&kind) {
             return Err(refused(format!("`{name}` is neither a table nor a view")));

@@ -85,7 +85,8 @@ pub(super) fn char_text(bytes: &[u8], to: &mut String) -> Result<(), Broken> {
     Ok(())
 }
 
-fn write(to: &mut String, text: std::fmt::Arguments<'_>) {
+/// Appends to a text.
+pub(super) fn write(to: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a string cannot fail.
     to.write_fmt(text).unwrap_or_default();
 }

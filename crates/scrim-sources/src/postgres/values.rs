@@ -196,7 +196,7 @@ impl Values {
             Self::Decimal128(from, _, _) => Arc::new(from.finish()),
             Self::Decimal256(from, _, _) => Arc::new(from.finish()),
             Self::Text(from) | Self::Jsonb(from) | Self::Printed(from, _, _) => {
-                Arc::new(strings(from.finish()))
+                Arc::new(strings(&from.finish()))
             }
             Self::Bytea(from) => Arc::new(from.finish()),
             Self::Date(from) => Arc::new(from.finish()),
@@ -290,7 +290,7 @@ fn interval(bytes: &[u8]) -> Result<IntervalMonthDayNano, Broken> {
 
 /// Texts of bytes. A database of UTF-8 holds nothing else; if one does, the text is shown with
 /// replacement characters rather than not at all.
-fn strings(bytes: BinaryArray) -> StringArray {
+fn strings(bytes: &BinaryArray) -> StringArray {
     StringArray::try_from_binary(bytes.clone()).unwrap_or_else(|_| {
         let texts = bytes.iter();
         texts

@@ -5,6 +5,8 @@ use datafusion::arrow::datatypes::{
     DataType, Date32Type, Float64Type, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
 };
 
+use super::super::binary::Decoder;
+use super::super::schema::Table;
 use super::*;
 
 /// A type, its values in SQL, what they are read as, and how Arrow prints them.
@@ -31,8 +33,8 @@ async fn check((of, data_type, values): Case<'_>, world: &World) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_are_read_as_what_they_are() {
-    let world = World::of("CREATE DOMAIN price AS numeric(8, 2); CREATE DOMAIN cheap AS price");
-    let cases: [Case<'_>; 13] = [
+    let world = World::new();
+    let cases: [Case<'_>; 7] = [
         (
             "boolean",
             DataType::Boolean,
@@ -68,6 +70,16 @@ async fn numbers_are_read_as_what_they_are() {
             DataType::Float64,
             &[("'-0'", "-0.0"), ("1e308", "1e308"), ("'NaN'", "NaN")],
         ),
+    ];
+    for case in cases {
+        check(case, &world).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numerics_with_a_precision_are_decimals() {
+    let world = World::of("CREATE DOMAIN price AS numeric(8, 2); CREATE DOMAIN cheap AS price");
+    let cases: [Case<'_>; 6] = [
         (
             "numeric(10, 2)",
             DataType::Decimal128(10, 2),
@@ -432,4 +444,60 @@ async fn types_without_a_place_in_arrow_are_text_by_choice_and_refused_without()
     let batch = all(&world.open(&nested).await.unwrap()).await;
     assert_eq!(texts(&batch, "spots"), ["[(1,2), NULL]"]);
     assert_eq!(texts(&batch, "prices"), ["[1.5]"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inv_14_bytes_that_are_no_rows_end_a_scan_and_break_nothing() {
+    let world = World::of(
+        "CREATE TYPE mood AS ENUM ('ok');
+         CREATE TABLE t (a bool, b int2, c int4, d int8, e float4, f float8, g numeric(12, 3),
+             h numeric(60, 3), i text, j jsonb, k uuid, l inet, m macaddr, n bytea, o date, p time,
+             q timestamptz, r interval, s oid, u mood, v \"char\", w numeric(9, 2)[], x text[]);
+         INSERT INTO t VALUES (true, 1, 2, 3, 4, 5, -123456.789, 98765.4, 'text', '[1]',
+             'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '10.0.0.0/8', '08:00:2b:01:02:03', '\\xff00',
+             '2024-02-29', '12:00', '2024-02-29 12:00+00', '1 mon 2 days 3 us', 7, 'ok', 'z',
+             '{1.25,NULL,-3}', '{{a,b},{c,NULL}}')",
+    );
+    let database = world
+        .sources
+        .database(&world.at, Some(&world.credential))
+        .unwrap();
+    let found = Table::look_up(&database, "public", &Wanted::all("t"))
+        .await
+        .unwrap();
+    let columns: Vec<_> = found.columns.iter().cloned().collect();
+    let schema = world.table("t").await.schema();
+    let client = world.database.client().await;
+    let copy = client
+        .copy_out("COPY t TO STDOUT (FORMAT binary)")
+        .await
+        .unwrap();
+    let messages: Vec<_> = copy.try_collect().await.unwrap();
+    let row = messages.concat();
+    let decode = |bytes: &[u8]| {
+        let mut decoder = Decoder::new(&columns, Arc::clone(&schema)).unwrap();
+        decoder.decode(bytes).ok()?;
+        decoder.is_complete().then(|| decoder.batch().unwrap())
+    };
+    assert_eq!(decode(&row).unwrap().num_rows(), 1);
+    for length in 0..row.len() {
+        assert!(decode(&row[..length]).is_none(), "cut after {length} bytes");
+    }
+    let mut refused = 0;
+    for place in 0..row.len() {
+        for byte in [
+            0x00,
+            0x01,
+            0x7f,
+            0x80,
+            0xff,
+            !row[place],
+            row[place].wrapping_add(1),
+        ] {
+            let mut spoiled = row.clone();
+            spoiled[place] = byte;
+            refused += usize::from(decode(&spoiled).is_none());
+        }
+    }
+    assert!(refused > row.len(), "{refused}");
 }
