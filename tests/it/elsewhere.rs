@@ -146,7 +146,7 @@ impl Base {
     pub(crate) fn kill(&self) {
         let name = self.database.name();
         self.database.execute(&format!(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
              WHERE datname = '{name}' AND usename = '{READER}'"
         ));
     }

@@ -17,7 +17,7 @@ use crate::support::data::Data;
 use crate::support::files::Layout;
 use crate::support::observe::{Observed, conclude, difference, holds, observe, on_a_value};
 use crate::support::personas::Persona;
-use crate::support::place::Places;
+use crate::support::place::{Place, Places};
 use crate::support::scene::Scene;
 use crate::support::sql::{Statement, Statements};
 use crate::support::tables::Table;
@@ -190,8 +190,11 @@ const LEARNING: &[&str] = &[
 /// Statements that learn by every pair of columns of a type.
 fn learning(persona: Persona, rng: &mut ChaCha8Rng) -> Vec<Statement> {
     let columns = |table: Table| -> Vec<(String, DataType)> {
-        let schema = table.schema(false);
-        let fields = persona.columns(table).into_iter().map(|i| schema.field(i));
+        let schema = table.schema(Place::Local, false);
+        let fields = persona
+            .columns(table, Places::LOCAL)
+            .into_iter()
+            .map(|i| schema.field(i));
         let plain =
             |kind: &DataType| matches!(kind, DataType::Int64 | DataType::Int32 | DataType::Utf8);
         let plain = fields.filter(|field| plain(field.data_type()));
@@ -236,7 +239,7 @@ fn learning(persona: Persona, rng: &mut ChaCha8Rng) -> Vec<Statement> {
 async fn inv_06_what_a_query_learns_on_the_way_does_not_depend_on_what_is_hidden() {
     let (mut failures, mut asked, mut answered) = (Vec::new(), 0, 0);
     for (seed, persona) in (350..353).flat_map(|seed| Persona::ALL.map(|p| (seed, p))) {
-        let mut pair = Pair::new(persona, seed, 1).await;
+        let mut pair = Pair::new(Places::LOCAL, persona, seed, 1).await;
         let mut rng = pair.rng.clone();
         for statement in learning(persona, &mut rng) {
             pair.compare(&statement, 1).await;

@@ -87,34 +87,29 @@ async fn a_database_that_crashes_serves_again_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_room_is_busy_and_the_readers_before_are_served() {
-    for (limited, more) in [
-        (false, "postgres_connections: 1, connect_timeout: 500ms"),
-        (true, "postgres_connections: 4, connect_timeout: 500ms"),
-    ] {
-        let (mut served, base) = with_long(more).await;
-        let sum = served.text(SUM).await;
-        let limit = |n: i32| {
-            let name = base.database.name();
-            format!("ALTER DATABASE {name} CONNECTION LIMIT {n}")
-        };
-        if limited {
-            base.database.execute(&limit(1));
-        }
-        base.proxy.set(Fault::Stall(SOME_BYTES));
-        let mut first = served.client.stream(ALL).await;
-        // Its rows are on their way, so that the connection is taken.
-        for _ in 0..2 {
-            first.message().await.unwrap().unwrap();
-        }
-        served.fails(SUM, &["source-busy"]).await;
-        if limited {
-            base.database.execute(&limit(-1));
-        }
-        base.proxy.heal();
-        drained(first).await.unwrap();
-        assert_eq!(served.text(SUM).await, sum);
-        served.stop().await;
+    let (mut served, base) = with_long("postgres_connections: 1, connect_timeout: 500ms").await;
+    let sum = served.text(SUM).await;
+    base.proxy.set(Fault::Stall(SOME_BYTES));
+    let mut first = served.client.stream(ALL).await;
+    // Its rows are on their way, so that the one connection is taken.
+    for _ in 0..2 {
+        first.message().await.unwrap().unwrap();
     }
+    served.fails(SUM, &["source-busy"]).await;
+    base.proxy.heal();
+    drained(first).await.unwrap();
+    assert_eq!(served.text(SUM).await, sum);
+    // Now others have taken all that the database gives.
+    let name = base.database.name();
+    let limit = |n: i32| format!("ALTER DATABASE {name} CONNECTION LIMIT {n}");
+    let other = base.database.client().await;
+    base.database.execute(&limit(1));
+    base.kill();
+    served.fails(SUM, &["source-busy"]).await;
+    base.database.execute(&limit(-1));
+    assert_eq!(served.text(SUM).await, sum);
+    drop(other);
+    served.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,9 +124,9 @@ fn check_tags(profile: &Profile, properties: &[Property], problems: &mut Problem
             .any(|property| has_tag(property, &tagged.name))
         {
             let mut known = Vec::new();
-            properties
-                .iter()
-                .for_each(|property| collect_tags(property, &mut known));
+            for property in properties {
+                collect_tags(property, &mut known);
+            }
             let message = format!("no column has the tag `{}`", tagged.name);
             let problem = tagged.key.warning(message);
             problems.push(match nearest(&tagged.name, known) {

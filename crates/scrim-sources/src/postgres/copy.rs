@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use futures::StreamExt;
 use scrim_engine::FaultKind;
 use tokio::time::{Instant, sleep_until};
-use tokio_postgres::{CopyOutStream, Statement};
+use tokio_postgres::CopyOutStream;
 
 use super::binary::{Broken, Decoder};
 use super::connect::Lease;
@@ -18,7 +18,7 @@ use super::scan::Scan;
 const BATCH_BYTES: usize = 8 << 20;
 
 /// How long the first rows of a batch wait for others.
-const FLUSH_AFTER: Duration = Duration::from_millis(20);
+const FLUSH_AFTER: Duration = Duration::from_millis(50);
 
 /// A copy on a connection of its own. When it is dropped before its end, it is cancelled.
 pub(super) struct Copy {
@@ -28,19 +28,13 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Starts it, in the transaction that the connection is in.
-    pub(super) async fn start(
-        lease: Lease,
-        statement: &Statement,
-        decoder: Decoder,
-        scan: &Scan,
-    ) -> Result<Self, Failure> {
-        let rows = lease.client()?.copy_out(statement).await;
-        Ok(Self {
-            rows: Box::pin(rows.map_err(|e| scan.failed(&e))?),
+    /// The copy whose rows these are.
+    pub(super) fn new(rows: CopyOutStream, decoder: Decoder, lease: Lease) -> Self {
+        Self {
+            rows: Box::pin(rows),
             decoder,
             lease,
-        })
+        }
     }
 
     /// Whether the last row was read.

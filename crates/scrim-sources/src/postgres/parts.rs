@@ -15,15 +15,20 @@ use datafusion::error::DataFusionError;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::types::ToSql;
 
 use super::connect::Lease;
 use super::copy::Copy;
 use super::failure::Failure;
 use super::scan::{Batches, Scan};
-use super::schema::rows;
 use super::sql::literal;
+
+/// A name for the snapshot, and how many pages the table has.
+const SNAPSHOT: &str = "\
+SELECT pg_catalog.pg_export_snapshot(),
+       pg_catalog.pg_relation_size($1::text::pg_catalog.regclass)
+           / pg_catalog.current_setting('block_size')::bigint";
 
 /// Whether a scan may be worth several readers: a limit is soon reached by one.
 pub(super) fn may_pay(scan: &Scan) -> bool {
@@ -32,12 +37,20 @@ pub(super) fn may_pay(scan: &Scan) -> bool {
 
 /// The rows of a scan, by as many readers as are worth it.
 pub(super) async fn read(scan: Arc<Scan>) -> Result<Batches, DataFusionError> {
-    let (lease, ranges) = lead(&scan).await.map_err(|failure| scan.fault(failure))?;
-    let ranges = Arc::new(ranges);
-    let others = u64::try_from(scan.readers)
-        .unwrap_or(u64::MAX)
-        .min(ranges.count)
-        - 1;
+    let read = try_read(Arc::clone(&scan)).await;
+    read.map_err(|failure| scan.fault(failure))
+}
+
+async fn try_read(scan: Arc<Scan>) -> Result<Batches, Failure> {
+    let explain = format!("EXPLAIN (FORMAT JSON) {}", scan.rows(None).select());
+    let begin = format!("{}; {explain}", scan.table.hold_still());
+    let held = scan.hold(&begin).await?;
+    if !reads_all(&held.answer) {
+        return scan.batches_of(held).await;
+    }
+    let ranges = Arc::new(Ranges::new(&scan, &held.lease).await?);
+    let others = u64::try_from(scan.readers).unwrap_or(u64::MAX);
+    let others = others.min(ranges.count).saturating_sub(1);
     let reader = |progress| {
         let reader = Reader {
             scan: Arc::clone(&scan),
@@ -46,7 +59,7 @@ pub(super) async fn read(scan: Arc<Scan>) -> Result<Batches, DataFusionError> {
         };
         stream::try_unfold(reader, Reader::step).boxed()
     };
-    let first = reader(Progress::Between(lease));
+    let first = reader(Progress::Between(held.lease));
     let others = (0..others).map(|_| reader(Progress::Before));
     Ok(stream::select_all(std::iter::once(first).chain(others)).boxed())
 }
@@ -61,6 +74,25 @@ struct Ranges {
 }
 
 impl Ranges {
+    /// Cuts the table as a transaction sees it, and lets others see what it sees.
+    async fn new(scan: &Scan, lease: &Lease) -> Result<Self, Failure> {
+        let client = lease.client()?;
+        let of: [&(dyn ToSql + Sync); 1] = [&scan.table.quoted];
+        let snapshot = scan
+            .in_time(client.query_one(SNAPSHOT, &of))
+            .await?
+            .map_err(|e| scan.failed(&e))?;
+        let pages: i64 = snapshot.try_get(1).map_err(|e| scan.failed(&e))?;
+        let pages = u64::try_from(pages).unwrap_or(0);
+        Ok(Self {
+            snapshot: snapshot.try_get(0).map_err(|e| scan.failed(&e))?,
+            count: pages.div_ceil(scan.part_pages.max(1)).max(1),
+            pages: scan.part_pages,
+            next: AtomicU64::new(0),
+            drained: Notify::new(),
+        })
+    }
+
     /// The next range as a condition. The first has no beginning and the last no end.
     fn take(&self) -> Option<Option<String>> {
         let index = self.next.fetch_add(1, Ordering::Relaxed);
@@ -80,44 +112,14 @@ impl Ranges {
     }
 }
 
-/// Begins the transaction whose snapshot all share, and cuts the table.
-async fn lead(scan: &Scan) -> Result<(Lease, Ranges), Failure> {
-    let table = &scan.table;
-    let begin = format!(
-        "{}; SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_relation_size({}) \
-         / pg_catalog.current_setting('block_size')::bigint; EXPLAIN (FORMAT JSON) {}",
-        table.hold_still(),
-        literal(&table.quoted),
-        scan.rows(None).select(),
-    );
-    let held = scan.hold(&begin, None).await?;
-    let snapshot = snapshot(&held.answer);
-    let (snapshot, pages) = snapshot
-        .filter(|_| reads_all(&held.answer))
-        .unwrap_or_default();
-    let ranges = Ranges {
-        snapshot,
-        count: pages.div_ceil(scan.part_pages.max(1)).max(1),
-        pages: scan.part_pages,
-        next: AtomicU64::new(0),
-        drained: Notify::new(),
-    };
-    Ok((held.lease, ranges))
-}
-
-/// The name of the snapshot, and how many pages the table has now.
-fn snapshot(answer: &[SimpleQueryMessage]) -> Option<(String, u64)> {
-    let row = rows(answer).find(|row| row.len() == 2)?;
-    let pages = row.try_get(1).ok()??.parse().ok()?;
-    Some((row.try_get(0).ok()??.to_owned(), pages))
-}
-
 /// Whether PostgreSQL would read the table from end to end on one core. By an index it reads less,
 /// and with workers of its own it needs none of ours.
 fn reads_all(answer: &[SimpleQueryMessage]) -> bool {
-    let plan = rows(answer).find(|row| row.len() == 1);
-    let plan = plan.and_then(|row| row.try_get(0).ok().flatten());
-    let plan = plan.and_then(|plan| serde_json::from_str::<Value>(plan).ok());
+    let explained = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(0).ok().flatten(),
+        _ => None,
+    });
+    let plan = explained.and_then(|plan| serde_json::from_str::<Value>(plan).ok());
     plan.is_some_and(|plan| {
         plan.pointer("/0/Plan/Node Type").and_then(Value::as_str) == Some("Seq Scan")
     })
@@ -189,9 +191,15 @@ async fn join(scan: &Scan, ranges: &Ranges) -> Option<Lease> {
     if ranges.is_drained() {
         return None;
     }
+    // It has a lock of its own before it sees what the first one sees, so that the columns stay as
+    // they are when the first one ends.
+    let begin = format!(
+        "{}; SET TRANSACTION SNAPSHOT {}",
+        scan.table.hold_still(),
+        literal(&ranges.snapshot)
+    );
     let joining = async {
         let lease = scan.database.lease_another().await?;
-        let begin = scan.table.join_still(&ranges.snapshot);
         let joined = lease.client().ok()?.batch_execute(&begin).await;
         joined.is_ok().then_some(lease)
     };
@@ -203,11 +211,8 @@ async fn join(scan: &Scan, ranges: &Ranges) -> Option<Lease> {
 }
 
 async fn copy(scan: &Scan, lease: Lease, range: Option<&str>) -> Result<Copy, Failure> {
-    let starting = async {
-        let statement = lease.client()?.prepare(&scan.rows(range).copy()).await;
-        let statement = statement.map_err(|e| scan.failed(&e))?;
-        Copy::start(lease, &statement, scan.decoder()?, scan).await
-    };
-    let started = timeout(scan.patience(), starting).await;
-    started.map_err(|_| scan.silent())?
+    let sql = scan.rows(range).copy();
+    let copy = scan.in_time(lease.client()?.prepare(&sql)).await?;
+    let copy = copy.map_err(|e| scan.failed(&e))?;
+    scan.run(lease, &copy, scan.decoder()?).await
 }

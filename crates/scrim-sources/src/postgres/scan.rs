@@ -7,7 +7,7 @@ use std::time::Duration;
 use datafusion::arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
-use futures::future::{OptionFuture, join};
+use futures::future::join3;
 use futures::{Stream, TryStreamExt, stream};
 use scrim_engine::FaultKind;
 use tokio::time::timeout;
@@ -48,8 +48,10 @@ pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>
 /// A connection in a transaction that holds the table.
 pub(super) struct Held {
     pub(super) lease: Lease,
+    /// What the statements that began it answered.
     pub(super) answer: Vec<SimpleQueryMessage>,
-    statement: Option<Statement>,
+    /// The statement that is to run in it.
+    copy: Statement,
 }
 
 /// Where a scan of one copy is.
@@ -74,6 +76,13 @@ impl Scan {
             return Box::pin(stream::once(parts::read(scan)).try_flatten());
         }
         Box::pin(stream::try_unfold(Progress::Before(scan), Progress::step))
+    }
+
+    /// The rows of the copy of a transaction that has begun.
+    pub(super) async fn batches_of(self: Arc<Self>, held: Held) -> Result<Batches, Failure> {
+        let copy = self.run(held.lease, &held.copy, self.decoder()?).await?;
+        let progress = Progress::During(self, Box::new(copy));
+        Ok(Box::pin(stream::try_unfold(progress, Progress::step)))
     }
 
     pub(super) fn fault(&self, failure: Failure) -> DataFusionError {
@@ -110,57 +119,67 @@ impl Scan {
         Decoder::new(&self.columns, Arc::clone(&self.schema))
     }
 
-    /// Begins a transaction by statements of [`Table::hold`], and prepares the one to run in it.
+    /// Begins a transaction that holds the table as it was opened, and prepares the copy.
     ///
     /// A connection from the pool may have died unseen. Nothing was read from it, so this is done
     /// again on a new one, once.
-    pub(super) async fn hold(&self, begin: &str, then: Option<&str>) -> Result<Held, Failure> {
+    pub(super) async fn hold(&self, begin: &str) -> Result<Held, Failure> {
         let lease = self.database.lease().await?;
         let is_reused = lease.is_reused();
-        match self.hold_on(lease, begin, then).await {
+        match self.hold_on(lease, begin).await {
             Err(failure) if failure.broken && is_reused => {
                 self.database.forget_idle();
-                let lease = self.database.lease().await?;
-                self.hold_on(lease, begin, then).await
+                self.hold_on(self.database.lease().await?, begin).await
             }
             held => held,
         }
     }
 
-    /// The statements are sent together, so that the check costs no time of its own.
-    async fn hold_on(
-        &self,
-        lease: Lease,
-        begin: &str,
-        then: Option<&str>,
-    ) -> Result<Held, Failure> {
+    /// All is sent together and in this order, so that the check costs no time of its own.
+    async fn hold_on(&self, lease: Lease, begin: &str) -> Result<Held, Failure> {
         let client = lease.client()?;
-        let prepared = OptionFuture::from(then.map(|sql| client.prepare(sql)));
-        let both = timeout(self.patience(), join(client.simple_query(begin), prepared));
-        let (answer, statement) = both.await.map_err(|_| self.silent())?;
+        let sql = self.rows(None).copy();
+        let all = join3(
+            client.simple_query(begin),
+            self.table.is_as_opened(client),
+            client.prepare(&sql),
+        );
+        let (answer, is_as_opened, copy) = self.in_time(all).await?;
         let answer = answer.map_err(|e| self.failed(&e))?;
-        if !self.table.is_as_opened(&answer) {
+        if !is_as_opened.map_err(|e| self.failed(&e))? {
             let cause = "its columns are others than when it was opened; load the contract anew";
             return Err(Failure::new(FaultKind::Invalid, cause));
         }
-        let statement = statement.transpose().map_err(|e| self.failed(&e))?;
+        let copy = copy.map_err(|e| self.failed(&e))?;
         Ok(Held {
             lease,
             answer,
-            statement,
+            copy,
         })
     }
 
+    /// Waits no longer than the server may say nothing.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        timeout(self.patience(), work)
+            .await
+            .map_err(|_| self.silent())
+    }
+
+    /// Runs a statement that copies rows.
+    pub(super) async fn run(
+        &self,
+        lease: Lease,
+        copy: &Statement,
+        decoder: Decoder,
+    ) -> Result<Copy, Failure> {
+        let rows = self.in_time(lease.client()?.copy_out(copy)).await?;
+        let rows = rows.map_err(|e| self.failed(&e))?;
+        Ok(Copy::new(rows, decoder, lease))
+    }
+
     async fn copy(&self, decoder: Decoder) -> Result<Copy, Failure> {
-        let held = self
-            .hold(&self.table.hold(), Some(&self.rows(None).copy()))
-            .await?;
-        let Some(statement) = &held.statement else {
-            return Err(self.silent());
-        };
-        let starting = Copy::start(held.lease, statement, decoder, self);
-        let started = timeout(self.patience(), starting).await;
-        started.map_err(|_| self.silent())?
+        let held = self.hold(&self.table.hold()).await?;
+        self.run(held.lease, &held.copy, decoder).await
     }
 
     async fn start(&self) -> Result<Copy, Failure> {

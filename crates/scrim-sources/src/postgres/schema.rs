@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use deadpool_postgres::Client;
 use scrim_engine::FaultKind;
-use tokio_postgres::{Client, Row, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::Row;
 
 use super::columns::{PgColumn, PgColumns};
 use super::connect::{Database, Lease};
 use super::failure::Failure;
-use super::sql::{identifier, literal};
+use super::sql::identifier;
 use super::types::{CatalogType, Kind, NotRead, Types};
 use crate::Wanted;
 
@@ -57,6 +58,12 @@ SELECT t.oid, t.typname, t.typtype, n.nspname = 'pg_catalog', t.typbasetype, t.t
 FROM used u
 JOIN pg_catalog.pg_type t ON t.oid = u.oid
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace";
+
+/// What columns are made of now.
+const MADE_OF: &str = "\
+SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute
+WHERE attrelid = $1::text::pg_catalog.regclass AND attname = ANY ($2::text[])
+    AND attnum > 0 AND NOT attisdropped";
 
 /// A table as it was when it was opened.
 #[derive(Debug)]
@@ -294,38 +301,22 @@ impl Table {
         Ok(())
     }
 
-    /// Statements that begin a transaction in which the table keeps its columns to the end, and
-    /// tell what those are made of.
+    /// Statements that begin a transaction in which the table keeps its columns to the end.
     ///
     /// Copied values come without their types, so a column that changed its type would be read as
-    /// something else. Selecting nothing takes the table's lock; what is asked for after it is true
-    /// until the lock is gone.
+    /// something else. Selecting nothing takes the table's lock; what [`Self::is_as_opened`] finds
+    /// after it is true until the lock is gone.
     pub(super) fn hold(&self) -> String {
         format!(
             "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY; \
-             SELECT FROM {} WHERE false; {}",
+             SELECT FROM {} WHERE false",
             self.quoted,
-            self.made_of_now(),
         )
     }
 
-    /// The same for a transaction that sees one state of the database to its end, and lets others
-    /// see it. The lock comes first: a state that is older than it would tell of columns as they were.
+    /// The same for a transaction that sees one state of the database to its end. The lock comes
+    /// before anything is seen: a state that is older would tell of columns as they were.
     pub(super) fn hold_still(&self) -> String {
-        format!("{}; {}", self.begin_still(), self.made_of_now())
-    }
-
-    /// How another connection joins such a transaction while that runs. It has a lock of its own
-    /// before, so that the columns stay as they are when the first one ends.
-    pub(super) fn join_still(&self, snapshot: &str) -> String {
-        let snapshot = literal(snapshot);
-        format!(
-            "{}; SET TRANSACTION SNAPSHOT {snapshot}",
-            self.begin_still()
-        )
-    }
-
-    fn begin_still(&self) -> String {
         format!(
             "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; \
              LOCK TABLE {} IN ACCESS SHARE MODE",
@@ -333,41 +324,23 @@ impl Table {
         )
     }
 
-    fn made_of_now(&self) -> String {
-        let mut names: Vec<_> = self.made_of.keys().map(|name| literal(name)).collect();
-        // A list may not be empty, and no column is called NULL.
-        names.push("NULL".to_owned());
-        format!(
-            "SELECT attname, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute \
-             WHERE attrelid = {}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped \
-             AND attname IN ({})",
-            literal(&self.quoted),
-            names.join(", "),
-        )
+    /// Whether the columns are still what was opened, in a transaction that holds the table.
+    pub(super) async fn is_as_opened(
+        &self,
+        client: &Client,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let names: Vec<&str> = self.made_of.keys().map(String::as_str).collect();
+        let statement = client.prepare_cached(MADE_OF).await?;
+        let rows = client.query(&statement, &[&self.quoted, &names]).await?;
+        let now = rows.iter().map(|row| {
+            let made_of = MadeOf {
+                type_id: row.try_get(1)?,
+                modifier: row.try_get(2)?,
+                collation: row.try_get(3)?,
+            };
+            Ok((row.try_get(0)?, made_of))
+        });
+        let now: BTreeMap<String, _> = now.collect::<Result<_, tokio_postgres::Error>>()?;
+        Ok(now == self.made_of)
     }
-
-    /// Whether the answer to [`Self::hold`] tells of the columns that were opened.
-    pub(super) fn is_as_opened(&self, answer: &[SimpleQueryMessage]) -> bool {
-        let now: Option<BTreeMap<_, _>> = rows(answer)
-            .filter(|row| row.len() == 4)
-            .map(|row| {
-                let text = |index: usize| row.try_get(index).ok().flatten();
-                let made_of = MadeOf {
-                    type_id: text(1)?.parse().ok()?,
-                    modifier: text(2)?.parse().ok()?,
-                    collation: text(3)?.parse().ok()?,
-                };
-                Some((text(0)?.to_owned(), made_of))
-            })
-            .collect();
-        now.as_ref() == Some(&self.made_of)
-    }
-}
-
-/// The rows among the messages of an answer.
-pub(super) fn rows(answer: &[SimpleQueryMessage]) -> impl Iterator<Item = &SimpleQueryRow> {
-    answer.iter().filter_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    })
 }

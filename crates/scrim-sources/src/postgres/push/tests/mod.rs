@@ -1,5 +1,8 @@
 //! Conditions are compared as texts, and as what they select from the same rows.
 
+mod both;
+mod conditions;
+mod hostile;
 mod printing;
 mod random;
 mod rows;

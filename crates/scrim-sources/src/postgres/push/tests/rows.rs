@@ -46,6 +46,10 @@ fn spec(
 }
 
 impl Spec {
+    pub(super) fn is_domain(&self) -> bool {
+        self.name.starts_with("d_")
+    }
+
     /// Whether values of the type are compared in PostgreSQL.
     pub(super) fn is_compared(&self) -> bool {
         let not = [
@@ -382,6 +386,14 @@ pub(super) struct Table {
     pub(super) sql: String,
 }
 
+impl Table {
+    /// The types that are read as the same type as this one.
+    pub(super) fn alike(&self, spec: &Spec) -> Vec<&Spec> {
+        let alike = |other: &&Spec| other.data_type == spec.data_type;
+        self.specs.iter().filter(alike).collect()
+    }
+}
+
 /// The name of one of the columns of a type; those of texts are hard to quote.
 pub(super) fn name(spec: &Spec, second: bool) -> String {
     match (spec.pg_type == PgType::Text, second) {
@@ -415,12 +427,7 @@ pub(super) fn table(rows: usize, random: &mut Random) -> Table {
         .collect();
     let domains = specs.iter().filter(|spec| spec.is_compared());
     let domains = domains.filter_map(|spec| {
-        let name = spec
-            .name
-            .strip_prefix("d_")
-            .is_none()
-            .then_some(&spec.name)?;
-        Some(format!("CREATE DOMAIN d_{name} AS {};", spec.sql_type))
+        (!spec.is_domain()).then(|| format!("CREATE DOMAIN d_{} AS {};", spec.name, spec.sql_type))
     });
     let domains: String = domains.collect();
     let sql = format!(
