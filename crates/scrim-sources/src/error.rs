@@ -30,9 +30,11 @@ pub enum SourceError {
 impl SourceError {
     /// The error of a source that failed while it was opened.
     pub(crate) fn fault(at: &str, fault: &SourceFault) -> Self {
+        let text = fault.to_string();
+        let cause = text.strip_prefix(&format!("{at}: ")).unwrap_or(&text);
         Self::Unreadable {
             at: at.to_owned(),
-            cause: fault.to_string(),
+            cause: cause.to_owned(),
         }
     }
 }

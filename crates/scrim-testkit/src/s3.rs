@@ -270,7 +270,9 @@ impl S3 for Objects {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
         let path = self.path(&input.bucket, &input.key)?;
-        let data = fs::metadata(path).map_err(|_| s3_error!(NoSuchKey))?;
+        let data = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+        // A folder is the start of keys, and no object.
+        let data = data.ok_or_else(|| s3_error!(NoSuchKey))?;
         let (tag, modified) = version(&data);
         let conditions = Conditions {
             matching: input.if_match,

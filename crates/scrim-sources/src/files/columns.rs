@@ -75,7 +75,9 @@ impl Columns {
             columns
         } else {
             let names = in_files.iter().map(|column| column.name);
-            all = names.chain(keys.iter().copied()).map(any).collect();
+            let of_all = |key: &&str| files.iter().all(|(file, _)| has_key(file, key));
+            let keys = keys.iter().copied().filter(of_all);
+            all = names.chain(keys).map(any).collect();
             &all
         };
         let mut columns = Builder::new(typed);

@@ -15,7 +15,7 @@ const WORD_MAX: usize = 64;
 /// The fault behind an error while a file or a folder was read; `at` says which.
 pub(crate) fn fault(at: &str, error: &StoreError) -> SourceFault {
     let (kind, cause) = told(error);
-    SourceFault::new(kind, format!("cannot read {at}: {cause}"))
+    SourceFault::new(kind, format!("{at}: {cause}"))
 }
 
 /// Whether the error says that there is nothing.
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(fault.kind(), FaultKind::Unavailable);
         assert_eq!(
             fault.to_string(),
-            "cannot read s3://lake/a.parquet: the store answered 403 (SignatureDoesNotMatch)"
+            "s3://lake/a.parquet: the store answered 403 (SignatureDoesNotMatch)"
         );
     }
 

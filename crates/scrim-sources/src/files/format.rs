@@ -138,7 +138,7 @@ impl RowFormat {
         }
     }
 
-    /// Whether whether a row is there can depend on any of its columns, so that all are read.
+    /// Whether it can depend on any of its columns if a row is there, so that all are read.
     pub(super) fn reads_all(self) -> bool {
         match self {
             Self::Csv { .. } | Self::JsonLines { .. } => true,

@@ -223,12 +223,11 @@ impl Quotes {
                 Self::Start | Self::Outside | Self::Closing => Self::Start,
             };
         }
-        line.iter().fold(self, |state, byte| match (state, *byte) {
-            (Self::Start, b'"') | (Self::Closing, b'"') => Self::Inside,
-            (Self::Inside, b'"') => Self::Closing,
-            (Self::Inside, _) => Self::Inside,
-            (_, b'\n' | b'\r') => Self::Start,
-            (_, byte) if byte == delimiter => Self::Start,
+        line.iter().fold(self, |state, byte| match state {
+            Self::Inside if *byte == b'"' => Self::Closing,
+            Self::Inside => Self::Inside,
+            Self::Start | Self::Closing if *byte == b'"' => Self::Inside,
+            _ if matches!(*byte, b'\n' | b'\r') || *byte == delimiter => Self::Start,
             _ => Self::Outside,
         })
     }

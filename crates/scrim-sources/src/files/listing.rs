@@ -330,7 +330,7 @@ async fn shape(
         Ok(_) => Ok(Shape::File(path)),
         Err(e) if is_missing(&e) && matches!(place.bucket, Bucket::Http { .. }) => Err(missing()),
         Err(e) if is_missing(&e) => Ok(below(path, None)),
-        Err(e) => Err(unreadable(fault(&place.shown, &e).to_string())),
+        Err(e) => Err(SourceError::fault(&place.shown, &fault(&place.shown, &e))),
     }
 }
 

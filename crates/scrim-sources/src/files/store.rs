@@ -70,9 +70,12 @@ impl fmt::Debug for Store {
 /// All stores that are open; places of the same bucket, endpoint and credential share one.
 #[derive(Debug, Default)]
 pub(super) struct Stores {
-    open: Mutex<HashMap<(Bucket, Option<String>), Arc<Store>>>,
+    open: Mutex<HashMap<Key, Arc<Store>>>,
     count: AtomicU64,
 }
+
+/// What a store is made for, and the name of the credential that opens it.
+type Key = (Bucket, Option<String>);
 
 impl Stores {
     pub(super) fn open(
@@ -233,10 +236,6 @@ fn gcs(fields: &Fields<'_>) -> Result<GoogleCloudStorageBuilder, String> {
 }
 
 /// What a builder says of its settings can quote them, so it is not shown.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "an adapter for `map_err`, which hands the error over"
-)]
 pub(super) fn unbuilt(error: object_store::Error) -> String {
     match error {
         object_store::Error::UnknownConfigurationKey { key, .. } => {

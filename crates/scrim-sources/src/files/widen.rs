@@ -121,9 +121,10 @@ fn decimal(a: &DataType, b: &DataType) -> Option<DataType> {
         | DataType::Decimal256(p, s) => Some((i16::from(*p), i16::from(*s))),
         _ => None,
     };
-    let ((p, s), (q, t)) = (parts(a)?, parts(b)?);
-    let scale = s.max(t);
-    let precision = u8::try_from((p - s).max(q - t) + scale).ok()?;
+    let ((digits, scale), (other_digits, other_scale)) = (parts(a)?, parts(b)?);
+    let whole = (digits - scale).max(other_digits - other_scale);
+    let scale = scale.max(other_scale);
+    let precision = u8::try_from(whole + scale).ok()?;
     let scale = i8::try_from(scale).ok()?;
     if precision <= DECIMAL128_MAX_PRECISION {
         Some(DataType::Decimal128(precision, scale))

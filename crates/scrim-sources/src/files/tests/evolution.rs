@@ -60,15 +60,14 @@ async fn a_column_that_some_files_lack_is_null_there() {
     );
 }
 
-#[tokio::test]
-async fn types_that_grew_are_read_as_the_widest() {
-    let scratch = Scratch::new();
+fn decimal(value: i128, precision: u8, scale: i8) -> ArrayRef {
+    let decimal = Decimal128Array::from(vec![value]);
+    Arc::new(decimal.with_precision_and_scale(precision, scale).unwrap())
+}
+
+fn old() -> RecordBatch {
     let dictionary: DictionaryArray<Int32Type> = ["d"].into_iter().collect();
-    let decimal = |value, precision, scale| -> ArrayRef {
-        let decimal = Decimal128Array::from(vec![value]);
-        Arc::new(decimal.with_precision_and_scale(precision, scale).unwrap())
-    };
-    let old = batch(vec![
+    batch(vec![
         ("i", Arc::new(Int32Array::from(vec![7]))),
         ("f", Arc::new(Float32Array::from(vec![0.5]))),
         ("d", decimal(125, 5, 2)),
@@ -84,8 +83,11 @@ async fn types_that_grew_are_read_as_the_widest() {
                 Some(1),
             ])])),
         ),
-    ]);
-    let new = batch(vec![
+    ])
+}
+
+fn new() -> RecordBatch {
+    batch(vec![
         ("i", Arc::new(Int64Array::from(vec![1 << 40]))),
         ("f", Arc::new(Float64Array::from(vec![0.25]))),
         ("d", decimal(12_345_678, 9, 4)),
@@ -104,9 +106,14 @@ async fn types_that_grew_are_read_as_the_widest() {
                 Some(2),
             ])])),
         ),
-    ]);
-    scratch.parquet("t/1.parquet", &old);
-    scratch.parquet("t/2.parquet", &new);
+    ])
+}
+
+#[tokio::test]
+async fn types_that_grew_are_read_as_the_widest() {
+    let scratch = Scratch::new();
+    scratch.parquet("t/1.parquet", &old());
+    scratch.parquet("t/2.parquet", &new());
     let table = scratch.table("t", PARQUET, &[]).await;
     let expected = [
         "i Int64",

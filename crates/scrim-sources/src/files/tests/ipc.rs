@@ -30,17 +30,17 @@ fn options(compression: Option<CompressionType>) -> IpcWriteOptions {
 
 fn file(schema: &Schema, batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let mut writer = FileWriter::try_new_with_options(Vec::new(), schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
 fn stream(schema: &Schema, batches: &[RecordBatch], options: IpcWriteOptions) -> Vec<u8> {
     let mut writer = StreamWriter::try_new_with_options(Vec::new(), schema, options).unwrap();
-    batches
-        .iter()
-        .for_each(|batch| writer.write(batch).unwrap());
+    for batch in batches {
+        writer.write(batch).unwrap();
+    }
     writer.into_inner().unwrap()
 }
 
@@ -93,7 +93,7 @@ async fn arrow_files_may_differ_and_lie_in_folders() {
     let two = one.project(&[2]).unwrap();
     scratch.write(
         "t/k=1/a.arrow",
-        file(&one.schema(), &[one.clone()], options(None)),
+        file(&one.schema(), std::slice::from_ref(&one), options(None)),
     );
     scratch.write(
         "t/k=2/a.arrows",

@@ -4,6 +4,7 @@ mod evolution;
 mod ipc;
 mod listing;
 mod pinned;
+mod remote;
 mod text;
 
 use std::fs::{self, File};

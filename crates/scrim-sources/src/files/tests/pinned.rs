@@ -38,7 +38,7 @@ async fn a_file_that_is_replaced_under_way_is_an_error() {
         }),
         ("overwritten", |scratch| long(scratch, "t.parquet", 50_000)),
         ("deleted", |scratch| {
-            fs::remove_file(scratch.path("t.parquet")).unwrap()
+            fs::remove_file(scratch.path("t.parquet")).unwrap();
         }),
         ("cut", |scratch| {
             let path = scratch.path("t.parquet");
