@@ -107,7 +107,7 @@ impl Scan {
     /// The rows that meet one more condition, or all.
     pub(super) fn rows<'a>(&'a self, part: Option<&'a str>) -> Rows<'a> {
         Rows {
-            table: &self.table.quoted,
+            table: &self.table.from,
             columns: &self.columns,
             conditions: &self.conditions,
             part,

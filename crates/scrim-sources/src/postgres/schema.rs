@@ -28,7 +28,15 @@ SELECT c.oid, c.relkind,
        pg_catalog.current_setting('server_encoding'),
        CASE WHEN c.relkind = 'r' AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
                 AND pg_catalog.current_setting('server_version_num')::integer >= 140000
-            THEN c.relpages ELSE 0 END
+            THEN c.relpages ELSE 0 END,
+       EXISTS (WITH RECURSIVE parts (oid) AS (
+                   SELECT c.oid
+                   UNION
+                   SELECT i.inhrelid FROM parts p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid)
+               SELECT FROM parts p JOIN pg_catalog.pg_class l ON l.oid = p.oid
+               WHERE l.relkind IN ('v', 'f')
+                  OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                             WHERE a.attrelid = l.oid AND a.attgenerated = 'v'))
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1::text AND c.relname = $2::text";
@@ -70,6 +78,8 @@ WHERE attrelid = $1::text::pg_catalog.regclass AND attname = ANY ($2::text[])
 pub(super) struct Table {
     /// Its schema and name, quoted.
     pub(super) quoted: String,
+    /// What its rows are selected from.
+    pub(super) from: String,
     /// The wanted columns that it has.
     pub(super) columns: PgColumns,
     /// Columns that nobody wanted.
@@ -92,6 +102,8 @@ struct MadeOf {
 
 struct Relation {
     id: u32,
+    /// Whether its values are computed or fetched when it is read: by a view, or from elsewhere.
+    is_computed: bool,
     rows: Option<u64>,
     pages: u64,
 }
@@ -121,11 +133,18 @@ impl<'a> Catalog<'a> {
     }
 
     async fn table(&self, schema: &str, wanted: &Wanted) -> Result<Table, Failure> {
-        let Relation { id, rows, pages } = self.relation(schema, &wanted.table).await?;
+        let Relation {
+            id,
+            is_computed,
+            rows,
+            pages,
+        } = self.relation(schema, &wanted.table).await?;
         let columns = self.columns(id).await?;
         let types = self.types(id).await?;
+        let quoted = format!("{}.{}", identifier(schema), identifier(&wanted.table));
         let mut table = Table {
-            quoted: format!("{}.{}", identifier(schema), identifier(&wanted.table)),
+            from: quoted.clone(),
+            quoted,
             columns: PgColumns::default(),
             extra: Vec::new(),
             rows,
@@ -133,6 +152,9 @@ impl<'a> Catalog<'a> {
             made_of: BTreeMap::new(),
         };
         table.choose(&columns, &types, wanted)?;
+        if is_computed {
+            table.fence();
+        }
         Ok(table)
     }
 
@@ -168,6 +190,7 @@ impl<'a> Catalog<'a> {
         let pages: i32 = self.get(&row, 5)?;
         Ok(Relation {
             id: self.get(&row, 0)?,
+            is_computed: self.get(&row, 6)?,
             rows: rows.and_then(estimate),
             pages: u64::try_from(pages).unwrap_or(0),
         })
@@ -250,6 +273,14 @@ impl Table {
         let table = catalog.table(schema, wanted).await?;
         lease.give_back();
         Ok(table)
+    }
+
+    /// Keeps conditions out of what computes the rows. A view could otherwise be asked about rows
+    /// that it leaves out, and fail on one of them; another server could find other rows equal.
+    fn fence(&mut self) {
+        let names: Vec<_> = self.columns.iter().map(|c| identifier(&c.name)).collect();
+        let names = names.join(", ");
+        self.from = format!("(SELECT {names} FROM {} OFFSET 0) AS fenced", self.quoted);
     }
 
     /// Takes the wanted columns, and all that may be read when none are named.

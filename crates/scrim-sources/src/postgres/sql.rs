@@ -25,7 +25,7 @@ pub(super) fn selected(column: &PgColumn) -> String {
 /// The rows of one scan: a `SELECT` whose rows are copied out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
-    /// The table, quoted, with its schema.
+    /// What they are selected from.
     pub(super) table: &'a str,
     /// The columns; none when rows are only counted.
     pub(super) columns: &'a [PgColumn],

@@ -185,3 +185,34 @@ async fn values_of_hidden_rows_in_errors_of_views_are_not_repeated() {
     assert!(!error.to_string().contains("CANARY"), "{error}");
     assert_fault(error, FaultKind::Invalid, "SQLSTATE 22P02");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inv_06_no_condition_reaches_rows_that_a_view_leaves_out() {
+    let world = World::of(
+        "CREATE TABLE raw AS SELECT n, CASE n % 2 WHEN 0 THEN n::text ELSE 'secret ' || n END AS text
+             FROM generate_series(1, 10) AS n;
+         CREATE FUNCTION is_shown(n int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 10000
+             AS 'BEGIN RETURN n % 2 = 0; END';
+         CREATE VIEW shown AS SELECT text::int AS number FROM raw WHERE is_shown(n);
+         CREATE VIEW barred WITH (security_barrier) AS TABLE shown;
+         CREATE TABLE parts (number int) PARTITION BY LIST (number);
+         CREATE FOREIGN DATA WRAPPER none;
+         CREATE SERVER elsewhere FOREIGN DATA WRAPPER none;
+         CREATE FOREIGN TABLE part PARTITION OF parts DEFAULT SERVER elsewhere",
+    );
+    for view in ["shown", "barred"] {
+        let table = world.table(view).await;
+        let filters = [col("number").gt(lit(4_i32))];
+        let ask = Ask {
+            filters: &filters,
+            ..Ask::default()
+        };
+        let found = scan(&table, &ask).await.unwrap();
+        assert_eq!(texts(&found, "number"), ["6", "8", "10"]);
+        assert_eq!(found.num_rows(), 3);
+    }
+    let database = world.sources.database(&world.at, Some(&world.credential));
+    let (database, wanted) = (database.unwrap(), Wanted::all("parts"));
+    let parts = super::super::schema::Table::look_up(&database, "public", &wanted);
+    assert!(parts.await.unwrap().from.ends_with("OFFSET 0) AS fenced"));
+}
