@@ -12,9 +12,13 @@ use crate::kit::{Local, Scratch};
 const CLAIMS: &str = "SELECT count(*) FROM insurance.claims";
 
 fn failed(record: &Record) {
+    failed_with(record, "source-unavailable");
+}
+
+fn failed_with(record: &Record, code: &str) {
     assert_eq!(
         (record.outcome, record.code.as_deref()),
-        (Outcome::Failed, Some("source-unavailable")),
+        (Outcome::Failed, Some(code)),
         "{record:?}"
     );
 }
@@ -104,7 +108,7 @@ async fn a_source_with_other_columns_than_its_contract_is_a_clear_failure() {
     )
     .unwrap();
     let refusal = refused(&local, "nora", "SELECT full_name FROM care.patients").await;
-    assert_eq!(refusal.code(), Code::SourceUnavailable, "{refusal}");
+    assert_eq!(refusal.code(), Code::SourceInvalid, "{refusal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,14 +139,14 @@ async fn a_source_that_breaks_on_the_way_ends_the_stream_with_an_error() {
     };
     assert_eq!(
         refusal.code(),
-        Code::SourceUnavailable,
+        Code::SourceChanged,
         "{refusal} {:?}",
         refusal.detail()
     );
     assert!(results.next().await.is_none(), "an ended query goes on");
     local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
     let record = record(&local, &world, sql).await;
-    failed(&record);
+    failed_with(&record, "source-changed");
     assert!(
         record
             .rows
