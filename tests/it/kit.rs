@@ -145,12 +145,13 @@ impl Scratch {
         let mut contract = CONTRACT.replace("NAME", name);
         for field in schema.fields() {
             let kind = match field.data_type() {
-                DataType::Utf8 => "logicalType: string, physicalType: VARCHAR",
-                DataType::Boolean => "logicalType: boolean, physicalType: BOOLEAN",
-                _ => "logicalType: integer, physicalType: BIGINT",
+                DataType::Utf8 => ", logicalType: string, physicalType: VARCHAR",
+                DataType::Boolean => ", logicalType: boolean, physicalType: BOOLEAN",
+                DataType::Int64 => ", logicalType: integer, physicalType: BIGINT",
+                _ => "",
             };
             let line = format!(
-                "      - {{name: {}, {kind}}}\ncustomProperties:",
+                "      - {{name: {}{kind}}}\ncustomProperties:",
                 field.name()
             );
             contract = contract.replace("customProperties:", &line);

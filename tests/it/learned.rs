@@ -16,6 +16,9 @@ use crate::support::recording::{Claim, Record};
 use crate::support::scene::Scene;
 use crate::support::tables::Table;
 
+/// The columns of filters, by the table whose source was given them.
+type Columns = Vec<(Table, Vec<String>)>;
+
 /// A world whose sources judge every row, hidden ones too, by what they are told.
 struct Told {
     scene: Scene,
@@ -40,14 +43,14 @@ impl Told {
     }
 
     /// The rows of an answer, and the columns that sources were told of.
-    async fn ask(&self, sql: &str) -> (Vec<Vec<u8>>, Vec<(Table, Vec<String>)>) {
+    async fn ask(&self, sql: &str) -> (Vec<Vec<u8>>, Columns) {
         let ask = self.scene.ask(self.persona);
         let observed = observe(&self.scene.engine, &ask, sql).await;
         let learned = self.record.learned();
-        match &observed.answer {
-            Ok(answer) => (answer.rows(false), learned),
-            Err(_) => panic!("{sql}: {observed}"),
-        }
+        let Ok(answer) = &observed.answer else {
+            panic!("{sql}: {observed}");
+        };
+        (answer.rows(false), learned)
     }
 }
 
@@ -96,15 +99,15 @@ async fn inv_06_sources_are_told_of_clear_columns_alone_and_answers_stay_the_sam
                 failures.push(format!("{persona:?}: {sql}\nthe rows differ"));
             }
         }
-        assert!(world.record.dropped() > 1_000, "{}", world.record.dropped());
+        assert!(world.record.dropped() > 300, "{}", world.record.dropped());
     }
     println!("{asked} joins, {told} of which told a source");
     conclude(&failures);
-    assert!(told > 100 && asked > told * 2, "{asked} {told}");
+    assert!(told > 50 && asked > told * 2, "{asked} {told}");
 }
 
 /// Joins of all pairs of columns of a type, and what each tells which source.
-fn joins(persona: Persona) -> Vec<(String, Vec<(Table, Vec<String>)>)> {
+fn joins(persona: Persona) -> Vec<(String, Columns)> {
     let visible = || {
         let all = [Table::People, Table::Visits, Table::Orders].into_iter();
         all.filter(|table| !persona.columns(*table, Places::LOCAL).is_empty())
@@ -213,7 +216,7 @@ const PATHS: &[(&str, &[Table])] = {
             &[],
         ),
         (
-            "SELECT v.vid FROM visits v JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM people) p ON v.vid = p.id",
+            "SELECT v.vid, p.n FROM visits v JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM people) p ON v.vid = p.id",
             &[],
         ),
         (

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::DataType;
 use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use scrim_model::Code;
 
@@ -15,7 +17,7 @@ use crate::support::data::Data;
 use crate::support::files::Layout;
 use crate::support::observe::{Observed, conclude, difference, holds, observe, on_a_value};
 use crate::support::personas::Persona;
-use crate::support::place::Places;
+use crate::support::place::{Place, Places};
 use crate::support::scene::Scene;
 use crate::support::sql::{Statement, Statements};
 use crate::support::tables::Table;
@@ -170,6 +172,86 @@ async fn inv_06_answers_from_a_store_do_not_depend_on_what_is_hidden() {
 async fn inv_06_answers_from_several_sources_do_not_depend_on_what_is_hidden() {
     compare_many(Places::MIXED, 620..621, 60, 1).await;
     compare_many(Places::MIXED, 621..622, 40, 4).await;
+}
+
+/// Joins and limited sorts by a column of each table, with divisions beside them that fail on some
+/// rows: `{x}` and `{y}` are tables with keys `{a}` and `{b}`, joined by `{c}` and `{d}`.
+const LEARNING: &[&str] = &[
+    "SELECT x.{a} AS k, y.q FROM {x} x JOIN (SELECT {d} AS d, 100 / {n} AS q FROM {y}) y ON x.{c} = y.d",
+    "SELECT x.{a} AS k FROM {x} x JOIN {y} y ON x.{c} = y.{d} WHERE 100 / y.{n} > 1",
+    "SELECT x.{a} AS k FROM {x} x JOIN {y} y ON x.{c} = y.{d} AND 100 / y.{n} > x.{c}",
+    "SELECT y.q FROM (SELECT {c} AS c FROM {x} ORDER BY {c}, {a} LIMIT 2) x \
+     JOIN (SELECT {d} AS d, {b} AS q FROM {y} WHERE 100 / {n} < 1000) y ON x.c = y.d",
+    "SELECT d, q FROM (SELECT {d} AS d, 100 / {n} AS q, {b} AS b FROM {y}) y ORDER BY d, b LIMIT 2",
+    "SELECT {d} AS d, {b} AS b FROM {y} WHERE 100 / {n} < 1000 ORDER BY 1, 2 LIMIT 2",
+    "SELECT {d} AS d, {b} AS b FROM {y} ORDER BY 1, 2 LIMIT 2",
+];
+
+/// Statements that learn by every pair of columns of a type.
+fn learning(persona: Persona, rng: &mut ChaCha8Rng) -> Vec<Statement> {
+    let columns = |table: Table| -> Vec<(String, DataType)> {
+        let schema = table.schema(Place::Local, false);
+        let fields = persona
+            .columns(table, Places::LOCAL)
+            .into_iter()
+            .map(|i| schema.field(i));
+        let plain =
+            |kind: &DataType| matches!(kind, DataType::Int64 | DataType::Int32 | DataType::Utf8);
+        let plain = fields.filter(|field| plain(field.data_type()));
+        plain
+            .map(|field| (field.name().clone(), field.data_type().clone()))
+            .collect()
+    };
+    let tables = Table::ALL.into_iter();
+    let mut all = Vec::new();
+    for (x, y) in tables.flat_map(|x| Table::ALL.map(|y| (x, y))) {
+        let (of_x, of_y) = (columns(x), columns(y));
+        let numbers: Vec<_> = of_y.iter().filter(|column| column.1.is_integer()).collect();
+        let pairs = of_x.iter().flat_map(|c| of_y.iter().map(move |d| (c, d)));
+        for (c, d) in pairs.filter(|(c, d)| c.1 == d.1) {
+            let mut sql = (*LEARNING.choose(rng).unwrap()).to_owned();
+            let table = |table: Table| format!("{}.{}", table.domain(), table.name());
+            for (place, with) in [
+                ("{x}", table(x).as_str()),
+                ("{y}", &table(y)),
+                ("{a}", x.key()),
+                ("{b}", y.key()),
+                ("{c}", &c.0),
+                ("{d}", &d.0),
+                ("{n}", &numbers.choose(rng).unwrap().0),
+            ] {
+                sql = sql.replace(place, with);
+            }
+            all.push(Statement {
+                total: sql.clone(),
+                sql,
+                ordered: false,
+                may_fail: true,
+                explain: false,
+                racing: false,
+            });
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn inv_06_what_a_query_learns_on_the_way_does_not_depend_on_what_is_hidden() {
+    let (mut failures, mut asked, mut answered) = (Vec::new(), 0, 0);
+    for (seed, persona) in (350..353).flat_map(|seed| Persona::ALL.map(|p| (seed, p))) {
+        let mut pair = Pair::new(Places::LOCAL, persona, seed, 1).await;
+        let mut rng = pair.rng.clone();
+        for statement in learning(persona, &mut rng) {
+            pair.compare(&statement, 1).await;
+        }
+        failures.append(&mut pair.failures);
+        asked += pair.asked;
+        answered += pair.answered;
+    }
+    println!("{asked} statements in two worlds each, {answered} answered in both");
+    conclude(&failures);
+    let refused = asked - answered;
+    assert!(answered > 100 && refused > 100, "{answered} {refused}");
 }
 
 #[tokio::test]

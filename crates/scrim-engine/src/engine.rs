@@ -404,7 +404,9 @@ impl Shared {
             return Ok(lowered);
         }
         let vault = &self.sessions.vault;
-        let lowered = Arc::new(lower(world, decision, lookups, vault, now).await?);
+        // Boxed, as it is seldom taken and large.
+        let lowered = Box::pin(lower(world, decision, lookups, vault, now)).await?;
+        let lowered = Arc::new(lowered);
         let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
         // A world that was replaced meanwhile must not leave its guards to the next one.
         if cache

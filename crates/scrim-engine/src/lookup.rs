@@ -237,7 +237,7 @@ impl<'a> Lookups<'a> {
             self.world.lookups.get(name).ok_or_else(|| {
                 internal_datafusion_err!("the world lacks the look-up table {name}")
             })?;
-        let snapshot = lookup.snapshot(self.vault, self.clock).await?;
+        let snapshot = Box::pin(lookup.snapshot(self.vault, self.clock)).await?;
         self.seen.insert(name.to_owned(), Arc::clone(&snapshot));
         Ok(snapshot)
     }

@@ -4,7 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
+use scrim_testkit::postgres::PASSWORD;
+use scrim_testkit::s3::SECRET_KEY;
+
 use super::{Run, scrim};
+use crate::elsewhere::{Base, Store, tell_secrets};
 use crate::kit::Scratch;
 
 const PATIENTS: &str = "policies/contracts/patients.odcs.yaml";
@@ -119,6 +123,50 @@ fn sources_are_looked_at_only_with_documents_that_can_be_read() {
     );
     let said = check(&world, &[]).bad(2);
     assert!(said.contains("secrets.yaml"), "{said}");
+}
+
+/// Databases and object stores are asked, too; whatever they say, no secret is told.
+#[test]
+fn inv_15_servers_are_asked_and_their_secrets_not_told() {
+    let world = Scratch::demo_with_data();
+    let (base, store) = (Base::new(&world), Store::new(&world));
+    base.take(&world, "patients");
+    base.take_entitlements(&world);
+    base.database
+        .execute("ALTER TABLE patients ADD COLUMN shoe_size int; ANALYZE patients");
+    store.take(&world, "visits");
+    let said = check(&world, &[]).good();
+    assert!(said.contains("4 sources, all in order"), "{said}");
+    let hidden = "care.patients: the contract does not list shoe_size; hidden";
+    assert!(said.contains(hidden), "{said}");
+    let (_, reports) = found(&world);
+    let patients = of(&reports, "care.patients");
+    assert!(patients["rows"].as_u64() > Some(100), "{patients}");
+    assert_eq!(patients["unlisted"], serde_json::json!(["shoe_size"]));
+    assert!(of(&reports, "lookup.entitlements")["in_order"] == true);
+    // Wrong keys, a wrong password; then nobody answers.
+    tell_secrets(&world, "wrong-key-4711", "wrong-password-4711");
+    let run = check(&world, &[]);
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.out.contains("4 sources, 3 to mend"), "{}", run.out);
+    base.proxy.refuse();
+    store.proxy.refuse();
+    let gone = check(&world, &[]);
+    assert_eq!(gone.code, 1, "{gone:?}");
+    assert!(gone.out.contains("4 sources, 3 to mend"), "{}", gone.out);
+    for secret in [
+        "wrong-key-4711",
+        "wrong-password-4711",
+        PASSWORD,
+        SECRET_KEY,
+    ] {
+        for run in [&run, &gone] {
+            assert!(
+                !run.out.contains(secret) && !run.err.contains(secret),
+                "{run:?}"
+            );
+        }
+    }
 }
 
 /// A policy check wants all sources; a server would serve the rest.

@@ -16,6 +16,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::{Client, Fetched};
+use crate::elsewhere::Base;
 use crate::kit::{Hosted, Scratch};
 
 const CLAIMS: &str = "SELECT count(*) FROM insurance.claims";
@@ -182,6 +183,59 @@ async fn a_source_that_is_away_for_a_moment_does_not_take_its_table_along() {
     patients.back();
     assert!(tried(&host, &mut left_out).await.is_empty());
     nora.query(PATIENTS).await.unwrap();
+}
+
+/// A database that is down, or has other columns by now, when the server starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_down_or_other_at_the_start_heals() {
+    let world = Scratch::demo_with_data();
+    let base = Base::new(&world);
+    base.take(&world, "claims");
+    base.proxy.refuse();
+    let host = Hosted::start(world).await;
+    let mut left_out = host.running().left_out();
+    let mut ivan = Client::persona(host.address(), "ivan").await;
+    let mut nora = Client::persona(host.address(), "nora").await;
+    let status = ivan.query(CLAIMS).await.unwrap_err();
+    assert_eq!(crate::client::code(&status), "name-not-found", "{status}");
+    nora.query(PATIENTS).await.unwrap();
+    base.database
+        .execute("ALTER TABLE claims RENAME COLUMN amount TO total");
+    base.proxy.heal();
+    assert_eq!(tried(&host, &mut left_out).await, ["claims"]);
+    let said = left_out.borrow()[0].problems.to_string();
+    assert!(said.contains("no column `amount`"), "{said}");
+    base.database
+        .execute("ALTER TABLE claims RENAME COLUMN total TO amount");
+    assert!(tried(&host, &mut left_out).await.is_empty());
+    ivan.query(CLAIMS).await.unwrap();
+    host.stop().await;
+}
+
+/// While a look-up table is away, the tables whose rules ask it are closed, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn inv_03_without_a_look_up_table_the_tables_that_ask_it_are_closed() {
+    let world = Scratch::demo_with_data();
+    let base = Base::new(&world);
+    base.take_entitlements(&world);
+    base.proxy.refuse();
+    let host = Hosted::start(world).await;
+    let mut left_out = host.running().left_out();
+    let names: Vec<String> = left_out
+        .borrow()
+        .iter()
+        .map(|one| one.contract.clone())
+        .collect();
+    assert_eq!(names, ["visits"]);
+    let mut nora = Client::persona(host.address(), "nora").await;
+    let visits = "SELECT count(*) FROM care.visits";
+    let status = nora.query(visits).await.unwrap_err();
+    assert_eq!(crate::client::code(&status), "name-not-found", "{status}");
+    nora.query(PATIENTS).await.unwrap();
+    base.proxy.heal();
+    assert!(tried(&host, &mut left_out).await.is_empty());
+    nora.query(visits).await.unwrap();
+    host.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::fs;
 use scrim_testkit::s3::SECRET_KEY;
 use scrim_testkit::web::{Gate, Trouble};
 
-use super::served::{Served, drained, settings};
+use super::served::{Served, drained, is_safe, settings};
 use crate::elsewhere::{Store, tell_secrets};
 use crate::kit::Scratch;
 
@@ -108,7 +108,7 @@ async fn a_table_whose_store_does_not_know_us_exists_for_nobody() {
         .query("SELECT count(*) FROM insurance.claims")
         .await
         .unwrap_err();
-    served.is_safe(&status);
+    is_safe(&status);
     assert!(status.message().starts_with("name-not-found"), "{status:?}");
     served.text(super::COUNT).await;
     let world = served.stop().await;

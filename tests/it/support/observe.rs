@@ -37,7 +37,7 @@ impl fmt::Display for Observed {
 
 /// Runs a statement as a client would.
 pub(crate) async fn observe(engine: &Engine, ask: &Ask, sql: &str) -> Observed {
-    let mut results = match engine.run(ask, sql, None).await {
+    let mut results = match Box::pin(engine.run(ask, sql, None)).await {
         Ok(results) => results,
         Err(refusal) => {
             return refused(&refusal, Vec::new());

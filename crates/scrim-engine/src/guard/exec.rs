@@ -21,7 +21,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use scrim_model::{QueryId, TableName};
 
 use super::leakproof::is_simple;
-use super::learned::{Learned, into_sources};
+use super::learned::{Learned, Told, into_sources};
 use super::lower::Lowered;
 use super::table::GuardTable;
 use crate::errors::inside_guard;
@@ -40,13 +40,6 @@ pub(crate) struct GuardExec {
     told: Option<Told>,
     share: Option<(u16, u16)>,
     properties: Arc<PlanProperties>,
-}
-
-/// What the query has learned of the rows that it still wants, and the plan whose sources use it.
-#[derive(Clone)]
-struct Told {
-    inner: Arc<dyn ExecutionPlan>,
-    learned: Vec<Arc<dyn PhysicalExpr>>,
 }
 
 impl GuardExec {
@@ -100,9 +93,8 @@ impl GuardExec {
             return Ok(None);
         }
         let options = self.inner_context.session_config().options();
-        let (inner, learned) = into_sources(&self.inner, learned, options)?;
-        let told = (!learned.is_empty()).then(|| self.with(Some(Told { inner, learned })));
-        Ok(told)
+        let told = into_sources(&self.inner, learned, options)?;
+        Ok((!told.learned.is_empty()).then(|| self.with(Some(told))))
     }
 
     fn with(&self, told: Option<Told>) -> Self {

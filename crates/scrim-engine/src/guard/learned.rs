@@ -26,6 +26,7 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildFilterPushdownResult, ChildPushdownResult, FilterPushdownPhase,
 };
 use datafusion::physical_plan::joins::HashJoinExec;
+use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -82,6 +83,14 @@ impl Learned {
     }
 }
 
+/// What a guard's query has learned of the rows that it still wants, as far as sources use it, and
+/// the plan inside with these sources.
+#[derive(Clone)]
+pub(super) struct Told {
+    pub(super) inner: Arc<dyn ExecutionPlan>,
+    pub(super) learned: Vec<Arc<dyn PhysicalExpr>>,
+}
+
 /// Hands what the operators of a query learn to its guards.
 ///
 /// # Errors
@@ -100,7 +109,7 @@ pub(crate) fn hand_down(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Executi
     fall.through(plan, Vec::new())
 }
 
-/// Hands filters to the sources of a guard's own plan; also says which of them were taken.
+/// Hands filters to the sources of a guard's own plan, and keeps those that were taken.
 ///
 /// # Errors
 /// When the plan cannot be put together again.
@@ -108,7 +117,7 @@ pub(super) fn into_sources(
     plan: &Arc<dyn ExecutionPlan>,
     learned: Vec<Learned>,
     options: &ConfigOptions,
-) -> Result<(Arc<dyn ExecutionPlan>, Vec<Arc<dyn PhysicalExpr>>)> {
+) -> Result<Told> {
     let taken = RefCell::new(Vec::new());
     let fall = Fall {
         // What owners write was checked when it was loaded.
@@ -134,8 +143,10 @@ pub(super) fn into_sources(
             Ok(pruned)
         },
     };
-    let plan = fall.through(plan, learned)?;
-    Ok((plan, taken.into_inner()))
+    Ok(Told {
+        inner: fall.through(plan, learned)?,
+        learned: taken.into_inner(),
+    })
 }
 
 type Leaf<'a> = &'a dyn Fn(&Arc<dyn ExecutionPlan>, Vec<Learned>) -> Result<Arc<dyn ExecutionPlan>>;
@@ -187,11 +198,9 @@ impl Fall<'_> {
         let width = node.schema().fields().len();
         let total = |expr: &Arc<dyn PhysicalExpr>| (self.is_total)(expr);
         if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-            let mut exprs = projection.expr().iter().map(|e| &e.expr);
-            return exprs
-                .clone()
-                .all(total)
-                .then(|| vec![exprs.by_ref().map(column).collect()]);
+            let mut exprs = projection.expr().iter().map(|one| &one.expr);
+            let places = exprs.clone().map(column).collect();
+            return exprs.all(total).then(|| vec![places]);
         }
         if let Some(filter) = node.downcast_ref::<FilterExec>() {
             let places = projected(filter.projection().as_deref(), width);
@@ -213,7 +222,7 @@ impl Fall<'_> {
 
     fn past_join(&self, join: &HashJoinExec) -> Option<Vec<Places>> {
         let keys = join.on.iter().flat_map(|(left, right)| [left, right]);
-        let mut compared = keys.chain(join.filter.iter().map(|filter| filter.expression()));
+        let mut compared = keys.chain(join.filter.iter().map(JoinFilter::expression));
         if !compared.all(self.is_total) {
             return None;
         }

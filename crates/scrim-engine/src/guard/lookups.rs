@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue, internal_datafusion_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, internal_datafusion_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::expr::InSubquery;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::collect;
 use datafusion::prelude::lit;
 use scrim_policy::{Decision, RowRules};
 
+use super::leakproof::is_simple;
 use super::unpruned::unpruned;
 use crate::lookup::{Lookups, Snapshot};
 use crate::sessions::Vault;
@@ -25,6 +26,9 @@ const LITERALS_MAX: usize = 1_000;
 /// under a single agreement.
 const LITERALS_FORCED_MAX: usize = 100_000;
 
+/// Values of a list that files are pruned by one by one; a longer list needs its bounds beside it.
+const LISTED_MAX: usize = 20;
+
 /// The column of a look-up within a guard's plan; contracts have no column of that name.
 const LOOKED_UP: &str = "__looked_up";
 
@@ -35,11 +39,13 @@ const LOOKED_UP: &str = "__looked_up";
 pub(super) async fn settle(
     mut rules: RowRules,
     decision: &Decision,
+    columns: &DFSchema,
     lookups: &mut Lookups<'_>,
     vault: &Vault,
 ) -> Result<(RowRules, BTreeMap<String, u64>)> {
     let mut rule = Settling {
         joins: uniform(decision),
+        columns,
         lookups,
         vault,
         used: BTreeMap::new(),
@@ -65,6 +71,8 @@ fn uniform(decision: &Decision) -> bool {
 
 struct Settling<'a, 'b> {
     joins: bool,
+    /// The columns of the table that the rules are about.
+    columns: &'a DFSchema,
     lookups: &'a mut Lookups<'b>,
     vault: &'a Vault,
     used: BTreeMap<String, Arc<Snapshot>>,
@@ -112,11 +120,7 @@ impl Settling<'_, '_> {
         };
         let negated = membership.negated;
         match values(&opened, negated, few, self.vault).await? {
-            Some(values) if values.is_empty() => Ok(lit(negated)),
-            Some(values) => {
-                let list = values.into_iter().map(lit).collect();
-                Ok(membership.expr.in_list(list, negated))
-            }
+            Some(values) => self.listed(*membership.expr, values, negated),
             None if self.joins => {
                 membership.subquery.subquery = Arc::new(opened);
                 Ok(Expr::InSubquery(membership))
@@ -126,6 +130,25 @@ impl Settling<'_, '_> {
                  different columns"
             )),
         }
+    }
+}
+
+impl Settling<'_, '_> {
+    fn listed(&self, expr: Expr, values: Vec<ScalarValue>, negated: bool) -> Result<Expr> {
+        let (Some(low), Some(high)) = (values.first().cloned(), values.last().cloned()) else {
+            return Ok(lit(negated));
+        };
+        let long = values.len() > LISTED_MAX && !negated;
+        // In another type they might come in another order.
+        let (own, theirs) = (expr.get_type(self.columns)?, low.data_type());
+        let ordered = is_simple(&own) && (own == theirs || own.is_string() && theirs.is_string());
+        let list = expr.clone();
+        let list = list.in_list(values.into_iter().map(lit).collect(), negated);
+        Ok(if long && ordered {
+            expr.between(lit(low), lit(high)).and(list)
+        } else {
+            list
+        })
     }
 }
 

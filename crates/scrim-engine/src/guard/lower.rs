@@ -68,11 +68,11 @@ pub(crate) async fn lower(
         .policy
         .rules(decision)
         .map_err(|e| internal_datafusion_err!("rules of {}: {e}", decision.table))?;
-    let (rules, lookups) = lookups::settle(rules, decision, lookups, vault).await?;
 
     let schema = visible_schema(table, decision);
     let mut plan = LogicalPlanBuilder::scan("source", provider_as_source(raw.unseal()), None)?
         .project(contract_columns(table))?;
+    let (rules, lookups) = lookups::settle(rules, decision, plan.schema(), lookups, vault).await?;
     let filter = row_filter(&rules);
     let filtered = filter.is_some();
     if let Some(filter) = filter {

@@ -1,6 +1,7 @@
 //! A learned filter in a form that statistics can be held against.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
@@ -14,7 +15,7 @@ use datafusion::physical_plan::PhysicalExpr;
 ///
 /// A join in partitions learns `CASE partition(key) WHEN 0 THEN … WHEN 1 THEN … END`. No statistics
 /// tell the partition of a key, but what holds for none of the branches holds for no row.
-#[derive(Debug, Eq, Hash)]
+#[derive(Debug, Eq)]
 pub(super) struct Prunable {
     filter: Arc<dyn PhysicalExpr>,
 }
@@ -22,6 +23,12 @@ pub(super) struct Prunable {
 impl PartialEq for Prunable {
     fn eq(&self, other: &Self) -> bool {
         self.filter.eq(&other.filter)
+    }
+}
+
+impl Hash for Prunable {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.filter.hash(state);
     }
 }
 

@@ -162,9 +162,7 @@ fn vault() -> Arc<Vault> {
     Sessions::new(&config, &Functions::listed()).unwrap().vault
 }
 
-fn minute() -> Option<Duration> {
-    Some(Duration::from_secs(60))
-}
+const MINUTE: Option<Duration> = Some(Duration::from_mins(1));
 
 #[expect(clippy::disallowed_methods, reason = "the one row of a snapshot")]
 async fn held(lookup: &LookupTable, vault: &Vault, clock: &Hand) -> Result<i64> {
@@ -183,7 +181,7 @@ fn kind(error: &DataFusionError) -> Option<FaultKind> {
 #[tokio::test]
 async fn inv_03_a_look_up_is_never_older_than_its_age() {
     let (vault, clock, source) = (vault(), Hand::default(), Source::new(1));
-    let lookup = LookupTable::new(RawTable::new(Arc::clone(&source) as _, "x"), minute());
+    let lookup = LookupTable::new(RawTable::new(Arc::clone(&source) as _, "x"), MINUTE);
     let now = async || held(&lookup, &vault, &clock).await;
     assert_eq!(now().await.unwrap(), 1);
     source.set(Some(2));
@@ -211,7 +209,7 @@ async fn without_an_age_a_look_up_follows_the_versions_of_its_source() {
     let (vault, clock, source) = (vault(), Hand::default(), Source::new(1));
     let plain = LookupTable::new(RawTable::new(Arc::clone(&source) as _, "x"), None);
     let versioned = LookupTable::new(RawTable::versioned(Arc::clone(&source) as _, "x"), None);
-    let aged = LookupTable::new(RawTable::versioned(Arc::clone(&source) as _, "x"), minute());
+    let aged = LookupTable::new(RawTable::versioned(Arc::clone(&source) as _, "x"), MINUTE);
     for lookup in [&plain, &versioned, &aged, &versioned] {
         assert_eq!(held(lookup, &vault, &clock).await.unwrap(), 1);
     }
@@ -236,7 +234,7 @@ async fn one_reads_while_the_others_wait() {
         source.set(holds);
         source.open.forget_permits(Semaphore::MAX_PERMITS);
         let raw = RawTable::new(Arc::clone(&source) as _, "x");
-        let lookup = LookupTable::new(raw, minute());
+        let lookup = LookupTable::new(raw, MINUTE);
         let all = join_all((0..20).map(|_| held(&lookup, &vault, &clock)));
         // one place for the one who reads; a second reader would wait without end
         let (found, ()) = futures::join!(all, async { source.open.add_permits(1) });

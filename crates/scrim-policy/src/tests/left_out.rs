@@ -248,7 +248,7 @@ fn a_logical_type_fits_where_nothing_is_lost() {
             D::Time64(TimeUnit::Microsecond),
         ],
     );
-    fits("logicalType: array", &[list.clone()]);
+    fits("logicalType: array", std::slice::from_ref(&list));
     misfits("logicalType: array", &[object.clone(), D::Utf8]);
     fits("logicalType: object", &[object]);
     misfits("logicalType: object", &[list, D::Utf8]);

@@ -151,7 +151,7 @@ impl Flight {
         match command(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 let statement = self.open(Kind::Ticket, &caller, &ticket.statement_handle)?;
-                self.redeem(&caller, statement).await
+                Box::pin(self.redeem(&caller, statement)).await
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let (sql, params) = self.prepared(&caller, &query.prepared_statement_handle)?;

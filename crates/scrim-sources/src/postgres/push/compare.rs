@@ -44,17 +44,6 @@ impl Comparison {
         }
     }
 
-    /// The same with its sides exchanged.
-    pub(super) fn swapped(self) -> Self {
-        match self {
-            Self::Eq | Self::NotEq => self,
-            Self::Lt => Self::Gt,
-            Self::LtEq => Self::GtEq,
-            Self::Gt => Self::Lt,
-            Self::GtEq => Self::LtEq,
-        }
-    }
-
     fn symbol(self) -> &'static str {
         match self {
             Self::Eq => "=",

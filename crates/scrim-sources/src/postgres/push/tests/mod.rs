@@ -2,6 +2,7 @@
 
 mod both;
 mod conditions;
+mod decoded;
 mod hostile;
 mod printing;
 mod random;
