@@ -130,7 +130,7 @@ fn number(value: &ScalarValue, kind: Kind) -> Option<Literal> {
         ScalarValue::Float64(Some(value)) => {
             // Arrow puts the negative zero before the other one.
             let negative_zero = *value == 0.0 && value.is_sign_negative();
-            if negative_zero || !(value.abs() < FLOAT_MAX) {
+            if negative_zero || value.is_nan() || value.abs() >= FLOAT_MAX {
                 return None;
             }
             if value.fract() != 0.0 {
