@@ -13,6 +13,7 @@ mod postgres;
 mod sample;
 mod wanted;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,9 +95,15 @@ impl Sources {
     /// The same with the variables of the process's environment (`AWS_PROFILE` and the like), by
     /// which object stores are opened whose contracts name no credentials.
     #[must_use]
-    pub fn with_environment(self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn with_environment(
+        self,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        let texts =
+            variables.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         Self {
-            files: Files::new(self.settings, Environment::new(variables)),
+            files: Files::new(self.settings, Environment::new(texts)),
             ..self
         }
     }

@@ -8,10 +8,11 @@ use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DFSchemaRef, Result, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::expr::InSubquery;
+use datafusion_expr::expr::{InList, InSubquery};
 use datafusion_expr::logical_plan::{LogicalPlan, Subquery};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::utils::{conjunction, disjunction};
 use datafusion_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Operator, lit};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
@@ -40,7 +41,35 @@ pub(crate) fn simplify(
     schema: &DFSchemaRef,
     options: &Arc<ConfigOptions>,
 ) -> Result<Expr> {
+    let expr = expr.transform_up(spread_list)?.data;
     simplifier(schema, options).simplify(expr)
+}
+
+/// Writes a list as comparisons unless it holds known values alone.
+///
+/// The simplifier reckons with lists as with sets: of `x IN (1, 2) AND x NOT IN (3, y)` it keeps
+/// `x IN (1, 2)`, although `y` may be 1, or unknown.
+fn spread_list(expr: Expr) -> Result<Transformed<Expr>> {
+    let is_known = |item: &Expr| matches!(item, Expr::Literal(value, _) if !value.is_null());
+    match expr {
+        Expr::InList(InList {
+            expr,
+            list,
+            negated,
+        }) if !list.iter().all(is_known) => {
+            let compared = list.into_iter().map(|item| {
+                let x = expr.as_ref().clone();
+                if negated { x.not_eq(item) } else { x.eq(item) }
+            });
+            let joined = if negated {
+                conjunction(compared)
+            } else {
+                disjunction(compared)
+            };
+            Ok(Transformed::yes(joined.unwrap_or_else(|| lit(negated))))
+        }
+        other => Ok(Transformed::no(other)),
+    }
 }
 
 /// Moves a conversion from a column of timestamps to the time that it is compared with.

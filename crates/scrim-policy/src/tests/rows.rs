@@ -73,6 +73,23 @@ profiles:
 }
 
 #[test]
+fn inv_03_an_unknown_or_equal_value_in_a_list_opens_nothing() {
+    let rows = |rule: &str| {
+        let access =
+            format!("purposes: [research]\nprofiles: {{p: {{rows: \"{rule}\", default: clear}}}}");
+        let set = World::new().contract(&access).agreement("a", "p", "").set();
+        let rules = set.rules(&decide(&set)).unwrap();
+        rules.arms.into_iter().next().unwrap().unwrap()
+    };
+    // The simplifier reckons with lists as with sets, in which an unknown value is one like others.
+    let unknown = rows("region IN ('EU', 'UK', 'US') AND region NOT IN ('UK', principal.home)");
+    assert_eq!(unknown, datafusion_expr::lit(false));
+    let column = rows("region IN ('EU', 'UK') AND region NOT IN ('FR', patient_id)");
+    let shown = column.to_string();
+    assert!(shown.contains("patient_id"), "{shown}");
+}
+
+#[test]
 fn columns_have_the_sources_types_and_the_contracts_names_and_order() {
     let access = "purposes: [research]\nprofiles: {p: {rows: kennung > 3, default: clear}}";
     let text = super::contract(access).replace(

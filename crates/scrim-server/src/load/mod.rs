@@ -49,7 +49,8 @@ impl Inputs {
     /// All problems of the credentials.
     pub fn new(config: &Config) -> Result<Self, Problems> {
         let credentials = config::credentials(config.secrets.as_deref(), std::env::vars_os())?;
-        let sources = Sources::new(config.base_dir.clone(), credentials, config.sources);
+        let sources = Sources::new(config.base_dir.clone(), credentials, config.sources)
+            .with_environment(std::env::vars_os());
         Ok(Self {
             policies: config.policies.clone(),
             environment: config.environment.clone(),

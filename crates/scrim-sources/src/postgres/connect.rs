@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Client, ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
+    RecyclingMethod, Runtime, TimeoutType,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -17,6 +18,7 @@ use scrim_engine::FaultKind;
 use scrim_model::Secret;
 use scrim_policy::{PostgresServer, PostgresTls};
 use tokio::runtime::Handle;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -213,6 +215,7 @@ impl Database {
             .wait_timeout(Some(settings.connect_timeout))
             .create_timeout(Some(settings.connect_timeout))
             .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(|client, _| Box::pin(has_settings(client))))
             .build()
             .map_err(|e| e.to_string())?;
         Ok(Self {
@@ -282,7 +285,13 @@ impl Database {
                 let cause = format!("it did not take a connection within {limit:?}");
                 Failure::new(FaultKind::Unavailable, cause)
             }
-            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+            PoolError::PostCreateHook(HookError::Backend(error)) => {
+                Failure::of(error, &self.settings)
+            }
+            PoolError::PostCreateHook(HookError::Message(cause)) => {
+                Failure::new(FaultKind::Unavailable, cause.to_string())
+            }
+            PoolError::Closed | PoolError::NoRuntimeSpecified => {
                 Failure::new(FaultKind::Unavailable, "its connections are closed")
             }
         }
@@ -303,6 +312,36 @@ fn session_options(settings: &SourceSettings) -> String {
          -c default_transaction_read_only=on -c statement_timeout={statement} \
          -c lock_timeout={lock} -c idle_in_transaction_session_timeout={statement}"
     )
+}
+
+/// Whether the session has the settings that it was started with. A pooler between us and the server
+/// may leave them out, and then names and texts in our statements could mean something else.
+async fn has_settings(client: &ClientWrapper) -> Result<(), HookError> {
+    let names = [
+        "search_path",
+        "standard_conforming_strings",
+        "default_transaction_read_only",
+        "TimeZone",
+    ];
+    let asked = names.map(|name| format!("pg_catalog.current_setting('{name}')"));
+    let asked = format!("SELECT {}", asked.join(", "));
+    let answer = client.simple_query(&asked).await;
+    let rows = answer.map_err(HookError::Backend)?;
+    let has = rows.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let settings = [0, 1, 2, 3].map(|index| row.get(index));
+            settings == [Some(""), Some("on"), Some("on"), Some("UTC")]
+        }
+        _ => false,
+    });
+    if has {
+        return Ok(());
+    }
+    Err(HookError::message(
+        "it does not keep the settings that a session starts with (search_path, \
+         standard_conforming_strings, default_transaction_read_only, TimeZone); connect to the \
+         server itself, or let the pooler pass the startup options on",
+    ))
 }
 
 /// A connection that is in use. Unless it is given back in good order, whatever runs on it is

@@ -1,6 +1,5 @@
 //! `scrim contract new`.
 
-use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
@@ -46,7 +45,7 @@ async fn new(arguments: &NewContract, out: &mut Out) -> Result<(), Failure> {
         .as_ref()
         .map_or_else(SourceSettings::default, |config| config.sources);
     let sources = Sources::new(base.to_owned(), credentials, settings);
-    let sources = sources.with_environment(variables());
+    let sources = sources.with_environment(std::env::vars_os());
     let (source, sample) = look(source, name.as_deref(), sources).await?;
     if sample.columns.is_empty() {
         return Err(Failure::Failed("the table has no columns".to_owned()));
@@ -114,14 +113,6 @@ fn credentials(
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.into_string().ok()?;
     Some(value).filter(|value| !value.is_empty())
-}
-
-/// The environment by which object stores are opened.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text)
 }
 
 #[expect(

@@ -1,6 +1,6 @@
 //! Tables that change while they are open.
 
-use datafusion::arrow::array::{Int64Array, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int64Array, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::parquet::arrow::ArrowWriter;
 use scrim_testkit::s3::{ACCESS_KEY, S3Server, SECRET_KEY};
@@ -144,7 +144,7 @@ fn parquet(ids: &[i64]) -> Vec<u8> {
         Field::new("name", DataType::Utf8, true),
     ]);
     let schema = Arc::new(schema);
-    let columns: Vec<datafusion::arrow::array::ArrayRef> = vec![
+    let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(ids.to_vec())),
         Arc::new(StringArray::from_iter_values(names)),
     ];
