@@ -1,6 +1,7 @@
 //! Sources that are not there when a server starts: their tables exist for nobody, the others are
 //! served, and what comes back is served without a new start.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -91,7 +92,7 @@ async fn heard(host: &Hosted, id: &str) -> String {
             .next()
             .unwrap()
             .to_owned();
-        heard += &format!("{sql}: {:?} {said}\n", status.code());
+        writeln!(heard, "{sql}: {:?} {said}", status.code()).unwrap();
     }
     for sql in [
         "SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2",

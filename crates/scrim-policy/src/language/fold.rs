@@ -41,7 +41,7 @@ pub(crate) fn simplify(
     schema: &DFSchemaRef,
     options: &Arc<ConfigOptions>,
 ) -> Result<Expr> {
-    let expr = expr.transform_up(spread_list)?.data;
+    let expr = expr.transform_up(|expr| Ok(spread_list(expr)))?.data;
     simplifier(schema, options).simplify(expr)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn simplify(
 ///
 /// The simplifier reckons with lists as with sets: of `x IN (1, 2) AND x NOT IN (3, y)` it keeps
 /// `x IN (1, 2)`, although `y` may be 1, or unknown.
-fn spread_list(expr: Expr) -> Result<Transformed<Expr>> {
+fn spread_list(expr: Expr) -> Transformed<Expr> {
     let is_known = |item: &Expr| matches!(item, Expr::Literal(value, _) if !value.is_null());
     match expr {
         Expr::InList(InList {
@@ -66,9 +66,9 @@ fn spread_list(expr: Expr) -> Result<Transformed<Expr>> {
             } else {
                 disjunction(compared)
             };
-            Ok(Transformed::yes(joined.unwrap_or_else(|| lit(negated))))
+            Transformed::yes(joined.unwrap_or_else(|| lit(negated)))
         }
-        other => Ok(Transformed::no(other)),
+        other => Transformed::no(other),
     }
 }
 

@@ -215,8 +215,8 @@ impl StorageHandler for Storage {
         } else {
             let folder: Vec<_> = path.parts().collect();
             let folder = folder.split_last().map_or(&[][..], |(_, folder)| folder);
-            self.0
-                .list(&Path::from_iter(folder.iter().cloned()), Some(&path))?
+            let folder: Path = folder.iter().cloned().collect();
+            self.0.list(&folder, Some(&path))?
         };
         Ok(Box::new(files.into_iter().map(|meta| described(&meta))))
     }

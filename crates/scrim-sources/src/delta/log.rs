@@ -290,8 +290,7 @@ impl Log {
         let mut scanned = Scanned::default();
         for found in found {
             let found = found?;
-            scanned.files =
-                found.visit_scan_files(scanned.files, |files, file| files.push(file))?;
+            scanned.files = found.visit_scan_files(scanned.files, Vec::push)?;
             if scanned.files.len() > FILES_MAX {
                 let what = format!("the table has more than {FILES_MAX} files");
                 return Err(self.invalid(&what).into());

@@ -62,9 +62,12 @@ where
 }
 
 /// What libraries say in detail is what clients send, tokens among it, and what files hold: only we
-/// may go into detail.
+/// may go into detail. What the library of Delta tables says of a failure holds values of its log; the
+/// failure itself reaches us without them.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
-    *event.level() <= Level::INFO || event.target().starts_with("scrim")
+    let target = event.target();
+    target.starts_with("scrim")
+        || (*event.level() <= Level::INFO && !target.starts_with("delta_kernel"))
 }
 
 impl From<StartError> for Failure {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, ArrayRef, AsArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray, new_empty_array};
 use arrow::compute::concat;
 use arrow::datatypes::{DataType, FieldRef};
 use arrow::error::ArrowError;
@@ -132,7 +132,7 @@ fn column(name: &str, data_type: &DataType, values: &ArrayRef) -> Column {
     match data_type {
         DataType::Struct(fields) => {
             let inner = values.as_struct_opt();
-            let parts = inner.map(|values| values.columns()).unwrap_or_default();
+            let parts = inner.map(StructArray::columns).unwrap_or_default();
             let fields = fields.iter().zip(parts);
             column.fields = fields
                 .map(|(f, values)| self::column(f.name(), f.data_type(), values))

@@ -136,8 +136,8 @@ fn strange_names_do_no_harm() {
         .iter()
         .map(|p| p.physical_name.as_str())
         .collect();
-    let named: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    assert_eq!(physical, named);
+    let expected: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    assert_eq!(physical, expected);
     assert!(
         contract
             .properties

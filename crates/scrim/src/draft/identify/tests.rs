@@ -6,6 +6,10 @@ use arrow::array::{
 
 use super::*;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "samples are made where they are passed"
+)]
 fn found(name: &str, sample: ArrayRef) -> Option<Finding> {
     identify(name, sample.data_type(), &sample)
 }

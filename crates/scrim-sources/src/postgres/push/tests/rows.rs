@@ -427,9 +427,9 @@ pub(super) fn table(rows: usize, random: &mut Random) -> Table {
         })
         .collect();
     let domains = specs.iter().filter(|spec| spec.is_compared());
-    let domains = domains.filter_map(|spec| {
-        (!spec.is_domain()).then(|| format!("CREATE DOMAIN d_{} AS {};", spec.name, spec.sql_type))
-    });
+    let domains = domains.filter(|spec| !spec.is_domain());
+    let domains =
+        domains.map(|spec| format!("CREATE DOMAIN d_{} AS {};", spec.name, spec.sql_type));
     let domains: String = domains.collect();
     let sql = format!(
         "SET timezone = 'UTC';
@@ -458,9 +458,9 @@ pub(super) fn table(rows: usize, random: &mut Random) -> Table {
     });
     let columns = PgColumns::new(columns.collect());
     Table {
+        specs,
         columns,
         rows,
         sql,
-        specs,
     }
 }

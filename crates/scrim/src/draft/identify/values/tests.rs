@@ -10,6 +10,7 @@ fn kind_of(value: &str) -> Option<Kind> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of values")]
 fn values_that_identify() {
     for (expected, values) in [
         (
