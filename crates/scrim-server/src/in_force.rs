@@ -123,41 +123,39 @@ impl InForce {
             pause = if self.attempt().await {
                 PAUSE_MIN
             } else {
-                // Whoever waits for the attempt is told that it was made.
-                self.left_out.send_modify(|_| {});
                 PAUSE_MAX.min(pause * 2)
             };
         }
     }
 
-    /// Whether there was any progress.
+    /// Whether there was any progress. Whoever waits for the attempt is told that it was made.
     async fn attempt(&mut self) -> bool {
-        let loaded = match self.load().await {
-            Ok(loaded) => loaded,
+        let failed = match self.load().await {
+            Ok(loaded) if self.is_progress(&loaded) => match self.replace(loaded).await {
+                Ok(()) => return true,
+                Err(error) => format!("the policies in force stay: {error}"),
+            },
+            Ok(loaded) => {
+                let described = described(&loaded.left_out);
+                if names(&loaded.left_out) == names(&self.left_out.borrow()) {
+                    self.left_out.send_replace(loaded.left_out);
+                }
+                described
+            }
             Err(problems) => {
-                self.say(&format!(
-                    "the policies cannot be loaded anew, those in force stay: {problems}"
-                ));
-                return false;
+                format!("the policies cannot be loaded anew, those in force stay: {problems}")
             }
         };
-        if !self.is_progress(&loaded) {
-            self.say(&described(&loaded.left_out));
-            return false;
-        }
-        if let Err(error) = self.replace(loaded).await {
-            self.say(&format!("the policies in force stay: {error}"));
-            return false;
-        }
-        true
+        self.say(&failed);
+        self.left_out.send_modify(|_| {});
+        false
     }
 
     /// Something is served again, or other documents hold, and nothing is lost: a source that is
     /// away for a moment must not take its table along.
     fn is_progress(&self, loaded: &Loaded) -> bool {
         let left_out = self.left_out.borrow();
-        let before: BTreeSet<_> = left_out.iter().map(|one| &one.contract).collect();
-        let after: BTreeSet<_> = loaded.left_out.iter().map(|one| &one.contract).collect();
+        let (before, after) = (names(&left_out), names(&loaded.left_out));
         let news = after.len() < before.len() || loaded.world.policy.version() != self.version;
         news && after.is_subset(&before)
     }
@@ -168,6 +166,10 @@ impl InForce {
             text.clone_into(&mut self.said);
         }
     }
+}
+
+fn names(left_out: &[LeftOut]) -> BTreeSet<&str> {
+    left_out.iter().map(|one| one.contract.as_str()).collect()
 }
 
 fn described(left_out: &[LeftOut]) -> String {
