@@ -5,8 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use arrow::ipc::reader::StreamReader;
+use scrim_testkit::postgres::PASSWORD;
 
 use super::{Run, binary, scrim, scrim_with};
+use crate::elsewhere::Base;
 use crate::kit::Scratch;
 
 /// A server in a process of its own.
@@ -301,22 +303,10 @@ fn around(log: &str, what: &str) -> String {
 /// The owner reads in the log what is left out and why; nobody reads a secret there.
 #[test]
 fn inv_15_a_server_without_a_source_says_so_in_its_log_and_tells_no_secret() {
-    use std::os::unix::fs::PermissionsExt as _;
     let world = Scratch::demo_with_data();
-    std::fs::remove_file(world.path("data/claims.parquet")).unwrap();
-    world.write("secrets.yaml", "lake: {password: \"hunter-4711\"}\n");
-    let secrets = world.path("secrets.yaml");
-    std::fs::set_permissions(secrets, std::fs::Permissions::from_mode(0o600)).unwrap();
-    world.edit(
-        "scrim.yaml",
-        "policies: policies",
-        "secrets: {file: secrets.yaml}\npolicies: policies",
-    );
-    world.edit(
-        "policies/contracts/visits.odcs.yaml",
-        "    format: parquet\n",
-        "    format: parquet\n    customProperties: [{property: credentials, value: lake}]\n",
-    );
+    let base = Base::new(&world);
+    base.take(&world, "claims");
+    base.proxy.refuse();
     world.write("password.txt", "demo\n");
     let serving = Serving::start(&world);
     let count = "SELECT count(*) FROM care.visits";
@@ -325,14 +315,10 @@ fn inv_15_a_server_without_a_source_says_so_in_its_log_and_tells_no_secret() {
     for words in [
         "insurance.claims is left out",
         "claims.odcs.yaml:",
-        "claims.parquet",
+        "table public.claims",
         "degraded",
     ] {
         assert!(log.contains(words), "{words}: {log}");
     }
-    assert!(
-        !log.contains("hunter-4711"),
-        "{}",
-        around(&log, "hunter-4711")
-    );
+    assert!(!log.contains(PASSWORD), "{}", around(&log, PASSWORD));
 }

@@ -130,19 +130,19 @@ fn sources_are_looked_at_only_with_documents_that_can_be_read() {
 fn inv_15_servers_are_asked_and_their_secrets_not_told() {
     let world = Scratch::demo_with_data();
     let (base, store) = (Base::new(&world), Store::new(&world));
-    base.take(&world, "patients");
+    base.take(&world, "claims");
     base.take_entitlements(&world);
     base.database
-        .execute("ALTER TABLE patients ADD COLUMN shoe_size int; ANALYZE patients");
+        .execute("ALTER TABLE claims ADD COLUMN shoe_size int; ANALYZE claims");
     store.take(&world, "visits");
     let said = check(&world, &[]).good();
     assert!(said.contains("4 sources, all in order"), "{said}");
-    let hidden = "care.patients: the contract does not list shoe_size; hidden";
+    let hidden = "insurance.claims: the contract does not list shoe_size; hidden";
     assert!(said.contains(hidden), "{said}");
     let (_, reports) = found(&world);
-    let patients = of(&reports, "care.patients");
-    assert!(patients["rows"].as_u64() > Some(100), "{patients}");
-    assert_eq!(patients["unlisted"], serde_json::json!(["shoe_size"]));
+    let claims = of(&reports, "insurance.claims");
+    assert!(claims["rows"].as_u64() > Some(100), "{claims}");
+    assert_eq!(claims["unlisted"], serde_json::json!(["shoe_size"]));
     assert!(of(&reports, "lookup.entitlements")["in_order"] == true);
     // Wrong keys, a wrong password; then nobody answers.
     tell_secrets(&world, "wrong-key-4711", "wrong-password-4711");
