@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use arrow::ipc::reader::StreamReader;
+use scrim_testkit::postgres::PASSWORD;
 
 use scrim_testkit::postgres::PASSWORD;
 
