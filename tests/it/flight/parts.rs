@@ -8,6 +8,7 @@ use arrow_flight::{FlightInfo, Ticket};
 use tonic::{Code, Status};
 
 use crate::client::{Client, MESSAGE_BYTES_MAX, code, is_clean, statement};
+use crate::elsewhere::Base;
 use crate::kit::{Hosted, Scratch};
 
 const GROUPS: i64 = 8;
@@ -103,6 +104,22 @@ async fn parts_together_are_the_whole_and_each_can_be_fetched_again() {
     });
     let parts = futures::future::try_join_all(calls).await.unwrap();
     assert_eq!(parts.concat().len() as i64, GROUPS * ROWS);
+}
+
+/// Each part would be of another state of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_in_a_database_comes_whole() {
+    let world = world();
+    let base = Base::new(&world);
+    base.take(&world, "measures");
+    let host = Hosted::start(world).await;
+    let mut client = asking(&host, "nora", "4").await;
+    let sql = statement("SELECT id FROM care.measures");
+    let tickets = tickets(&client.info(&sql).await.unwrap());
+    let [ticket] = <[Ticket; 1]>::try_from(tickets).unwrap();
+    let mut ids = ids(&mut client, ticket).await.unwrap();
+    ids.sort_unstable();
+    assert_eq!(ids, (0..GROUPS * ROWS).collect::<Vec<_>>());
 }
 
 #[tokio::test]
