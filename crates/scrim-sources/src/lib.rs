@@ -1,5 +1,5 @@
-//! Adapters that yield raw tables to the engine: files on this machine and in object stores, and
-//! PostgreSQL.
+//! Adapters that yield raw tables to the engine: files on this machine and in object stores, Delta
+//! tables of such files, and PostgreSQL.
 //!
 //! An adapter never hands out a `TableProvider`: what it opens is sealed as a `RawTable`, which SQL
 //! cannot name. It opens the columns that a contract names and no others. Its errors are for the

@@ -36,11 +36,11 @@ use crate::files::fault::{fault, is_missing};
 use crate::files::store::Store;
 
 /// Bytes of one file of a log.
-const FILE_BYTES_MAX: u64 = 512 << 20;
+const FILE_BYTES_MAX: u64 = 256 << 20;
 /// Files of one log.
 const LISTED_MAX: usize = 1_000_000;
 /// Files of a log that are on their way at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// What the library reads a log with.
 pub(super) struct LogEngine {

@@ -30,7 +30,7 @@ use crate::files::store::Store;
 /// Files of one version.
 const FILES_MAX: usize = 100_000;
 /// Rows that one file's deletion vector may delete; they are held while it is read.
-const DELETED_MAX: u64 = 32 << 20;
+const DELETED_MAX: u64 = 8 << 20;
 /// Runs of deleted rows that are kept for one version.
 const RUNS_MAX: usize = 16 << 20;
 
