@@ -7,8 +7,6 @@ use std::thread::JoinHandle;
 use arrow::ipc::reader::StreamReader;
 use scrim_testkit::postgres::PASSWORD;
 
-use scrim_testkit::postgres::PASSWORD;
-
 use super::{Run, binary, scrim, scrim_with};
 use crate::elsewhere::Base;
 use crate::kit::Scratch;
