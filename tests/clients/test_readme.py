@@ -13,7 +13,9 @@ README = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 
 def test_the_first_contract(binary, tmp_path):
     blocks = re.findall(r"```yaml\n# ([\w./-]+)[^\n]*\n(.*?)```", README.read_text(), re.DOTALL)
-    assert [name for name, _ in blocks][-1] == "scrim.yaml" and len(blocks) == 3
+    # What comes after them is about other sources than the first contract's.
+    blocks = blocks[:3]
+    assert len(blocks) == 3 and blocks[-1][0] == "scrim.yaml"
     for name, text in blocks:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text.replace(":50051", ":0"))
