@@ -130,7 +130,7 @@ impl Query<Bound> {
         ask: Ask,
         sql: String,
         params: Option<Params>,
-        (id, statement): (QueryId, Option<QueryId>),
+        (id, announced): (QueryId, Option<QueryId>),
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
         let Admitted { statement, explain } = admitted;
@@ -164,7 +164,7 @@ impl Query<Bound> {
                 session,
                 decisions,
                 readings,
-                statement,
+                statement: announced,
                 share: None,
             },
             state: Bound { plan },
