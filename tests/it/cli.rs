@@ -4,6 +4,7 @@ mod contract;
 mod demo;
 mod files;
 mod ledger;
+mod past;
 mod policy;
 pub(crate) mod serve;
 mod source;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use arrow::array::timezone::Tz;
 use arrow::datatypes::DataType;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bind::{BoundMask, bind};
 use crate::date::Unit;
@@ -135,6 +136,20 @@ impl fmt::Display for Scope {
 impl Serialize for Scope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// Reads what [`Mask`] writes, by the reader of policies.
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            mask: String,
+            #[serde(flatten)]
+            params: Params,
+        }
+        let written = Written::deserialize(deserializer)?;
+        Self::parse(&written.mask, &written.params).map_err(D::Error::custom)
     }
 }
 

@@ -13,8 +13,8 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
-use scrim_ledger::{Ledger, RefusedQuery};
-use scrim_model::{Clock, Code, QueryId, Refusal, TableName};
+use scrim_ledger::{Ledger, Reading, RefusedQuery};
+use scrim_model::{CATALOG, Clock, Code, QueryId, Refusal, TableName};
 use scrim_policy::{Decision, FunctionSet};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::activity::Activity;
 use crate::ask::{Ask, Params};
 use crate::config::{EngineConfig, EngineLimits};
+use crate::directory::DIRECTORY_SCHEMA;
 use crate::errors::{Stage, refusal};
 use crate::functions::Functions;
 use crate::gate::admit;
@@ -35,6 +36,9 @@ use crate::zone::TimeZone;
 
 /// Planning recurses over the statement; the gate bounds how deep, this is room for it.
 const STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// Tables that the record of a refused statement tells of.
+const REFUSED_TABLES_MAX: usize = 64;
 
 /// Lowered guards that are kept.
 const LOWERED_MAX: usize = 1_024;
@@ -191,32 +195,53 @@ impl Engine {
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        self.bind_as(QueryId::new(), ask, sql, params).await
+        self.bind_as(QueryId::new(), None, ask, sql, params).await
     }
 
-    /// Binds a statement under an id that its caller knows, so that a refusal can be told with it.
+    /// Binds a statement under an id that its caller knows, so that a refusal can be told with it,
+    /// as a run of the announced statement, if it is one.
     ///
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
     pub async fn bind_as(
         &self,
         id: QueryId,
+        statement: Option<QueryId>,
         ask: &Ask,
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
+        let ask = self.shared.informed(ask);
+        let mut refused = Refused {
+            id,
+            statement,
+            ask: ask.clone(),
+            sql: sql.to_owned(),
+            world: None,
+            readings: Arc::default(),
+        };
+        let world = match self.shared.world() {
+            Ok(world) => world,
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
+        };
+        refused.world = Some(Arc::clone(&world));
         let shared = Arc::clone(&self.shared);
-        let (asker, text) = (ask.clone(), sql.to_owned());
+        let text = sql.to_owned();
         let bound = self
             .plan(async move {
-                let world = shared.world()?;
-                let asker = shared.informed(&asker);
-                Query::bind(shared, world, asker, text, params, id)
+                let (again, asked) = (Arc::clone(&shared), text.clone());
+                let ids = (id, statement);
+                let bound = Query::bind(shared, Arc::clone(&world), ask.clone(), text, params, ids);
+                Ok(bound.map_err(|refusal| (refusal, again.named(&world, &ask, &asked))))
             })
             .await;
         match bound {
-            Ok(query) => Ok(query),
-            Err(refusal) => Err(self.refuse(ask, id, sql, refusal).await),
+            Ok(Ok(query)) => Ok(query),
+            Ok(Err((refusal, readings))) => {
+                refused.readings = readings;
+                Err(self.refuse(refused, refusal).await)
+            }
+            Err(refusal) => Err(self.refuse(refused, refusal).await),
         }
     }
 
@@ -239,14 +264,18 @@ impl Engine {
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
     pub async fn start(&self, bound: Query<Bound>) -> Result<Results, Refusal> {
-        let (ask, id, sql) = (
-            bound.common.ask.clone(),
-            bound.id(),
-            bound.common.sql.clone(),
-        );
+        let (id, common) = (bound.id(), &bound.common);
+        let refused = Refused {
+            id,
+            statement: common.statement,
+            ask: common.ask.clone(),
+            sql: common.sql.clone(),
+            world: Some(Arc::clone(&common.world)),
+            readings: Arc::clone(&common.readings),
+        };
         let permitted = match bound.permit().await {
             Ok(permitted) => permitted,
-            Err(refusal) => return Err(self.refuse(&ask, id, &sql, refusal).await),
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
         };
         let governed = self.plan(permitted.govern()).await;
         governed
@@ -265,16 +294,8 @@ impl Engine {
         self.plan(async move {
             let world = shared.world()?;
             let ask = shared.informed(&ask);
-            let admitted = admit(&sql, &shared.config.limits)?;
-            let statement = ParsedStatement::Statement(admitted.statement);
-            let (named, _) = resolve_table_references(&statement, true)
-                .map_err(|e| refusal(&e, Stage::Planning))?;
-            let default_schema = world.default_schema(&ask);
-            let decide = |named: TableReference| {
-                let schema = named.schema().unwrap_or(&default_schema);
-                Arc::new(world.decide(&ask, &TableName::new(schema, named.table())))
-            };
-            Ok(named.into_iter().map(decide).collect())
+            let named = tables(&sql, &shared.config.limits)?;
+            Ok(decisions(&world, &ask, named))
         })
         .await
     }
@@ -311,20 +332,27 @@ impl Engine {
         }
     }
 
-    async fn refuse(&self, ask: &Ask, query: QueryId, sql: &str, refusal: Refusal) -> Refusal {
-        log(query, &refusal);
-        let principal = ask.principal.get();
+    async fn refuse(&self, refused: Refused, refusal: Refusal) -> Refusal {
+        let Refused {
+            id,
+            statement,
+            ask,
+            sql,
+            world,
+            readings,
+        } = refused;
+        log(id, &refusal);
         let record = RefusedQuery {
-            query,
-            principal: principal.id.clone(),
-            org: principal.org.clone(),
+            query: id,
+            statement,
             session: ask.session.map(|id| id.to_string()),
-            address: ask.context.ip,
+            facts: ask.facts(),
             sql: sql
                 .chars()
                 .take(self.shared.config.limits.sql_bytes_max)
                 .collect(),
-            tables: Vec::new(),
+            policy_version: world.map(|world| world.policy.version().to_owned()),
+            readings,
             code: refusal.code(),
             reason: refusal.message().to_owned(),
         };
@@ -337,6 +365,38 @@ impl Engine {
             .with_detail(e),
         }
     }
+}
+
+/// What the ledger is told of a query that was refused, beside the refusal.
+struct Refused {
+    id: QueryId,
+    statement: Option<QueryId>,
+    ask: Ask,
+    sql: String,
+    world: Option<Arc<World>>,
+    readings: Arc<[Reading]>,
+}
+
+/// The tables that a statement names.
+fn tables(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
+    let admitted = admit(sql, limits)?;
+    let statement = ParsedStatement::Statement(admitted.statement);
+    let named = resolve_table_references(&statement, true);
+    let (named, _) = named.map_err(|e| refusal(&e, Stage::Planning))?;
+    Ok(named)
+}
+
+/// One decision for each table, however often and by whichever names the statement names it.
+fn decisions(world: &World, ask: &Ask, named: Vec<TableReference>) -> Vec<Arc<Decision>> {
+    let default_schema = world.default_schema(ask);
+    let mut decisions: Vec<Arc<Decision>> = Vec::new();
+    for named in named {
+        let name = TableName::new(named.schema().unwrap_or(&default_schema), named.table());
+        if decisions.iter().all(|known| known.table != name) {
+            decisions.push(Arc::new(world.decide(ask, &name)));
+        }
+    }
+    decisions
 }
 
 fn log(query: QueryId, refusal: &Refusal) {
@@ -379,6 +439,18 @@ impl Shared {
         world
             .clone()
             .ok_or_else(|| Refusal::internal("no world is loaded"))
+    }
+
+    /// What the record of a refused statement tells of the tables that it names, if it can be read.
+    fn named(&self, world: &World, ask: &Ask, sql: &str) -> Arc<[Reading]> {
+        let mut named = tables(sql, &self.config.limits).unwrap_or_default();
+        named.retain(|name| {
+            name.catalog().is_none_or(|catalog| catalog == CATALOG)
+                && name.schema() != Some(DIRECTORY_SCHEMA)
+        });
+        named.truncate(REFUSED_TABLES_MAX);
+        let decisions = decisions(world, ask, named).into_iter();
+        decisions.map(Reading::from).collect()
     }
 
     /// The ask with what the engine knows about recent activity.

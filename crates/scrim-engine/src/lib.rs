@@ -26,6 +26,7 @@ mod results;
 mod sessions;
 mod share;
 mod stub;
+mod used;
 mod verify;
 mod world;
 mod zone;

@@ -78,7 +78,7 @@ impl<'a> Names<'a> {
                 ))))
             }
             Verdict::Shown | Verdict::NoAgreement => {
-                // Whoever has no agreement must not even leave a trace of the name in the record.
+                // Whoever has no agreement must leave no trace of the name in a query that goes on.
                 self.decided
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)

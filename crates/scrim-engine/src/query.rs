@@ -26,7 +26,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
-use scrim_ledger::{Opening, Permit};
+use scrim_ledger::{Opening, Permit, Reading};
 use scrim_model::{Code, Limits, QueryId, Refusal, TableName};
 use scrim_policy::Decision;
 
@@ -45,6 +45,7 @@ use crate::results::Results;
 use crate::sessions::Planning;
 use crate::share::Share;
 use crate::stub::StubTable;
+use crate::used;
 use crate::verify;
 use crate::world::World;
 
@@ -68,7 +69,9 @@ pub(crate) struct Common {
     pub(crate) masks: Vec<Option<String>>,
     pub(crate) session: Arc<SessionState>,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
-    /// The announcement that this run belongs to.
+    /// The tables as the record tells of them.
+    pub(crate) readings: Arc<[Reading]>,
+    /// The announced statement that this runs, if it was announced: the id that clients were told.
     pub(crate) statement: Option<QueryId>,
     /// The part of the result that this run gives; all of it when there is none.
     pub(crate) share: Option<Share>,
@@ -127,7 +130,7 @@ impl Query<Bound> {
         ask: Ask,
         sql: String,
         params: Option<Params>,
-        id: QueryId,
+        (id, announced): (QueryId, Option<QueryId>),
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
         let Admitted { statement, explain } = admitted;
@@ -139,6 +142,7 @@ impl Query<Bound> {
         let decisions = names.into_decisions();
         verify::admissible(&plan, &functions, shared.config.limits.plan_nodes_max)?;
         let masks = masks::of_plan(&plan);
+        let readings = readings(&decisions, &used::columns(&plan));
         let (plan, shape) = analysed(&session, plan)?;
         let (schema, masks) = if explain {
             let schema = explain_schema();
@@ -159,7 +163,8 @@ impl Query<Bound> {
                 masks,
                 session,
                 decisions,
-                statement: None,
+                readings,
+                statement: announced,
                 share: None,
             },
             state: Bound { plan },
@@ -173,13 +178,6 @@ impl Query<Bound> {
     /// The version of the policy set that decided.
     pub fn policy_version(&self) -> &str {
         self.common.world.policy.version()
-    }
-
-    /// Has the record say which announced statement this run belongs to.
-    #[must_use]
-    pub fn of_statement(mut self, statement: QueryId) -> Self {
-        self.common.statement = Some(statement);
-        self
     }
 
     /// The parameters that are still open, `$1` first, with the types that the statement implies.
@@ -228,19 +226,11 @@ impl Query<Bound> {
         let opening = Opening {
             query: common.id,
             statement: common.statement,
-            principal: principal.id.clone(),
-            org: principal.org.clone(),
             session: common.ask.session.map(|id| id.to_string()),
-            address: common.ask.context.ip,
-            client: common.ask.context.client.clone(),
-            purpose: common.ask.settings.purpose.clone(),
+            facts: common.ask.facts(),
             sql: common.sql.clone(),
             policy_version: common.world.policy.version().to_owned(),
-            decisions: common
-                .decisions
-                .values()
-                .map(|d| d.as_ref().clone())
-                .collect(),
+            readings: Arc::clone(&common.readings),
         };
         let permit = common
             .shared
@@ -395,6 +385,23 @@ impl Common {
         }
         Ok(guards)
     }
+}
+
+/// The tables as the record tells of them.
+fn readings(
+    decisions: &BTreeMap<TableName, Arc<Decision>>,
+    used: &BTreeMap<TableName, BTreeSet<String>>,
+) -> Arc<[Reading]> {
+    let reading = |(table, decision): (&TableName, &Arc<Decision>)| {
+        let used = used.get(table);
+        let names = decision.columns.iter().map(|column| &column.name);
+        let used = names.filter(|name| used.is_some_and(|used| used.contains(*name)));
+        Reading {
+            used: Some(used.cloned().collect()),
+            ..Reading::from(Arc::clone(decision))
+        }
+    };
+    decisions.iter().map(reading).collect()
 }
 
 /// The plan of a statement, over stubs.

@@ -1,14 +1,15 @@
 //! The kinds of entries and how their bodies are written.
 
-use std::{fmt, io, net::IpAddr, str::FromStr};
+use std::{fmt, io, net::IpAddr, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Code, QueryId, SessionId, TableName};
-use scrim_policy::Decision;
+use scrim_model::{Code, QueryId, SessionId};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::{LedgerError, line};
+use crate::decided::Decided;
+use crate::facts;
+use crate::{Facts, LedgerError, Reading, line};
 
 /// The version of the format, in the first line.
 pub(crate) const FORMAT: u64 = 1;
@@ -20,24 +21,16 @@ pub struct Opening {
     pub query: QueryId,
     /// The announced statement that it runs, if it was announced: the id that clients were told.
     pub statement: Option<QueryId>,
-    /// Who asks; proven by the session.
-    pub principal: String,
-    /// On whose behalf; from the accounts.
-    pub org: String,
     /// The session in which it asks.
     pub session: Option<String>,
-    /// The address it asks from, as the server sees it.
-    pub address: Option<IpAddr>,
-    /// What the client calls itself; unverified.
-    pub client: Option<String>,
-    /// The purpose that the client states; unverified.
-    pub purpose: Option<String>,
+    /// Who asks, how, and what for. The client's own name and the purpose are unverified.
+    pub facts: Facts,
     /// The statement as the client sent it.
     pub sql: String,
     /// The policy set that decided.
     pub policy_version: String,
-    /// The decisions, one for each table.
-    pub decisions: Vec<Decision>,
+    /// The tables, each with its decision.
+    pub readings: Arc<[Reading]>,
 }
 
 /// A query that was refused before it was opened.
@@ -45,18 +38,18 @@ pub struct Opening {
 pub struct RefusedQuery {
     /// The query's id.
     pub query: QueryId,
-    /// Who asked; proven by the session.
-    pub principal: String,
-    /// On whose behalf; from the accounts.
-    pub org: String,
+    /// The announced statement that it was to run, if it was announced.
+    pub statement: Option<QueryId>,
     /// The session in which it asked.
     pub session: Option<String>,
-    /// The address it asked from, as the server sees it.
-    pub address: Option<IpAddr>,
+    /// Who asked, how, and what for.
+    pub facts: Facts,
     /// The statement as the client sent it; shortened to what a line can hold.
     pub sql: String,
-    /// The governed tables that it named, as far as they were known.
-    pub tables: Vec<TableName>,
+    /// The policy set that was in force, if there was one.
+    pub policy_version: Option<String>,
+    /// The tables that it named, as far as it could be read, each with what was decided about it.
+    pub readings: Arc<[Reading]>,
     /// The code that the client got.
     pub code: Code,
     /// Why, for the data owner; never a value of the data. Shortened like the statement, parts of
@@ -207,13 +200,15 @@ pub(crate) struct Closing {
 pub(crate) enum Body<'a> {
     Created { format: u64, id: uuid::Uuid },
     Recovered { bytes: u64, sha256: &'a str },
-    Opened(Opened<'a>),
+    Opened(Asked<'a>),
     Closed(Closed<'a>),
     Refused(Refused<'a>),
 }
 
+/// A query as it is written: fields that the fold and people look for, the other facts, and the
+/// decisions.
 #[derive(Debug, Serialize)]
-pub(crate) struct Opened<'a> {
+pub(crate) struct Asked<'a> {
     query: QueryId,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<QueryId>,
@@ -223,10 +218,22 @@ pub(crate) struct Opened<'a> {
     address: Option<IpAddr>,
     client: Option<&'a str>,
     purpose: Option<&'a str>,
+    facts: facts::Rest<'a>,
     tables: Vec<String>,
     sql: &'a str,
-    policy_version: &'a str,
-    decisions: &'a [Decision],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql_bytes: Option<usize>,
+    policy_version: Option<&'a str>,
+    #[serde(flatten)]
+    decided: Decided,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Refused<'a> {
+    #[serde(flatten)]
+    asked: Asked<'a>,
+    code: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -243,40 +250,47 @@ pub(crate) struct Closed<'a> {
     reason: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Refused<'a> {
-    query: QueryId,
-    principal: &'a str,
-    org: &'a str,
-    session: Option<&'a str>,
-    address: Option<IpAddr>,
-    tables: Vec<String>,
-    sql: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sql_bytes: Option<usize>,
-    code: &'a str,
-    reason: &'a str,
+impl<'a> Asked<'a> {
+    fn new(query: QueryId, session: Option<&'a str>, facts: &'a Facts, sql: &'a str) -> Self {
+        let principal = &facts.principal;
+        Self {
+            query,
+            statement: None,
+            principal: &principal.id,
+            org: &principal.org,
+            session,
+            address: facts.context.ip,
+            client: facts.context.client.as_deref(),
+            purpose: facts.settings.purpose.as_deref(),
+            facts: facts.rest(),
+            tables: Vec::new(),
+            sql,
+            sql_bytes: None,
+            policy_version: None,
+            decided: Decided::default(),
+        }
+    }
+
+    fn with(self, readings: &[Reading]) -> Self {
+        let tables = readings.iter();
+        Self {
+            tables: tables
+                .map(|reading| reading.decision.table.to_string())
+                .collect(),
+            decided: Decided::of(readings),
+            ..self
+        }
+    }
 }
 
 impl Opening {
     pub(crate) fn body(&self) -> Body<'_> {
-        Body::Opened(Opened {
-            query: self.query,
+        let session = self.session.as_deref();
+        let asked = Asked::new(self.query, session, &self.facts, &self.sql).with(&self.readings);
+        Body::Opened(Asked {
             statement: self.statement,
-            principal: &self.principal,
-            org: &self.org,
-            session: self.session.as_deref(),
-            address: self.address,
-            client: self.client.as_deref(),
-            purpose: self.purpose.as_deref(),
-            tables: self
-                .decisions
-                .iter()
-                .map(|decision| decision.table.to_string())
-                .collect(),
-            sql: &self.sql,
-            policy_version: &self.policy_version,
-            decisions: &self.decisions,
+            policy_version: Some(&self.policy_version),
+            ..asked
         })
     }
 }
@@ -297,15 +311,15 @@ fn head(text: &str, bytes_max: usize) -> &str {
 impl RefusedQuery {
     pub(crate) fn body(&self) -> Body<'_> {
         let sql = head(&self.sql, REFUSED_SQL_BYTES_MAX);
+        let session = self.session.as_deref();
+        let asked = Asked::new(self.query, session, &self.facts, sql).with(&self.readings);
         Body::Refused(Refused {
-            query: self.query,
-            principal: &self.principal,
-            org: &self.org,
-            session: self.session.as_deref(),
-            address: self.address,
-            tables: self.tables.iter().map(TableName::to_string).collect(),
-            sql,
-            sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
+            asked: Asked {
+                statement: self.statement,
+                sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
+                policy_version: self.policy_version.as_deref(),
+                ..asked
+            },
             code: self.code.as_str(),
             reason: head(&self.reason, REASON_BYTES_MAX),
         })

@@ -125,10 +125,9 @@ impl Ledger {
     pub async fn open_query(&self, opening: Opening) -> Result<Permit, LedgerError> {
         let shared = &self.handle.shared;
         let body = entry::encode(&opening.body())?;
-        let hashes = opening
-            .decisions
-            .into_iter()
-            .map(|decision| decision.hash)
+        let readings = opening.readings.iter();
+        let hashes = readings
+            .map(|reading| reading.decision.hash.clone())
             .collect();
         let room = shared.room(body.len()).await?;
         let (reply, answer) = oneshot::channel();

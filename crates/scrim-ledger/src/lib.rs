@@ -58,11 +58,20 @@
 //! | --- | --- | --- |
 //! | `created` | the first line | |
 //! | `recovered` | a start found a torn last line and cut it off: `bytes`, `sha256` of what was cut | |
-//! | `opened` | before the first byte of data is read; an *attempt*, its `closed` says how it ended | `client`, `purpose`, `sql` |
+//! | `opened` | before the first byte of data is read; an *attempt*, its `closed` says how it ended | `client`, `purpose`, `sql`, and of `facts` `agreement`, `release`, `schema`, `zone` |
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
-//! | `refused` | a query was refused before it was opened | `sql` |
+//! | `refused` | a query was refused before it was opened; its tables as far as the statement could be read | the same |
 //! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
+//!
+//! A query's entry holds all that its decisions were made from and what they were, so that they can
+//! be told and made again: `facts` (who asks and in what circumstances; what is not known is left
+//! out), `policy_version`, and in `decided` one decision for each table: `[schema, table]`, its
+//! verdict, the agreements that matched (`arms`) with the clauses and the values bound to them,
+//! `guards`, `columns` (neighbours that are shown alike stand together), the agreements that did not
+//! match (16 of them; `unmatched_more` counts the rest), limits, hash, and in `used` the columns that
+//! the query uses (`"*"` is all that it sees). A place is `file:line:column`, its file a number in
+//! `files`. Ledgers of older versions have `decisions` instead, without facts; they are read, too.
 //!
 //! # Durability
 //!
@@ -72,8 +81,10 @@
 //! dropped: the ledger is *poisoned*, every later opening is refused, and [`Ledger::healthy`] is
 //! false until the process is started again on a disk that works.
 
+mod decided;
 mod entry;
 mod error;
+mod facts;
 mod ledger;
 mod line;
 mod permit;
@@ -84,8 +95,10 @@ mod sink;
 mod tests;
 mod writer;
 
+pub use decided::{Reading, TableUse};
 pub use entry::{Event, Opening, Outcome, RefusedQuery};
 pub use error::{Damage, LedgerError};
+pub use facts::Facts;
 pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
 pub use permit::Permit;
 pub use read::{Filter, Record, Records, read};

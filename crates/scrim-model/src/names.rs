@@ -1,6 +1,7 @@
 //! Names of tables, queries and sessions.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -47,6 +48,14 @@ impl QueryId {
 impl Default for QueryId {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl FromStr for QueryId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
     }
 }
 

@@ -8,13 +8,13 @@ use chrono::NaiveDate;
 use scrim_anonymize::Mask;
 use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a principal may see of one table in one request, and why.
 ///
 /// It holds no expressions: clauses are named by id, with the values bound to them;
 /// [`PolicySet::rules`](crate::PolicySet::rules) lowers them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The table.
     pub table: TableName,
@@ -41,7 +41,7 @@ pub struct Decision {
 }
 
 /// Whether a table is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Shown, as the rest of the decision says.
@@ -60,7 +60,7 @@ pub enum Verdict {
 }
 
 /// A contract as a decision names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractRef {
     /// Its id.
     pub id: String,
@@ -71,7 +71,7 @@ pub struct ContractRef {
 }
 
 /// One matching agreement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
     /// The agreement's id.
     pub agreement: String,
@@ -92,7 +92,7 @@ pub struct Arm {
 }
 
 /// A row filter with what is bound to it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Clause {
     /// Which clause: `contract/profiles/NAME/rows` or `contract/guards/ID/rows`.
     pub id: String,
@@ -102,11 +102,12 @@ pub struct Clause {
     pub location: Location,
     /// The values of the members it uses, by full name (`principal.org`); one that is missing here
     /// is not known, so whatever depends on it is not true.
+    #[serde(deserialize_with = "untyped")]
     pub bindings: BTreeMap<String, Value>,
 }
 
 /// A guard that holds for this request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuardClause {
     /// The guard's id.
     pub id: String,
@@ -117,7 +118,7 @@ pub struct GuardClause {
 }
 
 /// How one visible column is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDecision {
     /// Its name.
     pub name: String,
@@ -128,7 +129,7 @@ pub struct ColumnDecision {
 }
 
 /// What one arm does with one column.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Treatment {
     /// How the column as a whole is shown.
     pub root: Showing,
@@ -166,7 +167,7 @@ impl Treatment {
 }
 
 /// How a value is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Showing {
     /// As it is.
@@ -189,7 +190,7 @@ impl Showing {
 }
 
 /// An agreement of the principal's organisation that did not match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmatched {
     /// The agreement's id.
     pub agreement: String,
@@ -197,4 +198,31 @@ pub struct Unmatched {
     pub location: Location,
     /// Why, in an owner's words.
     pub reason: String,
+}
+
+/// Reads values that were written without their types: an instant comes back as its text.
+fn untyped<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Value>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Untyped {
+        Bool(bool),
+        Int64(i64),
+        Float64(f64),
+        Text(String),
+        TextList(Vec<String>),
+    }
+    let read = BTreeMap::<String, Untyped>::deserialize(deserializer)?;
+    let values = read.into_iter().map(|(name, value)| {
+        let value = match value {
+            Untyped::Bool(value) => Value::Bool(value),
+            Untyped::Int64(value) => Value::Int64(value),
+            Untyped::Float64(value) => Value::Float64(value),
+            Untyped::Text(value) => Value::Text(value),
+            Untyped::TextList(value) => Value::TextList(value),
+        };
+        (name, value)
+    });
+    Ok(values.collect())
 }

@@ -129,6 +129,13 @@ impl ContractDocument {
         })
     }
 
+    /// The purposes that it serves, as it names them.
+    pub fn purposes(&self) -> &[String] {
+        self.access
+            .as_ref()
+            .map_or(&[], |access| access.purposes.as_slice())
+    }
+
     /// The file of the contract.
     pub fn file(&self) -> &SourceFile {
         self.node.file()

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use scrim_model::QueryId;
+
+use crate::past::Since;
 
 /// Share tables with other organisations, under contracts that decide who sees which rows and
 /// columns, and how.
@@ -123,6 +126,10 @@ pub enum Policy {
     Check(PolicyFolder),
     /// Run the policy tests of a folder against the real sources
     Test(PolicyTest),
+    /// Decide the queries of the ledger again under proposed policies, and tell whose results change
+    Replay(PolicyReplay),
+    /// Tell from the ledger which agreements, columns and purposes nobody used
+    Unused(PolicyUnused),
 }
 
 /// Which policies.
@@ -145,6 +152,43 @@ pub struct PolicyTest {
     /// Run only cases whose file or name contains this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+}
+
+/// `scrim policy replay`.
+#[derive(Debug, Args)]
+pub struct PolicyReplay {
+    /// The configuration, whose ledger is read
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// The folder of the proposed policies
+    #[arg(long, value_name = "DIR")]
+    pub with: PathBuf,
+    /// Only queries from this time on: 7d, 12h, 30m, or as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Also run each statement under both policies on the data of today, and compare the results
+    #[arg(long)]
+    pub run: bool,
+    /// Print the report as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the report as Markdown, for a pull request
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `scrim policy unused`.
+#[derive(Debug, Args)]
+pub struct PolicyUnused {
+    /// The configuration, whose ledger and policies are read
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only queries from this time on: 90d, 12h, 30m, or as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim contract …`.
@@ -231,8 +275,16 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
     pub config: PathBuf,
     /// The account to look through the eyes of
-    #[arg(long = "as", value_name = "ACCOUNT")]
-    pub account: String,
+    #[arg(long = "as", value_name = "ACCOUNT", required_unless_present = "query")]
+    pub account: Option<String>,
+    /// Tell instead what a query of the ledger, or the runs of an announced statement, got and why
+    #[arg(
+        long = "query-id",
+        value_name = "ID",
+        value_parser = query_id,
+        conflicts_with_all = ["account", "purpose", "agreement", "ip", "at", "sql"]
+    )]
+    pub query: Option<QueryId>,
     /// The purpose for which it would ask
     #[arg(long)]
     pub purpose: Option<String>,
@@ -249,7 +301,8 @@ pub struct Explain {
     #[arg(long)]
     pub json: bool,
     /// The statement
-    pub sql: String,
+    #[arg(required_unless_present = "query")]
+    pub sql: Option<String>,
 }
 
 /// `scrim keys …`.
@@ -387,6 +440,17 @@ fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
     }
     text.parse()
         .map_err(|_| "write it like 2026-03-02T23:00:00Z or 2026-03-02".to_owned())
+}
+
+/// The id of a query or of an announced statement.
+fn query_id(text: &str) -> Result<QueryId, String> {
+    text.parse()
+        .map_err(|_| "write it like 01a1ff90-3d34-761d-80c0-d70709b7230b".to_owned())
+}
+
+/// So long ago, or an instant.
+fn since(text: &str) -> Result<Since, String> {
+    Since::parse(text, time)
 }
 
 #[cfg(test)]

@@ -79,19 +79,27 @@ fn briefly(root: &Showing, nested: &[(String, Showing)]) -> String {
 }
 
 /// Lines under one another, names at the left, text at the right.
-#[derive(Default)]
-struct Page {
+#[derive(Debug, Default)]
+pub(crate) struct Page {
     text: String,
 }
 
 impl Page {
-    fn line(&mut self, indent: usize, text: &str) {
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    pub(crate) fn line(&mut self, indent: usize, text: &str) {
         for line in wrap(text, LINE - indent) {
             self.push(indent, "", 0, &line);
         }
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    pub(crate) fn heading(&mut self, text: &str) {
         self.text.push('\n');
         self.push(2, "", 0, text);
     }
@@ -103,6 +111,20 @@ impl Page {
             self.push(4, name, names, &line);
             name = "";
         }
+    }
+
+    /// One of several facts that stand under a first line.
+    pub(crate) fn fact(&mut self, name: &str, names: usize, text: &str) {
+        let mut name = name;
+        for line in wrap(text, LINE - 4 - names) {
+            self.push(2, name, names, &line);
+            name = "";
+        }
+    }
+
+    /// A line as it is.
+    pub(crate) fn verbatim(&mut self, indent: usize, text: &str) {
+        self.push(indent, "", 0, text);
     }
 
     fn push(&mut self, indent: usize, name: &str, names: usize, text: &str) {
@@ -230,7 +252,7 @@ fn bindings(bindings: &BTreeMap<String, Value>) -> String {
     pairs.join(", ")
 }
 
-fn value_text(value: &Value) -> String {
+pub(crate) fn value_text(value: &Value) -> String {
     match value {
         Value::Bool(value) => value.to_string(),
         Value::Int64(value) => value.to_string(),

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod local;
 pub mod out;
 pub mod outcome;
+pub mod past;
 pub mod policy_test;
 mod render;
 

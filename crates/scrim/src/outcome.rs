@@ -42,6 +42,16 @@ impl Failure {
         }
     }
 
+    /// Why, in one line.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message.clone(),
+            Self::Problems(problems) => problems.to_string().replace('\n', "; "),
+            Self::Reported => "it failed".to_owned(),
+            Self::Closed => "nobody reads the output".to_owned(),
+        }
+    }
+
     /// Says why.
     pub fn report(&self, out: &mut Out) {
         match self {

@@ -109,7 +109,9 @@ fn every_mask_reads_and_shows_its_parameters() {
         assert!(MASK_NAMES.contains(&name));
         assert_eq!(mask.to_string(), shown);
         assert_eq!(serde_json::to_string(&mask).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Mask>(json).unwrap(), mask);
     }
+    assert!(serde_json::from_str::<Mask>(r#"{"mask":"zip4"}"#).is_err());
     assert!(MASK_NAMES.is_sorted());
 }
 

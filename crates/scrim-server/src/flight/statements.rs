@@ -126,14 +126,15 @@ impl Flight {
         sql: &str,
         params: Option<&[u8]>,
     ) -> Result<Query<Bound>, Status> {
-        self.try_bind(id, caller, settings, sql, params)
+        self.try_bind((id, None), caller, settings, sql, params)
             .await
             .map_err(|refusal| to_status(&refusal, Some(id)))
     }
 
+    /// Binds under an id, as a run of an announced statement if it is one.
     async fn try_bind(
         &self,
-        id: QueryId,
+        (id, statement): (QueryId, Option<QueryId>),
         caller: &Caller,
         settings: &Settings,
         sql: &str,
@@ -141,7 +142,7 @@ impl Flight {
     ) -> Result<Query<Bound>, Refusal> {
         let values = params.map(params::values).transpose()?;
         self.engine
-            .bind_as(id, &self.ask(caller, settings), sql, values)
+            .bind_as(id, statement, &self.ask(caller, settings), sql, values)
             .await
     }
 
@@ -185,8 +186,9 @@ impl Flight {
             let batch = RecordBatch::new_empty(setting_schema());
             return self.send(caller, batch, place);
         }
-        let bound = self
-            .try_bind(run.id, caller, &settings, &sql, params.as_deref())
+        let ids = (run.id, Some(promise.id));
+        let mut bound = self
+            .try_bind(ids, caller, &settings, &sql, params.as_deref())
             .await
             .map_err(|refusal| failed(ended_right(refusal)))?;
         let fields = result_schema(&bound, &settings);
@@ -195,7 +197,6 @@ impl Flight {
             return Err(failed(changed(policies)));
         }
         let schema = described(&fields, promise.id, bound.about());
-        let mut bound = bound.of_statement(promise.id);
         if let Some(share) = promise.share {
             bound = bound.only(share).map_err(failed)?;
         }

@@ -1,0 +1,60 @@
+//! Ledgers that an older version wrote.
+
+use std::fs;
+
+use scrim_model::QueryId;
+use scrim_policy::{Showing, Verdict};
+
+use super::{file_in, folder};
+use crate::{Filter, Outcome, read, verify};
+
+/// What version 0.1.0 wrote: one query under two agreements, one refused.
+const OLDER: &str = include_str!("older.jsonl");
+
+#[test]
+fn a_ledger_of_an_older_version_is_read_with_its_decisions() {
+    let dir = folder();
+    fs::write(file_in(&dir), OLDER).unwrap();
+    assert_eq!(
+        verify(&file_in(&dir)).unwrap().entries,
+        OLDER.lines().count() as u64
+    );
+    let records: Vec<_> = read(&file_in(&dir), Filter::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let [record, refused] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!(
+        (refused.outcome, refused.readings().unwrap()),
+        (Outcome::Refused, vec![])
+    );
+    assert_eq!(record.outcome, Outcome::Completed);
+    assert_eq!(record.facts, None);
+    assert_eq!(
+        (record.principal.as_str(), record.purpose.as_deref()),
+        ("rhea", Some("research"))
+    );
+    assert_eq!(record.agreements, ["meridian-patients", "meridian-study-7"]);
+    assert_eq!(record.uses[0].used, None);
+    let readings = record.readings().unwrap();
+    let [reading] = &readings[..] else {
+        panic!("{readings:?}");
+    };
+    let decision = &reading.decision;
+    assert_eq!(decision.verdict, Verdict::Shown);
+    assert_eq!(decision.hash, record.uses[0].hash);
+    assert_eq!(decision.columns.len(), 9);
+    let zip = &decision.columns[3];
+    assert!(matches!(&zip.treatments[0].root, Showing::Masked(mask) if mask.name() == "zip3"));
+    assert_eq!(zip.location[0].line, 150);
+    let statement = record.statement.unwrap();
+    for (query, found) in [(record.query, 1), (statement, 1), (QueryId::new(), 0)] {
+        let filter = Filter {
+            query: Some(query),
+            ..Filter::default()
+        };
+        assert_eq!(read(&file_in(&dir), filter).unwrap().count(), found);
+    }
+}
