@@ -18,7 +18,7 @@ pub(crate) fn run(command: &Ledger, out: &mut Out) -> Result<(), Failure> {
 }
 
 /// A ledger is named by its folder or by its file.
-fn file(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn file(path: &Path) -> Result<PathBuf, Failure> {
     let path = if path.is_dir() {
         path.join(FILE_NAME)
     } else {

@@ -1,8 +1,8 @@
-//! `scrim policy check` and `scrim policy test`.
+//! `scrim policy`: `check` and `test`; `lint` has a file of its own.
 
 use std::path::Path;
 
-use super::runtime;
+use super::{lint, runtime};
 use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
@@ -15,10 +15,12 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
+        Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
     }
 }
 
-async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
+/// Loads policies, all of them, and tells what loading warns of.
+pub(super) async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
     let config = find_config(folder.dir.as_deref(), folder.config.as_deref())?;
     let local = Local::open(read_config(&config, folder.dir.as_deref())?).await?;
     if !local.warnings.is_empty() {
@@ -38,7 +40,11 @@ async fn check(folder: &PolicyFolder, out: &mut Out) -> Result<(), Failure> {
         .tables()
         .map(|table| format!("{}.{}", table.name.schema, table.name.table))
         .collect();
-    let warnings = match local.warnings.len() {
+    let findings = lint::beside_warnings(&local)?;
+    for finding in &findings {
+        out.remark(finding);
+    }
+    let warnings = match local.warnings.len() + findings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         warnings => format!(", {warnings} warnings"),
