@@ -328,6 +328,9 @@ mod tests {
             "SHOW TABLES",
             "DESCRIBE t",
             "VALUES (1)",
+            "SHOW ACCESS",
+            "show access on a.\"B\".c;",
+            "EXPLAIN /* it */ ACCESS SELECT 1",
         ] {
             assert_eq!(code(sql), None, "{sql}");
         }
@@ -355,6 +358,10 @@ mod tests {
             "SHOW ALL",
             "RESET a",
             "EXPLAIN EXPLAIN SELECT 1",
+            "SHOW ACCESS ON a, b",
+            "SHOW ACCESS TO a",
+            "EXPLAIN ACCESS SHOW TABLES",
+            "EXPLAIN ACCESS",
         ] {
             assert!(
                 code(sql).is_some_and(|c| c == Code::StatementRefused || c == Code::SqlSyntax),
@@ -384,6 +391,21 @@ mod tests {
                 "{}",
                 sql.get(..40).unwrap_or_default()
             );
+        }
+    }
+
+    #[test]
+    fn inv_13_a_name_in_show_access_is_a_name() {
+        for (sql, about) in [
+            ("SHOW ACCESS ON T", "SELECT * FROM \"t\""),
+            (
+                "SHOW ACCESS ON select.\"A \"\"b\";",
+                "SELECT * FROM \"select\".\"A \"\"b\"",
+            ),
+            ("EXPLAIN ACCESS SELECT ? + ?", "SELECT $1 + $2"),
+        ] {
+            let admitted = admit(sql, &EngineLimits::default()).unwrap();
+            assert_eq!(admitted.statement.to_string(), about);
         }
     }
 

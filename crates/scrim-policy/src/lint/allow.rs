@@ -68,9 +68,11 @@ pub(super) fn apply(documents: &Documents, found: &mut Vec<Finding>) {
         }
     }
     for finding in found.iter_mut() {
-        for one in allowed.iter_mut().filter(|one| one.is_about(finding)) {
-            one.used = true;
-            finding.allowed = Some(one.reason.clone());
+        for one in &mut allowed {
+            if one.is_about(finding) {
+                one.used = true;
+                finding.allowed = Some(one.reason.clone());
+            }
         }
     }
     // What depends on the day may be silenced before it comes up.
