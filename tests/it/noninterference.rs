@@ -309,6 +309,11 @@ async fn compare_metadata(places: Places) {
             "SELECT * FROM information_schema.columns",
             "SELECT * FROM information_schema.schemata",
             "SELECT * FROM information_schema.views",
+            "SHOW ACCESS",
+            "SHOW ACCESS ON people",
+            "SHOW ACCESS ON clinic.visits",
+            "EXPLAIN ACCESS SELECT * FROM people",
+            "EXPLAIN ACCESS SELECT count(*) FROM visits v JOIN people p ON v.person = p.id",
         ] {
             let (a, b) = pair.ask(sql).await;
             let text = a.to_string();
@@ -453,6 +458,37 @@ const HIDDEN: &[(&str, &str, &str)] = &[
         "nosuchfunctions",
     ),
     ("SHOW TABLES LIKE '{}'", "vault", "nosuc"),
+    ("SHOW ACCESS ON {}", "vault", "nosuc"),
+    ("SHOW ACCESS ON clinic.\"{}\"", "vault", "nosuc"),
+    ("show access on SCRIM.Clinic.{};", "VAULT", "NOSUC"),
+    ("SHOW ACCESS ON lookup.{}", "wards", "nosuc"),
+    (
+        "SHOW ACCESS ON {}.public.people",
+        "datafusion",
+        "nosuchname",
+    ),
+    (
+        "SHOW ACCESS ON information_schema.{}",
+        "df_settings",
+        "nosuchtable",
+    ),
+    ("EXPLAIN ACCESS SELECT * FROM {}", "vault", "nosuc"),
+    ("EXPLAIN ACCESS SELECT {} FROM people", "secret", "nosuch"),
+    (
+        "EXPLAIN ACCESS SELECT id FROM people WHERE id IN (SELECT {} FROM people)",
+        "extra",
+        "nosuc",
+    ),
+    (
+        "EXPLAIN ACCESS SELECT id FROM people o WHERE EXISTS (SELECT 1 FROM visits WHERE o.{} = vid)",
+        "extra",
+        "nosuc",
+    ),
+    (
+        "EXPLAIN ACCESS WITH w AS (SELECT k FROM {}) SELECT id FROM people",
+        "vault",
+        "nosuc",
+    ),
 ];
 
 #[tokio::test]
@@ -461,6 +497,8 @@ async fn inv_07_what_is_hidden_reads_like_what_does_not_exist() {
     let mut failures = Vec::new();
     let own = [
         ("SELECT * FROM shop.{}", "orders", "nosuch"),
+        ("SHOW ACCESS ON shop.{}", "orders", "nosuch"),
+        ("EXPLAIN ACCESS SELECT 1 FROM shop.{}", "orders", "nosuch"),
         ("SELECT {} FROM people", "email", "nosuc"),
     ];
     for (template, hidden, missing) in HIDDEN.iter().copied().chain(own) {

@@ -24,6 +24,7 @@ mod path;
 mod pseudonym;
 mod text;
 mod treatment;
+mod weak;
 
 pub use bind::BoundMask;
 pub use compact::{compact, compact_batch};
@@ -33,6 +34,7 @@ pub use mask::{MASK_NAMES, Mask};
 pub use params::ParamValue;
 pub use path::{PathStep, format_path, parse_path, parse_steps, type_at};
 pub use treatment::{BoundTreatment, Show};
+pub use weak::Weakness;
 
 #[cfg(test)]
 mod laws;

@@ -233,6 +233,27 @@ impl Mask {
         self.0.name()
     }
 
+    /// The mask for those who see what it gives: with the parameters that its results show anyway,
+    /// and without those that could tell of values, columns or recipients behind it.
+    pub fn told(&self) -> String {
+        match &self.0 {
+            // A pattern may spell out what it looks for; domain and scope name others.
+            Kind::RegexReplace { .. } | Kind::Pseudonymize { .. } => self.name().to_owned(),
+            Kind::Null
+            | Kind::Constant { .. }
+            | Kind::Partial { .. }
+            | Kind::Prefix { .. }
+            | Kind::Email { .. }
+            | Kind::TruncateDate { .. }
+            | Kind::Round { .. }
+            | Kind::Bucket { .. }
+            | Kind::TopCode { .. }
+            | Kind::BottomCode { .. }
+            | Kind::Zip3
+            | Kind::IpTruncate { .. } => self.to_string(),
+        }
+    }
+
     /// The group whose recipients may link this mask's pseudonyms, if the scope names one.
     ///
     /// The contract must list it; that is for the policy to check.

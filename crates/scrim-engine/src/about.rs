@@ -8,6 +8,7 @@ use datafusion::common::utils::quote_identifier;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use scrim_policy::{Decision, Treatment};
 
+use crate::gate::Answer;
 use crate::query::{Bound, Query};
 
 /// What a result says about itself.
@@ -52,7 +53,7 @@ impl Query<Bound> {
 
     /// Whether the rows come in an order that the statement asks for as a whole.
     pub fn is_ordered(&self) -> bool {
-        !self.common.explain && sorts(self.plan())
+        self.common.answer == Answer::Rows && sorts(self.plan())
     }
 }
 

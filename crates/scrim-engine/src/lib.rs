@@ -5,6 +5,7 @@
 //! into. This crate must never know gRPC, HTTP, or the environment.
 
 mod about;
+mod access;
 mod activity;
 mod ask;
 mod config;

@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::tree_node::Transformed;
@@ -21,7 +22,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
@@ -30,12 +31,14 @@ use scrim_ledger::{Opening, Permit, Reading};
 use scrim_model::{Code, Limits, QueryId, Refusal, TableName};
 use scrim_policy::Decision;
 
+use crate::access;
 use crate::activity::Place;
 use crate::ask::{Ask, Params};
+use crate::directory::DirectoryTable;
 use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
 use crate::fault;
-use crate::gate::{Admitted, admit};
+use crate::gate::{Admitted, Answer, admit};
 use crate::guard::{GuardTable, hand_down};
 use crate::labels;
 use crate::lookup::Lookups;
@@ -64,7 +67,7 @@ pub(crate) struct Common {
     pub(crate) world: Arc<World>,
     pub(crate) ask: Ask,
     pub(crate) sql: String,
-    pub(crate) explain: bool,
+    pub(crate) answer: Answer,
     pub(crate) schema: SchemaRef,
     pub(crate) masks: Vec<Option<String>>,
     pub(crate) session: Arc<SessionState>,
@@ -81,6 +84,8 @@ pub(crate) struct Common {
 #[derive(Debug)]
 pub struct Bound {
     plan: LogicalPlan,
+    /// The plan of the statement that the answer is about, when it is not what runs.
+    about: Option<LogicalPlan>,
 }
 
 /// The ledger holds the decisions.
@@ -98,6 +103,23 @@ pub struct Governed {
     physical: Arc<dyn ExecutionPlan>,
     permit: Permit,
     place: Place,
+}
+
+impl Bound {
+    /// What runs: the plan itself, or what gives the rows that are told about it.
+    fn new(
+        plan: LogicalPlan,
+        told: Option<Result<RecordBatch, DataFusionError>>,
+    ) -> Result<Self, DataFusionError> {
+        let Some(rows) = told else {
+            return Ok(Self { plan, about: None });
+        };
+        let table = provider_as_source(Arc::new(DirectoryTable::new(rows?)));
+        Ok(Self {
+            plan: LogicalPlanBuilder::scan("access", table, None)?.build()?,
+            about: Some(plan),
+        })
+    }
 }
 
 impl<S> Query<S> {
@@ -133,7 +155,7 @@ impl Query<Bound> {
         (id, announced): (QueryId, Option<QueryId>),
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
-        let Admitted { statement, explain } = admitted;
+        let Admitted { statement, answer } = admitted;
         let (session, functions) = shared.planner(ask.time_zone.as_ref());
         let names = Names::new(&world, &ask, &functions, session.config_options());
         let plan = planned(&names, statement)
@@ -144,12 +166,19 @@ impl Query<Bound> {
         let masks = masks::of_plan(&plan);
         let readings = readings(&decisions, &used::columns(&plan));
         let (plan, shape) = analysed(&session, plan)?;
-        let (schema, masks) = if explain {
-            let schema = explain_schema();
-            let masks = vec![None; schema.fields().len()];
-            (schema, masks)
-        } else {
-            (shape, masks)
+        let told = match answer {
+            Answer::Rows | Answer::Plan => None,
+            Answer::Columns => Some(access::columns(&plan, &world)),
+            Answer::Access => {
+                let planning = Planning::new(&session, ask.context.time);
+                Some(access::query(&plan, &planning, &shape, &masks))
+            }
+        };
+        let state = Bound::new(plan, told).map_err(|e| refusal(&e, Stage::Planning))?;
+        let (schema, masks) = match answer {
+            Answer::Rows => (shape, masks),
+            Answer::Plan => unmasked(explain_schema()),
+            Answer::Columns | Answer::Access => unmasked(nullable(state.plan.schema().as_arrow())),
         };
         Ok(Self {
             common: Common {
@@ -158,7 +187,7 @@ impl Query<Bound> {
                 world,
                 ask,
                 sql,
-                explain,
+                answer,
                 schema,
                 masks,
                 session,
@@ -167,7 +196,7 @@ impl Query<Bound> {
                 statement: announced,
                 share: None,
             },
-            state: Bound { plan },
+            state,
         })
     }
 
@@ -185,9 +214,10 @@ impl Query<Bound> {
     /// # Errors
     /// When one parameter is used as two types.
     pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>, Refusal> {
-        let types = self
-            .state
-            .plan
+        let Bound { plan, about } = &self.state;
+        let types = about
+            .as_ref()
+            .unwrap_or(plan)
             .get_parameter_types()
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let mut parameters: Vec<_> = types.into_iter().collect();
@@ -309,7 +339,7 @@ impl Query<Governed> {
             permit.failed(refusal.code(), 0, 0);
             return Err(refusal);
         }
-        if common.explain {
+        if common.answer == Answer::Plan {
             let text = vec![
                 (
                     "logical_plan",
@@ -329,9 +359,19 @@ impl Query<Governed> {
 impl Common {
     /// The strictest limits of the tables in the query.
     pub(crate) fn limits(&self) -> Limits {
-        self.decisions
+        let limits = self
+            .decisions
             .values()
-            .fold(Limits::default(), |limits, d| limits.strictest(d.limits))
+            .fold(Limits::default(), |limits, d| limits.strictest(d.limits));
+        match self.answer {
+            Answer::Rows | Answer::Plan => limits,
+            // How many of a table's rows may leave says nothing of answers about the table.
+            Answer::Columns | Answer::Access => Limits {
+                max_rows: None,
+                max_bytes: None,
+                ..limits
+            },
+        }
     }
 
     async fn plan(
@@ -364,6 +404,11 @@ impl Common {
 
     async fn guards(&self) -> Result<BTreeMap<String, Arc<GuardTable>>, Refusal> {
         let mut guards = BTreeMap::new();
+        match self.answer {
+            Answer::Rows | Answer::Plan => {}
+            // Nothing is read of the tables, so nothing of them need be there.
+            Answer::Columns | Answer::Access => return Ok(guards),
+        }
         let vault = &self.shared.sessions.vault;
         let mut lookups = Lookups::new(&self.world, vault, self.shared.clock.as_ref());
         for (name, decision) in &self.decisions {
@@ -402,6 +447,12 @@ fn readings(
         }
     };
     decisions.iter().map(reading).collect()
+}
+
+/// A schema in which nothing is masked.
+fn unmasked(schema: SchemaRef) -> (SchemaRef, Vec<Option<String>>) {
+    let masks = vec![None; schema.fields().len()];
+    (schema, masks)
 }
 
 /// The plan of a statement, over stubs.

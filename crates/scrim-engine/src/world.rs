@@ -34,6 +34,8 @@ pub struct VisibleTable {
     pub name: TableName,
     /// The contract's description.
     pub description: Option<String>,
+    /// Whom to ask for more.
+    pub contact: Option<String>,
     /// The visible columns, all nullable.
     pub schema: SchemaRef,
     /// More about each column of the schema, in its order.
@@ -91,6 +93,7 @@ impl World {
         Some(VisibleTable {
             name: name.clone(),
             description: table.description.clone(),
+            contact: table.contact.clone(),
             columns: schema.fields().iter().map(column).collect(),
             schema,
             primary_key: Vec::new(),

@@ -41,6 +41,7 @@ mod env;
 mod facts;
 mod fit;
 mod language;
+pub mod lint;
 mod odcs;
 mod relationships;
 mod rules;

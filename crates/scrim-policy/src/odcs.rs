@@ -18,12 +18,9 @@ use crate::version::{Version, is_patch_of};
 /// Top-level keys of ODCS v3.1 that we do not read.
 const STANDARD_KEYS: &[&str] = &[
     "name",
-    "tenant",
     "tags",
     "dataProduct",
-    "support",
     "price",
-    "team",
     "roles",
     "slaDefaultElement",
     "slaProperties",
@@ -49,6 +46,10 @@ pub struct ContractDocument {
     pub physical_name: String,
     /// What the table is.
     pub description: Option<String>,
+    /// The organisation that owns the table (the standard's `tenant`), if the contract says so.
+    pub tenant: Option<String>,
+    /// Whom to ask for more: the standard's `support`, or the name of its `team`.
+    pub contact: Option<String>,
     /// Where the data lies, by environment.
     pub servers: Vec<Server>,
     /// The columns, in order.
@@ -169,6 +170,8 @@ impl ContractDocument {
             None => (Vec::new(), Vec::new()),
         };
         let access = read_access(node, map.optional("customProperties"), problems);
+        let tenant = optional_text(map.optional("tenant"), problems);
+        let contact = read_contact(map.optional("support"), map.optional("team"));
         map.finish(problems);
         let (table, name_node) = table?;
         let version = version?;
@@ -181,6 +184,8 @@ impl ContractDocument {
             name: TableName::new(domain?, table.name),
             physical_name: table.physical_name,
             description: table.description.or(purpose),
+            tenant,
+            contact,
             servers,
             properties: table.properties,
             location: node.location(),
@@ -193,6 +198,24 @@ impl ContractDocument {
             unserved,
         })
     }
+}
+
+/// Whom to ask, as the standard writes it; what is written otherwise is left alone.
+fn read_contact(support: Option<&Node>, team: Option<&Node>) -> Option<String> {
+    let text = |node: &Node, key: &str| {
+        let text = node.get(key).and_then(Node::as_str)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let way = |channel: &Node| match (text(channel, "channel"), text(channel, "url")) {
+        (Some(name), Some(url)) => Some(format!("{name}: {url}")),
+        (name, url) => name.or(url),
+    };
+    let ways = support.and_then(Node::as_list).unwrap_or_default();
+    let ways: Vec<String> = ways.iter().filter_map(way).collect();
+    if !ways.is_empty() {
+        return Some(ways.join("; "));
+    }
+    text(team?, "name")
 }
 
 fn check_api_version(node: &Node, problems: &mut Problems) {

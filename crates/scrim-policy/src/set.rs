@@ -62,6 +62,8 @@ pub struct Table {
     pub contract: ContractRef,
     /// What it is.
     pub description: Option<String>,
+    /// Whom those who see it may ask for more.
+    pub contact: Option<String>,
     /// The contract's columns, in its order, with the source's real types, all nullable.
     pub schema: SchemaRef,
     /// More about each column of the schema, in its order.

@@ -130,6 +130,8 @@ pub enum Policy {
     Replay(PolicyReplay),
     /// Tell from the ledger which agreements, columns and purposes nobody used
     Unused(PolicyUnused),
+    /// Look for what is allowed and hardly meant: weak masks, clear identifiers, dead agreements
+    Lint(PolicyLint),
 }
 
 /// Which policies.
@@ -189,6 +191,43 @@ pub struct PolicyUnused {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `scrim policy lint`.
+#[derive(Debug, Args)]
+pub struct PolicyLint {
+    /// Which policies.
+    #[command(flatten)]
+    pub policies: PolicyFolder,
+    /// The day on which to look, as 2026-03-02 [default: today]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<chrono::DateTime<chrono::Utc>>,
+    /// How near an agreement's end is worth telling
+    #[arg(long, value_name = "DAYS", default_value = "30d", value_parser = days)]
+    pub within: u32,
+    /// A ledger, to find agreements that nobody uses: its folder or its file
+    #[arg(long, value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print what was found as SARIF, with which CI annotates changes
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
+    /// What ends the command with 1: a finding this bad, or worse
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Deny::Error)]
+    pub deny: Deny,
+}
+
+/// How bad a finding must be to count as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    /// Only what is certainly not meant
+    Error,
+    /// What is likely not meant, too
+    Warning,
+    /// Everything
+    Note,
 }
 
 /// `scrim contract …`.
@@ -453,15 +492,28 @@ fn since(text: &str) -> Result<Since, String> {
     Since::parse(text, time)
 }
 
+/// A number of days, as `30d`.
+fn days(text: &str) -> Result<u32, String> {
+    let days = text.strip_suffix('d').unwrap_or(text);
+    days.parse()
+        .map_err(|_| "write a number of days, like 30d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Cli, time};
+    use super::{Cli, days, time};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn days_are_counted() {
+        assert_eq!((days("30d"), days("7")), (Ok(30), Ok(7)));
+        assert!(days("a month").is_err() && days("-1d").is_err());
     }
 
     #[test]

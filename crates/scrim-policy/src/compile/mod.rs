@@ -7,7 +7,8 @@ mod columns;
 mod keys;
 mod tables;
 
-pub(crate) use agreements::unknown_profile;
+pub(crate) use agreements::{mask_conflicts, unknown_profile};
+pub(crate) use columns::{below, collect_fields};
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};

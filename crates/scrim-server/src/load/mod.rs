@@ -17,7 +17,7 @@ use scrim_policy::{Documents, LeftOut, LoadEnv, PolicySet};
 use scrim_sources::Sources;
 use sha2::{Digest, Sha256};
 
-pub use check::{SourceReport, sources};
+pub use check::{SourceReport, documents, sources};
 
 use crate::config::{self, Config, Lookup, MappedCertificate};
 

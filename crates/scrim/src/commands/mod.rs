@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod lint;
 pub(crate) mod policy;
 pub(crate) mod query;
 pub(crate) mod serve;

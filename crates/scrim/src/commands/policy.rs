@@ -7,7 +7,7 @@ use scrim_model::{Clock, SystemClock};
 use scrim_policy::Documents;
 use scrim_server::load::policy_files;
 
-use super::runtime;
+use super::{lint, runtime};
 use crate::cli::{Policy, PolicyFolder, PolicyReplay, PolicyTest, PolicyUnused};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
@@ -26,10 +26,12 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
         Policy::Replay(arguments) => runtime()?.block_on(replay(arguments, out)),
         Policy::Unused(arguments) => runtime()?.block_on(unused(arguments, out)),
+        Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
     }
 }
 
-async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
+/// Loads policies, all of them, and tells what loading warns of.
+pub(super) async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
     let config = find_config(folder.dir.as_deref(), folder.config.as_deref())?;
     let local = Local::open(read_config(&config, folder.dir.as_deref())?).await?;
     if !local.warnings.is_empty() {
@@ -49,7 +51,11 @@ async fn check(folder: &PolicyFolder, out: &mut Out) -> Result<(), Failure> {
         .tables()
         .map(|table| format!("{}.{}", table.name.schema, table.name.table))
         .collect();
-    let warnings = match local.warnings.len() {
+    let findings = lint::beside_warnings(&local)?;
+    for finding in &findings {
+        out.remark(finding);
+    }
+    let warnings = match local.warnings.len() + findings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         warnings => format!(", {warnings} warnings"),
