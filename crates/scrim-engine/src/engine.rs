@@ -15,7 +15,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
 use scrim_ledger::{Ledger, RefusedQuery};
 use scrim_model::{Clock, Code, QueryId, Refusal, TableName};
-use scrim_policy::{Decision, FunctionSet};
+use scrim_policy::{Decision, FunctionSet, PolicySet};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
@@ -23,6 +23,7 @@ use crate::activity::Activity;
 use crate::ask::{Ask, Params};
 use crate::config::{EngineConfig, EngineLimits};
 use crate::errors::{Stage, refusal};
+use crate::external::{External, ExternalDecisions, Said, Wanted};
 use crate::functions::Functions;
 use crate::gate::admit;
 use crate::guard::{Lowered, lower};
@@ -30,6 +31,7 @@ use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
 use crate::sessions::{Sessions, in_zone};
+use crate::shadow::Shadow;
 use crate::world::{VisibleTable, World};
 use crate::zone::TimeZone;
 
@@ -64,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) activity: Arc<Activity>,
+    external: Option<Arc<External>>,
+    pub(crate) shadow: Shadow,
     world: RwLock<Option<Arc<World>>>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
@@ -106,6 +110,19 @@ impl Engine {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
+        Self::narrowed(config, ledger, clock, None)
+    }
+
+    /// Starts an engine that shows no more than a decision point outside allows, if there is one.
+    ///
+    /// # Errors
+    /// When threads or the spill folder cannot be had.
+    pub fn narrowed(
+        config: EngineConfig,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, EngineError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.partitions.max(2))
             .thread_name("scrim-query")
@@ -124,6 +141,8 @@ impl Engine {
             ledger,
             clock,
             activity: Arc::default(),
+            external: external.map(|how| Arc::new(External::new(how))),
+            shadow: Shadow::new(),
             world: RwLock::default(),
             lowered: Mutex::default(),
             working: watch::Sender::new(0),
@@ -156,6 +175,28 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
     }
 
+    /// Has every query that may read be decided under these policies as well, in a while and without
+    /// any effect on it. The ledger is told where they would have shown something else.
+    pub fn load_shadow(&self, policy: Option<Arc<PolicySet>>) {
+        let Shared {
+            shadow,
+            handle,
+            ledger,
+            ..
+        } = self.shared.as_ref();
+        shadow.load(policy, handle, ledger);
+    }
+
+    /// The policies that queries are decided under as well.
+    pub fn shadow(&self) -> watch::Receiver<Option<Arc<PolicySet>>> {
+        self.shared.shadow.policy()
+    }
+
+    /// How many queries wait to be decided under them.
+    pub fn shadow_waiting(&self) -> watch::Receiver<usize> {
+        self.shared.shadow.undone()
+    }
+
     /// The limits of a single query.
     pub fn limits(&self) -> &EngineLimits {
         &self.shared.config.limits
@@ -175,10 +216,12 @@ impl Engine {
     /// The tables that a principal can see, sorted; what is hidden is absent.
     ///
     /// # Errors
-    /// When no world is loaded.
-    pub fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
+    /// When no world is loaded, or a decision point outside does not answer.
+    pub async fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
         let world = self.shared.world()?;
-        Ok(world.visible(&self.shared.informed(ask)))
+        let ask = self.shared.informed(ask);
+        let said = self.said(&world, &ask, |_| Ok(Wanted::All)).await?;
+        Ok(world.visible(&ask, &said))
     }
 
     /// Binds a statement for a principal: decides every table that it names.
@@ -205,16 +248,15 @@ impl Engine {
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        let (asker, text) = (ask.clone(), sql.to_owned());
-        let bound = self
-            .plan(async move {
-                let world = shared.world()?;
-                let asker = shared.informed(&asker);
-                Query::bind(shared, world, asker, text, params, id)
-            })
-            .await;
-        match bound {
+        let bound = async {
+            let world = self.shared.world()?;
+            let asker = self.shared.informed(ask);
+            let said = self.said_of(&world, &asker, sql).await?;
+            let (shared, text) = (Arc::clone(&self.shared), sql.to_owned());
+            self.plan(async move { Query::bind(shared, world, (asker, said), text, params, id) })
+                .await
+        };
+        match bound.await {
             Ok(query) => Ok(query),
             Err(refusal) => Err(self.refuse(ask, id, sql, refusal).await),
         }
@@ -260,23 +302,58 @@ impl Engine {
     /// # Errors
     /// When the statement does not pass the gate, or no world is loaded.
     pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        let (ask, sql) = (ask.clone(), sql.to_owned());
+        let world = self.shared.world()?;
+        let ask = self.shared.informed(ask);
+        let said = self.said_of(&world, &ask, sql).await?;
+        let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
         self.plan(async move {
-            let world = shared.world()?;
-            let ask = shared.informed(&ask);
-            let admitted = admit(&sql, &shared.config.limits)?;
-            let statement = ParsedStatement::Statement(admitted.statement);
-            let (named, _) = resolve_table_references(&statement, true)
-                .map_err(|e| refusal(&e, Stage::Planning))?;
-            let default_schema = world.default_schema(&ask);
+            let named = named(&sql, &shared.config.limits)?;
+            let default_schema = world.default_schema(&ask, &said);
             let decide = |named: TableReference| {
                 let schema = named.schema().unwrap_or(&default_schema);
-                Arc::new(world.decide(&ask, &TableName::new(schema, named.table())))
+                Arc::new(world.decide(&ask, &TableName::new(schema, named.table()), &said))
             };
             Ok(named.into_iter().map(decide).collect())
         })
         .await
+    }
+
+    /// What is said outside about the tables that a statement names.
+    async fn said_of(&self, world: &Arc<World>, ask: &Ask, sql: &str) -> Result<Said, Refusal> {
+        let (sql, schema) = (sql.to_owned(), ask.default_schema.clone());
+        self.said(world, ask, move |limits| {
+            Ok(Wanted::of(&named(&sql, limits)?, schema.as_deref()))
+        })
+        .await
+    }
+
+    /// What is said outside about tables, if anybody is to be asked.
+    async fn said(
+        &self,
+        world: &Arc<World>,
+        ask: &Ask,
+        wanted: impl FnOnce(&EngineLimits) -> Result<Wanted, Refusal> + Send + 'static,
+    ) -> Result<Said, Refusal> {
+        let Some(external) = &self.shared.external else {
+            return Ok(Said::nobody());
+        };
+        let (asker, of) = (Arc::clone(external), (Arc::clone(world), ask.clone()));
+        let limits = self.shared.config.limits.clone();
+        let asking = self
+            .plan(async move { asker.asking(&of.0, &of.1, &wanted(&limits)?) })
+            .await?;
+        let Some(asking) = asking else {
+            return Ok(external.nothing());
+        };
+        if let Some(said) = external.kept(&asking, self.shared.clock.now()) {
+            return Ok(said);
+        }
+        // Not within a step of planning, since places for these are few.
+        let answer = external.answer(&asking).await?;
+        let (asker, world) = (Arc::clone(external), Arc::clone(world));
+        let now = self.shared.clock.now();
+        self.plan(async move { asker.understood(&world, &asking, answer, now) })
+            .await
     }
 
     /// Runs one planning step where it can take as long as its limit says without holding up
@@ -337,6 +414,15 @@ impl Engine {
             .with_detail(e),
         }
     }
+}
+
+/// The tables that a statement names, as it names them.
+fn named(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
+    let admitted = admit(sql, limits)?;
+    let statement = ParsedStatement::Statement(admitted.statement);
+    let (named, _) = resolve_table_references(&statement, true)
+        .map_err(|e| refusal(&e, Stage::Planning))?;
+    Ok(named)
 }
 
 fn log(query: QueryId, refusal: &Refusal) {

@@ -8,7 +8,7 @@ use scrim_policy::Decision;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::{LedgerError, line};
+use crate::{LedgerError, ShadowDifference, line};
 
 /// The version of the format, in the first line.
 pub(crate) const FORMAT: u64 = 1;
@@ -125,6 +125,18 @@ pub enum Event {
         session: SessionId,
         /// When the session would have ended at the latest.
         expires: DateTime<Utc>,
+    },
+    /// From here on queries are also decided under policies that are not enforced.
+    ShadowLoaded {
+        /// Their version.
+        version: String,
+    },
+    /// These would have decided otherwise about a query.
+    ShadowDiffered(ShadowDifference),
+    /// There was no time to decide queries under them.
+    ShadowMissed {
+        /// How many.
+        queries: u64,
     },
 }
 

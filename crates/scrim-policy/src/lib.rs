@@ -40,6 +40,7 @@ mod env;
 mod facts;
 mod fit;
 mod language;
+mod narrowing;
 mod odcs;
 mod relationships;
 mod rules;
@@ -56,7 +57,11 @@ pub use decision::{
 };
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
+pub use digest::fingerprint;
 pub use language::network;
+pub use narrowing::{
+    AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,
+};
 pub use odcs::{ContractDocument, Property};
 pub use rules::{RowRules, RuleError};
 pub use servers::{

@@ -123,6 +123,8 @@ pub enum Policy {
     Check(PolicyFolder),
     /// Run the policy tests of a folder against the real sources
     Test(PolicyTest),
+    /// Sum up, from the ledger, what the shadow's policies would have shown otherwise
+    Shadow(PolicyShadow),
 }
 
 /// Which policies.
@@ -145,6 +147,20 @@ pub struct PolicyTest {
     /// Run only cases whose file or name contains this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+}
+
+/// `scrim policy shadow`.
+#[derive(Debug, Args)]
+pub struct PolicyShadow {
+    /// The configuration that names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only from this time on, as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<chrono::DateTime<chrono::Utc>>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim contract …`.

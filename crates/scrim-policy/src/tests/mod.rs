@@ -5,6 +5,7 @@ mod keys;
 mod languages;
 mod laws;
 mod left_out;
+mod narrowing;
 mod problems;
 mod rows;
 mod scale;

@@ -18,7 +18,7 @@ use crate::outcome::Failure;
 pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
     let config = read_config(&arguments.config, None)?;
     runtime()?.block_on(async {
-        let local = Local::open(config).await?;
+        let local = Local::open_as_served(config).await?;
         if !local.left_out.is_empty() {
             out.remark(local.left_out.render().trim_end());
         }
@@ -75,7 +75,11 @@ fn account(local: &Local, id: &str) -> Result<Authenticated<Principal>, Failure>
 /// One decision for each table that the statement names, as the server would take it.
 async fn decisions(local: &Local, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Failure> {
     let named = local.engine.explain(ask, sql).await;
-    let named = named.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+    let named = named.map_err(|refusal| match refusal.detail() {
+        // The owner may know what a partner may not.
+        Some(detail) => Failure::Usage(format!("{refusal}: {detail}")),
+        None => Failure::Usage(refusal.to_string()),
+    })?;
     let mut decisions: Vec<Arc<Decision>> = Vec::new();
     for decision in named {
         // with and without its schema, one table has two names

@@ -10,6 +10,7 @@ pub(crate) mod ledger;
 pub(crate) mod policy;
 pub(crate) mod query;
 pub(crate) mod serve;
+pub(crate) mod shadow;
 pub(crate) mod source;
 
 use std::io::BufRead;

@@ -15,6 +15,7 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
+        Policy::Shadow(arguments) => super::shadow::run(arguments, out),
     }
 }
 
