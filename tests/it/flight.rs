@@ -6,7 +6,7 @@ mod columns;
 mod garbage;
 mod keys;
 mod life;
-mod metadata;
+pub(crate) mod metadata;
 mod native;
 mod options;
 mod parts;

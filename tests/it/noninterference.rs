@@ -269,8 +269,8 @@ async fn compare_metadata(places: Places) {
         let mut pair = Pair::new(places, persona, 200, 1).await;
         let (a, b) = (pair.a.ask(persona), pair.b.ask(persona));
         let (a, b) = (
-            pair.a.engine.visible(&a).unwrap(),
-            pair.b.engine.visible(&b).unwrap(),
+            pair.a.engine.visible(&a).await.unwrap(),
+            pair.b.engine.visible(&b).await.unwrap(),
         );
         assert_eq!(
             a.len(),

@@ -96,8 +96,10 @@ fn masked(decision: &Decision, named: &BTreeSet<String>) -> Vec<String> {
         .collect()
 }
 
-/// As the guard lowers it: any guard's rows, or no agreement that admits every row.
+/// As the guard lowers it: any guard's rows, or those of a decision point outside, or no agreement
+/// that admits every row.
 pub(crate) fn filters_rows(decision: &Decision) -> bool {
-    decision.guards.iter().any(|guard| guard.rows.is_some())
+    decision.narrowing_rows().is_some()
+        || decision.guards.iter().any(|guard| guard.rows.is_some())
         || decision.arms.iter().all(|arm| arm.rows.is_some())
 }

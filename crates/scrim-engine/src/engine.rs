@@ -15,7 +15,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
 use scrim_ledger::{Ledger, Reading, RefusedQuery};
 use scrim_model::{CATALOG, Clock, Code, QueryId, Refusal, TableName};
-use scrim_policy::{Decision, FunctionSet};
+use scrim_policy::{Decision, FunctionSet, PolicySet};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
@@ -24,6 +24,7 @@ use crate::ask::{Ask, Params};
 use crate::config::{EngineConfig, EngineLimits};
 use crate::directory::DIRECTORY_SCHEMA;
 use crate::errors::{Stage, refusal};
+use crate::external::{External, ExternalDecisions, Said, Wanted};
 use crate::functions::Functions;
 use crate::gate::admit;
 use crate::guard::{Lowered, lower};
@@ -31,6 +32,7 @@ use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
 use crate::sessions::{Sessions, in_zone};
+use crate::shadow::Shadow;
 use crate::world::{VisibleTable, World};
 use crate::zone::TimeZone;
 
@@ -68,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) activity: Arc<Activity>,
+    external: Option<Arc<External>>,
+    pub(crate) shadow: Shadow,
     world: RwLock<Option<Arc<World>>>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
@@ -110,6 +114,19 @@ impl Engine {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
+        Self::narrowed(config, ledger, clock, None)
+    }
+
+    /// Starts an engine that shows no more than a decision point outside allows, if there is one.
+    ///
+    /// # Errors
+    /// When threads or the spill folder cannot be had.
+    pub fn narrowed(
+        config: EngineConfig,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, EngineError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.partitions.max(2))
             .thread_name("scrim-query")
@@ -128,6 +145,8 @@ impl Engine {
             ledger,
             clock,
             activity: Arc::default(),
+            external: external.map(|how| Arc::new(External::new(how))),
+            shadow: Shadow::new(),
             world: RwLock::default(),
             lowered: Mutex::default(),
             working: watch::Sender::new(0),
@@ -160,6 +179,28 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
     }
 
+    /// Has every query that may read be decided under these policies as well, in a while and without
+    /// any effect on it. The ledger is told where they would have shown something else.
+    pub fn load_shadow(&self, policy: Option<Arc<PolicySet>>) {
+        let Shared {
+            shadow,
+            handle,
+            ledger,
+            ..
+        } = self.shared.as_ref();
+        shadow.load(policy, handle, ledger);
+    }
+
+    /// The policies that queries are decided under as well.
+    pub fn shadow(&self) -> watch::Receiver<Option<Arc<PolicySet>>> {
+        self.shared.shadow.policy()
+    }
+
+    /// How many queries wait to be decided under them.
+    pub fn shadow_waiting(&self) -> watch::Receiver<usize> {
+        self.shared.shadow.undone()
+    }
+
     /// The limits of a single query.
     pub fn limits(&self) -> &EngineLimits {
         &self.shared.config.limits
@@ -179,10 +220,12 @@ impl Engine {
     /// The tables that a principal can see, sorted; what is hidden is absent.
     ///
     /// # Errors
-    /// When no world is loaded.
-    pub fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
+    /// When no world is loaded, or a decision point outside does not answer.
+    pub async fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
         let world = self.shared.world()?;
-        Ok(world.visible(&self.shared.informed(ask)))
+        let ask = self.shared.informed(ask);
+        let said = self.said(&world, &ask, |_| Ok(Wanted::All)).await?;
+        Ok(world.visible(&ask, &said))
     }
 
     /// Binds a statement for a principal: decides every table that it names.
@@ -225,14 +268,18 @@ impl Engine {
             Err(refusal) => return Err(self.refuse(refused, refusal).await),
         };
         refused.world = Some(Arc::clone(&world));
-        let shared = Arc::clone(&self.shared);
-        let text = sql.to_owned();
+        let said = match self.said_of(&world, &ask, sql).await {
+            Ok(said) => said,
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
+        };
+        let (shared, text) = (Arc::clone(&self.shared), sql.to_owned());
         let bound = self
             .plan(async move {
                 let (again, asked) = (Arc::clone(&shared), text.clone());
                 let ids = (id, statement);
-                let bound = Query::bind(shared, Arc::clone(&world), ask.clone(), text, params, ids);
-                Ok(bound.map_err(|refusal| (refusal, again.named(&world, &ask, &asked))))
+                let asker = (ask.clone(), said.clone());
+                let bound = Query::bind(shared, Arc::clone(&world), asker, text, params, ids);
+                Ok(bound.map_err(|refusal| (refusal, again.named(&world, &ask, &said, &asked))))
             })
             .await;
         match bound {
@@ -289,15 +336,53 @@ impl Engine {
     /// # Errors
     /// When the statement does not pass the gate, or no world is loaded.
     pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        let (ask, sql) = (ask.clone(), sql.to_owned());
+        let world = self.shared.world()?;
+        let ask = self.shared.informed(ask);
+        let said = self.said_of(&world, &ask, sql).await?;
+        let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
         self.plan(async move {
-            let world = shared.world()?;
-            let ask = shared.informed(&ask);
             let named = tables(&sql, &shared.config.limits)?;
-            Ok(decisions(&world, &ask, named))
+            Ok(decisions(&world, &ask, &said, named))
         })
         .await
+    }
+
+    /// What is said outside about the tables that a statement names.
+    async fn said_of(&self, world: &Arc<World>, ask: &Ask, sql: &str) -> Result<Said, Refusal> {
+        let (sql, schema) = (sql.to_owned(), ask.default_schema.clone());
+        self.said(world, ask, move |limits| {
+            Ok(Wanted::of(&named(&sql, limits)?, schema.as_deref()))
+        })
+        .await
+    }
+
+    /// What is said outside about tables, if anybody is to be asked.
+    async fn said(
+        &self,
+        world: &Arc<World>,
+        ask: &Ask,
+        wanted: impl FnOnce(&EngineLimits) -> Result<Wanted, Refusal> + Send + 'static,
+    ) -> Result<Said, Refusal> {
+        let Some(external) = &self.shared.external else {
+            return Ok(Said::nobody());
+        };
+        let (asker, of) = (Arc::clone(external), (Arc::clone(world), ask.clone()));
+        let limits = self.shared.config.limits.clone();
+        let asking = self
+            .plan(async move { asker.asking(&of.0, &of.1, &wanted(&limits)?) })
+            .await?;
+        let Some(asking) = asking else {
+            return Ok(external.nothing());
+        };
+        if let Some(said) = external.kept(&asking, self.shared.clock.now()) {
+            return Ok(said);
+        }
+        // Not within a step of planning, since places for these are few.
+        let answer = external.answer(&asking).await?;
+        let (asker, world) = (Arc::clone(external), Arc::clone(world));
+        let now = self.shared.clock.now();
+        self.plan(async move { asker.understood(&world, &asking, answer, now) })
+            .await
     }
 
     /// Runs one planning step where it can take as long as its limit says without holding up
@@ -377,8 +462,8 @@ struct Refused {
     readings: Arc<[Reading]>,
 }
 
-/// The tables that a statement names.
-fn tables(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
+/// The tables that a statement names, as it names them.
+fn named(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
     let admitted = admit(sql, limits)?;
     let statement = ParsedStatement::Statement(admitted.statement);
     let named = resolve_table_references(&statement, true);
@@ -387,13 +472,18 @@ fn tables(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refus
 }
 
 /// One decision for each table, however often and by whichever names the statement names it.
-fn decisions(world: &World, ask: &Ask, named: Vec<TableReference>) -> Vec<Arc<Decision>> {
-    let default_schema = world.default_schema(ask);
+fn decisions(
+    world: &World,
+    ask: &Ask,
+    said: &Said,
+    named: Vec<TableReference>,
+) -> Vec<Arc<Decision>> {
+    let default_schema = world.default_schema(ask, said);
     let mut decisions: Vec<Arc<Decision>> = Vec::new();
     for named in named {
         let name = TableName::new(named.schema().unwrap_or(&default_schema), named.table());
         if decisions.iter().all(|known| known.table != name) {
-            decisions.push(Arc::new(world.decide(ask, &name)));
+            decisions.push(Arc::new(world.decide(ask, &name, said)));
         }
     }
     decisions
@@ -442,14 +532,14 @@ impl Shared {
     }
 
     /// What the record of a refused statement tells of the tables that it names, if it can be read.
-    fn named(&self, world: &World, ask: &Ask, sql: &str) -> Arc<[Reading]> {
-        let mut named = tables(sql, &self.config.limits).unwrap_or_default();
+    fn named(&self, world: &World, ask: &Ask, said: &Said, sql: &str) -> Arc<[Reading]> {
+        let mut named = named(sql, &self.config.limits).unwrap_or_default();
         named.retain(|name| {
             name.catalog().is_none_or(|catalog| catalog == CATALOG)
                 && name.schema() != Some(DIRECTORY_SCHEMA)
         });
         named.truncate(REFUSED_TABLES_MAX);
-        let decisions = decisions(world, ask, named).into_iter();
+        let decisions = decisions(world, ask, said, named).into_iter();
         decisions.map(Reading::from).collect()
     }
 

@@ -17,6 +17,7 @@ use scrim_policy::{Decision, Verdict};
 
 use crate::ask::Ask;
 use crate::directory::{self, DIRECTORY_SCHEMA};
+use crate::external::Said;
 use crate::functions::Functions;
 use crate::stub::{StubTable, visible_schema};
 use crate::world::World;
@@ -26,6 +27,8 @@ use crate::world::World;
 pub(crate) struct Names<'a> {
     pub(crate) world: &'a World,
     pub(crate) ask: &'a Ask,
+    /// What was said outside about the tables that the statement names.
+    said: &'a Said,
     pub(crate) functions: &'a Functions,
     pub(crate) options: &'a ConfigOptions,
     pub(crate) default_schema: String,
@@ -36,13 +39,15 @@ impl<'a> Names<'a> {
     pub(crate) fn new(
         world: &'a World,
         ask: &'a Ask,
+        said: &'a Said,
         functions: &'a Functions,
         options: &'a ConfigOptions,
     ) -> Self {
-        let default_schema = world.default_schema(ask);
+        let default_schema = world.default_schema(ask, said);
         Self {
             world,
             ask,
+            said,
             functions,
             options,
             default_schema,
@@ -61,7 +66,7 @@ impl<'a> Names<'a> {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         let decision = decided
             .entry(name.clone())
-            .or_insert_with(|| Arc::new(self.world.decide(self.ask, name)));
+            .or_insert_with(|| Arc::new(self.world.decide(self.ask, name, self.said)));
         Arc::clone(decision)
     }
 
@@ -122,7 +127,7 @@ impl ContextProvider for Names<'_> {
             return Err(unknown(&written));
         }
         if schema == DIRECTORY_SCHEMA {
-            return directory::table(written.table(), || self.world.visible(self.ask))
+            return directory::table(written.table(), || self.world.visible(self.ask, self.said))
                 .map(|table| provider_as_source(Arc::new(table)))
                 .ok_or_else(|| unknown(&written));
         }

@@ -37,6 +37,7 @@ use crate::ask::{Ask, Params};
 use crate::directory::DirectoryTable;
 use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
+use crate::external::Said;
 use crate::fault;
 use crate::gate::{Admitted, Answer, admit};
 use crate::guard::{GuardTable, hand_down};
@@ -149,7 +150,7 @@ impl Query<Bound> {
     pub(crate) fn bind(
         shared: Arc<Shared>,
         world: Arc<World>,
-        ask: Ask,
+        (ask, said): (Ask, Said),
         sql: String,
         params: Option<Params>,
         (id, announced): (QueryId, Option<QueryId>),
@@ -157,7 +158,7 @@ impl Query<Bound> {
         let admitted = admit(&sql, &shared.config.limits)?;
         let Admitted { statement, answer } = admitted;
         let (session, functions) = shared.planner(ask.time_zone.as_ref());
-        let names = Names::new(&world, &ask, &functions, session.config_options());
+        let names = Names::new(&world, &ask, &said, &functions, session.config_options());
         let plan = planned(&names, statement)
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
@@ -274,6 +275,9 @@ impl Query<Bound> {
                 )
                 .with_detail(e)
             })?;
+        let (policy, decisions) = (&common.world.policy, common.decisions.values());
+        let shadow = &common.shared.shadow;
+        shadow.note(common.id, &common.ask, policy, decisions);
         Ok(Query {
             common,
             state: Permitted {

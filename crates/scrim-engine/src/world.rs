@@ -8,6 +8,7 @@ use scrim_model::{Secret, TableName};
 use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 
 use crate::ask::Ask;
+use crate::external::Said;
 use crate::lookup::LookupTable;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
@@ -58,27 +59,29 @@ pub struct VisibleColumn {
 }
 
 impl World {
-    pub(crate) fn decide(&self, ask: &Ask, name: &TableName) -> Decision {
-        self.policy
-            .decide(ask.principal.get(), &ask.context, &ask.settings, name)
+    /// What the policies show of a table, without what was taken away outside.
+    pub(crate) fn decide(&self, ask: &Ask, name: &TableName, said: &Said) -> Decision {
+        let (principal, context) = (ask.principal.get(), &ask.context);
+        let decision = self.policy.decide(principal, context, &ask.settings, name);
+        said.narrow(decision)
     }
 
     /// The tables that a principal can see, sorted by name.
-    pub(crate) fn visible(&self, ask: &Ask) -> Vec<VisibleTable> {
+    pub(crate) fn visible(&self, ask: &Ask, said: &Said) -> Vec<VisibleTable> {
         let mut names = self.policy.tables_for(ask.principal.get());
         names.sort();
         names.dedup();
         let mut tables: Vec<_> = names
             .into_iter()
-            .filter_map(|name| self.visible_table(ask, name))
+            .filter_map(|name| self.visible_table(ask, name, said))
             .collect();
         keys::show(&self.policy, &mut tables);
         tables
     }
 
-    fn visible_table(&self, ask: &Ask, name: &TableName) -> Option<VisibleTable> {
+    fn visible_table(&self, ask: &Ask, name: &TableName, said: &Said) -> Option<VisibleTable> {
         let table = self.policy.table(name)?;
-        let decision = self.decide(ask, name);
+        let decision = self.decide(ask, name, said);
         if !matches!(decision.verdict, Verdict::Shown) || decision.columns.is_empty() {
             return None;
         }
@@ -103,7 +106,7 @@ impl World {
     }
 
     /// The schema for bare names: the asked-for one, else the first that the principal can see.
-    pub(crate) fn default_schema(&self, ask: &Ask) -> String {
+    pub(crate) fn default_schema(&self, ask: &Ask, said: &Said) -> String {
         if let Some(schema) = &ask.default_schema {
             return schema.clone();
         }
@@ -111,7 +114,7 @@ impl World {
         names.sort();
         names
             .into_iter()
-            .find(|name| matches!(self.decide(ask, name).verdict, Verdict::Shown))
+            .find(|name| matches!(self.decide(ask, name, said).verdict, Verdict::Shown))
             .map_or_else(|| "public".to_owned(), |name| name.schema.clone())
     }
 }

@@ -9,7 +9,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::decided::Decided;
 use crate::facts;
-use crate::{Facts, LedgerError, Reading, line};
+use crate::{Facts, LedgerError, Reading, ShadowDifference, line};
 
 /// The version of the format, in the first line.
 pub(crate) const FORMAT: u64 = 1;
@@ -118,6 +118,18 @@ pub enum Event {
         session: SessionId,
         /// When the session would have ended at the latest.
         expires: DateTime<Utc>,
+    },
+    /// From here on queries are also decided under policies that are not enforced.
+    ShadowLoaded {
+        /// Their version.
+        version: String,
+    },
+    /// These would have decided otherwise about a query.
+    ShadowDiffered(ShadowDifference),
+    /// There was no time to decide queries under them.
+    ShadowMissed {
+        /// How many.
+        queries: u64,
     },
 }
 

@@ -62,6 +62,7 @@
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
 //! | `refused` | a query was refused before it was opened; its tables as far as the statement could be read | the same |
 //! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
+//! | `shadow_loaded`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, would have decided otherwise about a query, could not be asked about some | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
 //!
 //! A query's entry holds all that its decisions were made from and what they were, so that they can
@@ -90,7 +91,9 @@ mod line;
 mod permit;
 mod read;
 mod replay;
+mod shadow;
 mod sink;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -103,3 +106,5 @@ pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
 pub use permit::Permit;
 pub use read::{Filter, Record, Records, read};
 pub use replay::{Verified, verify};
+pub use shadow::{ShadowChange, ShadowDifference, shadow};
+pub use summary::{ShadowCounts, ShadowDifferences, ShadowSummary};

@@ -30,6 +30,7 @@ pub(crate) fn decide(set: &PolicySet, facts: &Facts<'_>, table: &TableName) -> D
         columns: Vec::new(),
         unmatched: Vec::new(),
         limits: Limits::default(),
+        narrowing: None,
         hash: String::new(),
     };
     let mut treatments = Vec::new();

@@ -10,6 +10,8 @@ use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::Narrowing;
+
 /// What a principal may see of one table in one request, and why.
 ///
 /// It holds no expressions: clauses are named by id, with the values bound to them;
@@ -36,6 +38,10 @@ pub struct Decision {
     pub unmatched: Vec<Unmatched>,
     /// What one query or one principal may use.
     pub limits: Limits,
+    /// What a decision point outside the policies took away, if one was asked; the rest of the
+    /// decision is without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub narrowing: Option<Arc<Narrowing>>,
     /// SHA-256, lower-case hex, over everything here that determines what is shown.
     pub hash: String,
 }
@@ -46,7 +52,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Shown, as the rest of the decision says.
     Shown,
-    /// No agreement matches: for the principal, the table does not exist.
+    /// No agreement matches, or a decision point outside took the table away: for the principal, it
+    /// does not exist.
     NoAgreement,
     /// The matching agreements serve different purposes, so one must be stated.
     PurposeRequired,

@@ -156,6 +156,34 @@ pub(crate) fn of_decision(
     hex(&fields.finish())
 }
 
+/// The hash of a decision from which something was taken away; its own when nothing was.
+pub(crate) fn of_narrowing(hash: &str, allow: bool, hidden: &[&str], rows: Option<&str>) -> String {
+    if allow && hidden.is_empty() && rows.is_none() {
+        return hash.to_owned();
+    }
+    let mut fields = Fields::new("scrim/narrowing/v1");
+    fields.text(hash);
+    fields.count(usize::from(allow));
+    // Of a table that does not exist there is nothing more to tell.
+    if allow {
+        fields.count(hidden.len());
+        for column in hidden {
+            fields.text(column);
+        }
+        fields.optional(rows);
+    }
+    hex(&fields.finish())
+}
+
+/// SHA-256 over several texts, such that no two lists of them have the same by being cut elsewhere.
+pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut fields = Fields::new("scrim/fingerprint/v1");
+    for part in parts {
+        fields.bytes(part);
+    }
+    fields.finish()
+}
+
 fn clause(fields: &mut Fields, clause: Option<&Clause>) {
     let Some(clause) = clause else {
         return fields.count(0);

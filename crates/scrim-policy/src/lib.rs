@@ -42,6 +42,7 @@ mod facts;
 mod fit;
 mod language;
 pub mod lint;
+mod narrowing;
 mod odcs;
 mod relationships;
 mod rules;
@@ -58,7 +59,11 @@ pub use decision::{
 };
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
+pub use digest::fingerprint;
 pub use language::network;
+pub use narrowing::{
+    AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,
+};
 pub use odcs::{ContractDocument, Property};
 pub use rules::{RowRules, RuleError};
 pub use servers::{

@@ -15,6 +15,7 @@ use scrim_model::{Context, Limits, Principal, SessionSettings, TableName, Value,
 use crate::agreement::AgreementDocument;
 use crate::condition::Condition;
 use crate::facts::Facts;
+use crate::language::PolicyFunctions;
 use crate::rules::{RowRules, RuleError};
 use crate::{AgreementStatus, ContractRef, Decision, Documents, LoadEnv, Treatment};
 use crate::{compile, decide, digest, rules};
@@ -28,6 +29,8 @@ pub struct PolicySet {
     by_organisation: HashMap<String, Vec<usize>>,
     left_out: Vec<LeftOut>,
     pub(crate) options: Arc<ConfigOptions>,
+    /// What the row filters of decision points outside may call.
+    pub(crate) functions: Arc<PolicyFunctions>,
 }
 
 /// A contract that is not in force because its source does not fit it, or could not be opened: its
@@ -277,6 +280,7 @@ impl PolicySet {
         governed: Vec<Governed>,
         left_out: Vec<LeftOut>,
         options: Arc<ConfigOptions>,
+        functions: Arc<PolicyFunctions>,
     ) -> Self {
         let names = governed.iter().map(|one| one.table.name.clone());
         let by_name = names
@@ -301,6 +305,7 @@ impl PolicySet {
             by_organisation,
             left_out,
             options,
+            functions,
         }
     }
 

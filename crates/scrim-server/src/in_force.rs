@@ -1,6 +1,7 @@
 //! Putting policy sets in force, and trying again to serve what a set had to leave out.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::health::Health;
 use crate::load::{self, Inputs, Loaded};
+use crate::shadow::Shadow;
 
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_mins(5);
@@ -25,6 +27,7 @@ pub(crate) struct InForce {
     engine: Engine,
     ledger: Ledger,
     health: Health,
+    shadow: Option<Shadow>,
     version: String,
     left_out: watch::Sender<Vec<LeftOut>>,
     /// Tables of which the log says what their contracts do not list.
@@ -48,11 +51,23 @@ impl InForce {
             engine,
             ledger,
             health,
+            shadow: None,
             version: String::new(),
             left_out: watch::Sender::new(Vec::new()),
             told: BTreeSet::new(),
             said: String::new(),
         }
+    }
+
+    /// Has a second folder read whenever policies are replaced.
+    pub(crate) fn with_shadow(mut self, folder: Option<&Path>) -> Self {
+        let (inputs, key) = (&self.inputs, &self.root_key);
+        let shadow = |folder| {
+            let (engine, ledger) = (self.engine.clone(), self.ledger.clone());
+            Shadow::new(folder, inputs, key.clone(), engine, ledger)
+        };
+        self.shadow = folder.map(shadow);
+        self
     }
 
     /// What is left out, after each attempt to serve it.
@@ -90,6 +105,9 @@ impl InForce {
         };
         self.ledger.event(event).await?;
         self.engine.load(loaded.world);
+        if let Some(shadow) = &self.shadow {
+            shadow.read_again();
+        }
         self.version = version;
         let before = self.left_out.send_replace(loaded.left_out);
         let after = self.left_out.borrow().clone();

@@ -14,9 +14,12 @@ mod flight;
 mod health;
 mod in_force;
 pub mod load;
+mod opa;
+mod shadow;
 mod start;
 mod status;
 pub mod wire;
 
 pub use config::Config;
+pub use opa::external_decisions;
 pub use start::{Counts, Running, Server, StartError};

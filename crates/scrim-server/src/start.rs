@@ -24,6 +24,7 @@ use crate::flight::{Flight, Parts, Phase};
 use crate::health::Health;
 use crate::in_force::InForce;
 use crate::load::{self, Inputs};
+use crate::opa::external_decisions;
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -150,10 +151,11 @@ impl Server {
             .with_certificates(certificates);
         recover(&recovery, &authenticator, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
-        let engine = Engine::new(
+        let engine = Engine::narrowed(
             engine_config(&config, &spill),
             ledger.clone(),
             Arc::clone(&clock),
+            external_decisions(&config)?,
         )?;
         let (health, health_service) = Health::new().await;
         let mut in_force = InForce::new(
@@ -162,7 +164,8 @@ impl Server {
             engine.clone(),
             ledger.clone(),
             health.clone(),
-        );
+        )
+        .with_shadow(config.shadow.as_deref());
         let warnings = load_policies(&mut in_force, &ledger).await?;
         let (phase, phases) = watch::channel(Phase::Serving);
         let flight = Flight::new(Parts {
@@ -276,6 +279,10 @@ impl Running {
                 self.task.abort();
             }
         }
+        // What the shadow would have shown is not lost for want of a moment.
+        let mut waiting = self.engine.shadow_waiting();
+        let settled = waiting.wait_for(|count| *count == 0);
+        drop(tokio::time::timeout(END_TIMEOUT, settled).await);
         self.ledger.event(Event::ServerStopped).await?;
         self.ledger.shutdown().await?;
         self.spill.remove();

@@ -132,6 +132,8 @@ pub enum Policy {
     Unused(PolicyUnused),
     /// Look for what is allowed and hardly meant: weak masks, clear identifiers, dead agreements
     Lint(PolicyLint),
+    /// Sum up, from the ledger, what the shadow's policies would have shown otherwise
+    Shadow(PolicyShadow),
 }
 
 /// Which policies.
@@ -228,6 +230,20 @@ pub enum Deny {
     Warning,
     /// Everything
     Note,
+}
+
+/// `scrim policy shadow`.
+#[derive(Debug, Args)]
+pub struct PolicyShadow {
+    /// The configuration that names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only from this time on, as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<chrono::DateTime<chrono::Utc>>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim contract …`.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use scrim_document::Location;
 use scrim_model::{Limits, Principal, Value};
-use scrim_policy::{Clause, ColumnDecision, Decision, Showing, Table, Verdict};
+use scrim_policy::{Clause, ColumnDecision, Decision, Narrowing, Showing, Table, Verdict};
 
 use crate::render::text::{width, wrap};
 
@@ -19,6 +19,7 @@ pub fn decision(decision: &Decision, table: Option<&Table>, principal: &Principa
     let mut page = Page::default();
     page.line(0, &heading(decision, table));
     page.line(2, &verdict(decision, principal));
+    narrowing(decision, &mut page);
     agreements(decision, &mut page);
     if decision.verdict == Verdict::Shown {
         rows(decision, &mut page);
@@ -172,6 +173,9 @@ fn verdict(decision: &Decision, principal: &Principal) -> String {
             "No contract governs a table of this name, so for everybody it does not exist."
                 .to_owned()
         }
+        Verdict::NoAgreement if decision.narrowing.is_some() => {
+            format!("Taken away by a decision from outside, so for {who} this table does not exist.")
+        }
         Verdict::NoAgreement => {
             format!("No agreement matches, so for {who} this table does not exist.")
         }
@@ -182,6 +186,39 @@ fn verdict(decision: &Decision, principal: &Principal) -> String {
             format!("Closed for this request by the guard {guard} ({location}), whoever asks.")
         }
     }
+}
+
+/// What was decided outside the policies, and by whom.
+fn narrowing(decision: &Decision, page: &mut Page) {
+    let Some(narrowing) = &decision.narrowing else {
+        return;
+    };
+    let Narrowing {
+        origin,
+        allow,
+        hide,
+        rows,
+        reason,
+    } = narrowing.as_ref();
+    page.heading("Decided outside");
+    let mut texts = Vec::new();
+    if !allow {
+        texts.push("takes the table away".to_owned());
+    }
+    if !hide.is_empty() {
+        let names: Vec<&str> = hide.iter().map(String::as_str).collect();
+        texts.push(format!("takes away {}", names.join(", ")));
+    }
+    if let Some(rows) = rows {
+        let rows = rows.split_whitespace().collect::<Vec<_>>().join(" ");
+        texts.push(format!("lets through only rows with {rows}"));
+    }
+    if texts.is_empty() {
+        texts.push("takes nothing away".to_owned());
+    }
+    let reason = reason.as_ref();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    page.line(4, &format!("{origin} {}{reason}", texts.join("; ")));
 }
 
 fn agreements(decision: &Decision, page: &mut Page) {

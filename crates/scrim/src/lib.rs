@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod past;
 pub mod policy_test;
 mod render;
+mod shadow;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scrim_document::Problems;
-use scrim_engine::{Engine, EngineConfig, EngineLimits};
+use scrim_engine::{Engine, EngineConfig, EngineLimits, ExternalDecisions};
 use scrim_identity::{KeyFile, read_key_file};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, SystemClock};
@@ -40,7 +40,22 @@ pub struct Local {
 impl Local {
     /// Loads what a configuration names. When it has no key file yet, keys are made up: masks work,
     /// and their tokens mean nothing tomorrow.
+    ///
+    /// What decides outside the policies is not asked: this is about the policies.
     pub async fn open(config: Config) -> Result<Self, Failure> {
+        Self::open_narrowed(config, None).await
+    }
+
+    /// Like [`open`](Self::open), with what decides outside the policies: what a server would show.
+    pub async fn open_as_served(config: Config) -> Result<Self, Failure> {
+        let external = scrim_server::external_decisions(&config)?;
+        Self::open_narrowed(config, external).await
+    }
+
+    async fn open_narrowed(
+        config: Config,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, Failure> {
         let clock = Arc::new(ForwardClock::default());
         let keys = if config.keys.exists() {
             read_key_file(&config.keys)
@@ -52,7 +67,7 @@ impl Local {
         let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
         let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine = Engine::new(settings, ledger, Arc::clone(&clock) as _)
+        let engine = Engine::narrowed(settings, ledger, Arc::clone(&clock) as _, external)
             .map_err(|error| Failure::failed(&error))?;
         let inputs = Inputs::new(&config)?;
         let loaded = load::policies(&inputs, keys.root_key(), &engine).await?;

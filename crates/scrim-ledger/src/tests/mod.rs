@@ -145,6 +145,7 @@ fn decision(table: &str, hash: &str) -> Decision {
         columns: Vec::new(),
         unmatched: Vec::new(),
         limits: Limits::default(),
+        narrowing: None,
         hash: hash.to_owned(),
     }
 }

@@ -57,9 +57,13 @@ pub(crate) fn compile(
     }
     problems.sort();
     governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
-    let options = Arc::clone(&language.options);
+    let (options, functions) = (
+        Arc::clone(&language.options),
+        Arc::clone(&language.functions),
+    );
+    let version = documents.version.as_str();
     Ok((
-        PolicySet::assemble(documents.version.as_str(), governed, left_out, options),
+        PolicySet::assemble(version, governed, left_out, options, functions),
         problems,
     ))
 }

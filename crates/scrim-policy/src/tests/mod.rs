@@ -6,6 +6,7 @@ mod languages;
 mod laws;
 mod left_out;
 mod lints;
+mod narrowing;
 mod problems;
 mod rows;
 mod scale;

@@ -1,6 +1,7 @@
 //! `scrim.yaml`: what a server listens on, where its policies, accounts, keys and ledger lie, and
 //! what a query may use.
 
+mod external;
 mod identity;
 mod read;
 mod secrets;
@@ -19,6 +20,7 @@ use scrim_model::ValueType;
 use scrim_policy::ServerKind;
 use scrim_sources::SourceSettings;
 
+pub use external::External;
 pub use secrets::credentials;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
@@ -32,8 +34,12 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The folder of contracts and agreements.
     pub policies: PathBuf,
+    /// The folder of contracts and agreements that are decided under as well, and not enforced.
+    pub shadow: Option<PathBuf>,
     /// Which `servers` entry of the contracts to use; the first one when unsaid.
     pub environment: Option<String>,
+    /// What decides outside the policies, and can only narrow what they give.
+    pub external: Option<External>,
     /// The folder of the ledger.
     pub ledger: PathBuf,
     /// The key file.

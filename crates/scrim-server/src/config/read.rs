@@ -41,7 +41,11 @@ impl Reader<'_> {
         let tls = map.optional("tls").map(|node| self.tls(node));
         let listen = self.listen(map.optional("listen"), tls.is_some());
         let policies = map.string("policies", self.problems);
+        let shadow = map.optional_string("shadow", self.problems);
         let environment = map.optional_string("environment", self.problems);
+        let external = map
+            .optional("external_decisions")
+            .map(|node| self.external(node));
         let ledger = map
             .required("ledger", self.problems)
             .map(|node| self.one_path(node, "path"));
@@ -68,7 +72,9 @@ impl Reader<'_> {
             listen: listen?,
             tls: transpose(tls)?,
             policies: self.path(&policies?),
+            shadow: shadow.map(|path| self.path(&path)),
             environment,
+            external: transpose(external)?,
             ledger: ledger??,
             keys: keys??,
             identity: identity??,
@@ -283,7 +289,7 @@ impl Reader<'_> {
     clippy::option_option,
     reason = "absent and broken differ here, and only here"
 )]
-fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
         None => Some(None),
         Some(part) => part.map(Some),
@@ -301,7 +307,9 @@ mod tests {
 listen: {flight: 127.0.0.1:0}
 tls: {cert: server.pem, key: server.key, client_ca: clients.pem, client_auth: optional}
 policies: policies
+shadow: policies-next
 environment: production
+external_decisions: {url: 'https://opa.internal/v1/data/scrim'}
 ledger: {path: ledger}
 keys: {file: keys.json}
 identity:
@@ -338,6 +346,11 @@ limits:
     fn every_key_is_read() {
         let config = parse(WHOLE).unwrap();
         assert_eq!(config.policies, Path::new("/srv/scrim/policies"));
+        assert_eq!(
+            config.shadow.as_deref(),
+            Some(Path::new("/srv/scrim/policies-next"))
+        );
+        assert!(config.external.is_some());
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);

@@ -60,7 +60,7 @@ impl Flight {
         if let Some(set) = set_statement(&sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
             if effect == Effect::Apply {
-                self.apply(caller, setting, value.as_deref())?;
+                self.apply(caller, setting, value.as_deref()).await?;
             }
         } else {
             let bound = self
@@ -159,7 +159,7 @@ impl Flight {
                 let settings = self.effective(&caller);
                 self.run(&caller, &settings, &sql, params.as_deref()).await
             }
-            other => match self.listing(&caller, &other)? {
+            other => match self.listing(&caller, &other).await? {
                 Some(batch) => self.send_batch(&caller, batch),
                 None => Err(malformed("this is no ticket of this server")),
             },
@@ -217,7 +217,7 @@ impl Flight {
             .map_err(|refusal| to_status(&refusal, Some(id)))?;
         if let Some(set) = set_statement(sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
-            self.apply(caller, setting, value.as_deref())?;
+            self.apply(caller, setting, value.as_deref()).await?;
             return self.send(caller, RecordBatch::new_empty(setting_schema()), place);
         }
         let bound = self.bind(id, caller, settings, sql, params).await?;
@@ -288,7 +288,7 @@ impl Flight {
     }
 
     /// Has a `SET` take effect for the session.
-    pub(crate) fn apply(
+    pub(crate) async fn apply(
         &self,
         caller: &Caller,
         setting: Setting,
@@ -296,7 +296,8 @@ impl Flight {
     ) -> Result<(), Status> {
         let session = &caller.session;
         let mut settings = self.sessions.get(session.id);
-        self.change(caller, &mut settings, setting, value)
+        let changed = self.change(caller, &mut settings, setting, value).await;
+        changed
             .and_then(|()| {
                 self.sessions
                     .set(session.id, settings, session.ends, self.clock.now())

@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
         return Err(Failure::Usage(message.to_owned()));
     };
     runtime()?.block_on(async {
-        let local = Local::open(config).await?;
+        let local = Local::open_as_served(config).await?;
         if !local.left_out.is_empty() {
             out.remark(local.left_out.render().trim_end());
         }
@@ -89,7 +89,11 @@ fn account(local: &Local, id: &str) -> Result<Authenticated<Principal>, Failure>
 /// One decision for each table that the statement names, as the server would take it.
 async fn decisions(local: &Local, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Failure> {
     let decisions = local.engine.explain(ask, sql).await;
-    let decisions = decisions.map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+    let decisions = decisions.map_err(|refusal| match refusal.detail() {
+        // The owner may know what a partner may not.
+        Some(detail) => Failure::Usage(format!("{refusal}: {detail}")),
+        None => Failure::Usage(refusal.to_string()),
+    })?;
     if decisions.is_empty() {
         let message = "the statement names no table, so there is nothing to explain";
         return Err(Failure::Usage(message.to_owned()));

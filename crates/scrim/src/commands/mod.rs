@@ -11,6 +11,7 @@ pub(crate) mod lint;
 pub(crate) mod policy;
 pub(crate) mod query;
 pub(crate) mod serve;
+pub(crate) mod shadow;
 pub(crate) mod source;
 
 use std::io::BufRead;

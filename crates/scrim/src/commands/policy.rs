@@ -27,6 +27,7 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
         Policy::Replay(arguments) => runtime()?.block_on(replay(arguments, out)),
         Policy::Unused(arguments) => runtime()?.block_on(unused(arguments, out)),
         Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
+        Policy::Shadow(arguments) => super::shadow::run(arguments, out),
     }
 }
 
