@@ -21,6 +21,7 @@ mod number;
 mod params;
 mod path;
 mod pseudonym;
+mod shapes;
 mod text;
 mod treatment;
 
@@ -28,8 +29,9 @@ pub use bind::BoundMask;
 pub use compact::{compact, compact_batch};
 pub use error::MaskError;
 pub use keys::{MaskKeys, blinded};
-pub use mask::{MASK_NAMES, Mask};
+pub use mask::Mask;
 pub use params::ParamValue;
+pub use shapes::{MASKS, MaskKind, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use path::{PathStep, format_path, parse_path, parse_steps, type_at};
 pub use treatment::{BoundTreatment, Show};
 

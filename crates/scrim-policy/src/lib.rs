@@ -45,6 +45,8 @@ mod relationships;
 mod rules;
 mod servers;
 mod set;
+mod shapes;
+mod terse;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -59,8 +61,11 @@ pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
 pub use language::network;
 pub use odcs::{ContractDocument, Property};
 pub use rules::{RowRules, RuleError};
+pub use scrim_anonymize::{MASKS, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use servers::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,
     ServerKind, SourceEntry, TableVersion, read_source,
 };
+pub use shapes::{AGREEMENT, CONTRACT, POLICY, SOURCE};
+pub use terse::{Parts, is_policy, join, policy_file, split};
 pub use set::{Column, ForeignKey, LeftOut, PolicySet, Table};

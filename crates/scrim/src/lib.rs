@@ -17,6 +17,7 @@ pub mod out;
 pub mod outcome;
 pub mod policy_test;
 mod render;
+pub mod schema;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 mod identity;
 mod read;
 mod secrets;
+mod shapes;
 mod sources;
 mod units;
 
@@ -20,6 +21,7 @@ use scrim_policy::ServerKind;
 use scrim_sources::SourceSettings;
 
 pub use secrets::credentials;
+pub use shapes::CONFIG;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
 #[derive(Debug, Clone)]

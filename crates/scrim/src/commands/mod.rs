@@ -9,8 +9,10 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
 pub(crate) mod query;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod source;
+pub(crate) mod terse;
 
 use std::io::BufRead;
 use std::path::Path;
