@@ -31,8 +31,8 @@ pub use error::MaskError;
 pub use keys::{MaskKeys, blinded};
 pub use mask::Mask;
 pub use params::ParamValue;
-pub use shapes::{MASKS, MaskKind, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use path::{PathStep, format_path, parse_path, parse_steps, type_at};
+pub use shapes::{MASKS, MaskKind, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use treatment::{BoundTreatment, Show};
 
 #[cfg(test)]

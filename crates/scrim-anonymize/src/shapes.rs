@@ -270,7 +270,7 @@ pub static MASKS: [MaskShape; 14] = [
             ),
             parameter(
                 "bits",
-                ParameterKind::Count { min: 64, max: 256 },
+                ParameterKind::Count { min: 0, max: 256 },
                 Unsaid::Is("128"),
                 "the length of a token: 64, 96, 128 or 256",
             ),

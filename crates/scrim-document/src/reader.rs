@@ -16,11 +16,7 @@ pub struct MapReader<'a> {
 
 impl<'a> MapReader<'a> {
     /// Starts reading; a problem when the value is no map.
-    pub fn new(
-        node: &'a Node,
-        shape: &'static Shape,
-        problems: &mut Problems,
-    ) -> Option<Self> {
+    pub fn new(node: &'a Node, shape: &'static Shape, problems: &mut Problems) -> Option<Self> {
         let entries = node.map(problems)?;
         let ignored = shape.keys().filter(|key| key.ignored);
         Some(Self {

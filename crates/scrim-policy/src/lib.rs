@@ -66,6 +66,6 @@ pub use servers::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,
     ServerKind, SourceEntry, TableVersion, read_source,
 };
+pub use set::{Column, ForeignKey, LeftOut, PolicySet, Table};
 pub use shapes::{AGREEMENT, CONTRACT, POLICY, SOURCE};
 pub use terse::{Parts, is_policy, join, policy_file, split};
-pub use set::{Column, ForeignKey, LeftOut, PolicySet, Table};

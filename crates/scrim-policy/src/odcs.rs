@@ -6,9 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use scrim_document::{
-    Location, MapReader, Node, Problem, Problems, Shape, SourceFile, nearest,
-};
+use scrim_document::{Location, MapReader, Node, Problem, Problems, Shape, SourceFile, nearest};
 use scrim_model::TableName;
 
 use crate::access::AccessPolicy;

@@ -411,7 +411,11 @@ pub static SOURCE: Shape = Shape::closed(
         ),
         Key::optional(
             "format",
-            Kind::Words(|| vec!["parquet", "csv", "json", "jsonl", "ndjson", "arrow", "delta"]),
+            Kind::Words(|| {
+                vec![
+                    "parquet", "csv", "json", "jsonl", "ndjson", "arrow", "delta",
+                ]
+            }),
             "how files are written",
         ),
     ],
@@ -472,8 +476,7 @@ pub(crate) static EXTRAS: Shape = Shape::open(
 )
 .and(&MORE_EXTRAS);
 
-static MORE_EXTRAS: Shape =
-    Shape::open("extras", "what the standard has no key for", EXTRA_KEYS);
+static MORE_EXTRAS: Shape = Shape::open("extras", "what the standard has no key for", EXTRA_KEYS);
 
 const EXTRA_KEYS: &[Key] = &[
     Key::optional(
@@ -539,7 +542,11 @@ pub static AGREEMENT: Shape = Shape::closed(
             },
             "the version of the form",
         ),
-        Key::required("kind", Kind::Words(|| vec!["AccessAgreement"]), "what this is"),
+        Key::required(
+            "kind",
+            Kind::Words(|| vec!["AccessAgreement"]),
+            "what this is",
+        ),
         Key::required("id", Kind::Text, "its id, unique in the policy set"),
         Key::required(
             "status",

@@ -82,7 +82,10 @@ pub(crate) fn merge(
             Some(contract) if contract.awaits_access => contract.access = policy.access,
             Some(contract) => {
                 let message = format!("the contract `{id}` has an `accessPolicy` of its own");
-                let help = format!("keep one of them; the other is in {}", contract.location.file);
+                let help = format!(
+                    "keep one of them; the other is in {}",
+                    contract.location.file
+                );
                 problems.push(node.error(message).with_help(help));
             }
             None if complete => {

@@ -116,7 +116,8 @@ impl<'a> Compiler<'a> {
             return;
         }
         let message = "the policy set has no such table, so this relationship is not shown";
-        let help = "write `table.column` within a domain, else `FILE.odcs.yaml#schema/ID/properties/ID`";
+        let help =
+            "write `table.column` within a domain, else `FILE.odcs.yaml#schema/ID/properties/ID`";
         self.problems
             .push(reference.node.warning(message).with_help(help));
     }

@@ -189,9 +189,9 @@ impl<'a> Place<'a> {
     }
 
     fn spans(&self, root: &Node, lines: &Lines<'_>) -> Result<Spans, Problem> {
-        let in_braces = [self.list, self.entry, self.value]
-            .iter()
-            .any(|node| lines.at(node).starts_with(['{', '[']));
+        let maps = [self.entry, self.value];
+        let in_braces = lines.at(self.list).starts_with('[')
+            || maps.iter().any(|node| lines.at(node).starts_with('{'));
         let first = line(self.entry);
         let dash = lines.get(first).trim_start().starts_with("- ");
         if in_braces || !dash || line(self.value) <= line(self.key) {

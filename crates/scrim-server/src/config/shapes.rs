@@ -45,11 +45,7 @@ pub static CONFIG: Shape = Shape::closed(
             Kind::Map(&IDENTITY),
             "who may sign in, and for how long",
         ),
-        Key::optional(
-            "secrets",
-            Kind::Map(&SECRETS),
-            "the credentials of sources",
-        ),
+        Key::optional("secrets", Kind::Map(&SECRETS), "the credentials of sources"),
         Key::optional("sources", Kind::Map(&SOURCES), "bounds of sources"),
         Key::optional(
             "lookup",
@@ -103,7 +99,11 @@ pub(super) static TLS: Shape = Shape::closed(
     &[
         Key::required("cert", Kind::Text, "the certificate chain, PEM"),
         Key::required("key", Kind::Text, "its private key, PEM"),
-        Key::optional("client_ca", Kind::Text, "who signs client certificates, PEM"),
+        Key::optional(
+            "client_ca",
+            Kind::Text,
+            "who signs client certificates, PEM",
+        ),
         Key::optional(
             "client_auth",
             Kind::Words(|| vec!["required", "optional"]),
@@ -279,12 +279,7 @@ pub(super) static LIMITS: Shape = Shape::closed(
             "results that one principal has open, read or not",
         )
         .unsaid("64"),
-        Key::optional(
-            "sessions_per_principal",
-            COUNT,
-            "sessions of one principal",
-        )
-        .unsaid("256"),
+        Key::optional("sessions_per_principal", COUNT, "sessions of one principal").unsaid("256"),
         Key::optional(
             "idle_reader",
             DURATION,

@@ -1,7 +1,6 @@
 //! `scrim contract schema`.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use crate::cli::{ContractSchema, Document};

@@ -68,7 +68,9 @@ fn policy_of(contract: &Path, file: &SourceFile) -> Result<(PathBuf, SourceFile)
             continue;
         };
         let named = Node::parse(&policy).ok();
-        let named = named.as_ref().and_then(|node| node.get("contract")?.as_str());
+        let named = named
+            .as_ref()
+            .and_then(|node| node.get("contract")?.as_str());
         if named == Some(id) {
             return Ok((path, policy));
         }
@@ -95,7 +97,10 @@ fn policies_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn create(path: &Path, text: &str) -> Result<(), Failure> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path);
     let written = file.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -110,11 +115,14 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// Replaces a file whole: whoever reads it sees the old text or the new one.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(fs::metadata(path)?.permissions())?;
+        file.as_file()
+            .set_permissions(fs::metadata(path)?.permissions())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())

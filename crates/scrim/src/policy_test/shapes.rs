@@ -21,7 +21,11 @@ pub static TEST: Shape = Shape::closed(
     &[
         Key::required("kind", Kind::Words(|| vec!["PolicyTest"]), "what this is"),
         Key::required("at", INSTANT, "when every case happens"),
-        Key::optional("context", Kind::Map(&CONTEXT), "circumstances of every case"),
+        Key::optional(
+            "context",
+            Kind::Map(&CONTEXT),
+            "circumstances of every case",
+        ),
         Key::required(
             "personas",
             Kind::Named(&Kind::Map(&PERSONA)),
@@ -51,11 +55,7 @@ pub(super) static PERSONA: Shape = Shape::closed(
             Kind::Named(&Kind::Any),
             "values of `principal.NAME`",
         ),
-        Key::optional(
-            "context",
-            Kind::Map(&CONTEXT),
-            "circumstances of its cases",
-        ),
+        Key::optional("context", Kind::Map(&CONTEXT), "circumstances of its cases"),
     ],
 );
 
@@ -67,16 +67,8 @@ pub(super) static CASE: Shape = Shape::closed(
         Key::required("name", Kind::Text, "what it shows"),
         Key::required("as", Kind::AnyText, "the persona that asks"),
         Key::optional("purpose", Kind::Text, "the purpose that is stated"),
-        Key::optional(
-            "agreement",
-            Kind::Text,
-            "the one agreement to act under",
-        ),
-        Key::optional(
-            "context",
-            Kind::Map(&CONTEXT),
-            "circumstances of this case",
-        ),
+        Key::optional("agreement", Kind::Text, "the one agreement to act under"),
+        Key::optional("context", Kind::Map(&CONTEXT), "circumstances of this case"),
         Key::required("sql", Kind::Text, "the statement"),
         Key::required("expect", Kind::Map(&EXPECT), "what must come of it"),
     ],
@@ -134,7 +126,11 @@ pub(super) static CONTEXT: Shape = Shape::closed(
         ),
         Key::optional("country", Kind::Text, "the country"),
         Key::optional("device", Kind::Text, "the device"),
-        Key::optional("device_trusted", Kind::Bool, "whether the device is trusted"),
+        Key::optional(
+            "device_trusted",
+            Kind::Bool,
+            "whether the device is trusted",
+        ),
         Key::optional("time", INSTANT, "when it happens").unsaid("`at` of the file"),
         Key::optional(
             "hour",

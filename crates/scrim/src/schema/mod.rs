@@ -75,10 +75,7 @@ mod tests {
             "the last day, in UTC (a day, like 2026-12-31)"
         );
         assert_eq!(schema["additionalProperties"], false);
-        assert_eq!(
-            schema["properties"]["consumer"]["$ref"],
-            "#/$defs/consumer"
-        );
+        assert_eq!(schema["properties"]["consumer"]["$ref"], "#/$defs/consumer");
         assert_eq!(schema["$defs"]["consumer"]["required"][1], "who");
     }
 
