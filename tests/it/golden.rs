@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 
 use scrim::demo::world::PERSONAS;
+use scrim_document::SourceFile;
 use scrim_engine::Ask;
 use scrim_policy::{Decision, Showing, Table, Treatment, Verdict};
 
-use crate::kit::{Local, golden};
+use crate::kit::{Local, Scratch, golden};
 
 /// Every purpose of the contracts, one that no contract has, and none.
 const PURPOSES: [Option<&str>; 5] = [
@@ -186,6 +187,36 @@ async fn inv_02_the_same_question_gets_the_same_bytes() {
                 persona.id,
                 table.name
             );
+        }
+    }
+}
+
+/// The same contracts with their access policies in files of their own decide the same for everyone.
+#[tokio::test]
+async fn inv_02_where_an_access_policy_stands_changes_no_decision() {
+    let world = Scratch::demo();
+    for name in ["claims", "patients", "visits"] {
+        let path = format!("policies/contracts/{name}.odcs.yaml");
+        let text = std::fs::read_to_string(world.path(&path)).unwrap();
+        let parts = scrim_policy::split(&SourceFile::new(path.as_str(), text)).unwrap();
+        world.write(&path, &parts.contract);
+        let own = scrim_policy::policy_file(&path);
+        world.write(&own, &parts.policy);
+    }
+    let (apart, whole) = (Local::start(world).await, Local::demo().await);
+    for persona in PERSONAS {
+        for purpose in PURPOSES {
+            for table in whole.policy.tables() {
+                let hash = |local: &Local| {
+                    let ask = asker(local, persona.id, purpose, "127.0.0.1 12:00");
+                    let (principal, name) = (ask.principal.get(), &table.name);
+                    let policy = &local.policy;
+                    policy
+                        .decide(principal, &ask.context, &ask.settings, name)
+                        .hash
+                };
+                assert_eq!(hash(&apart), hash(&whole), "{} {}", persona.id, table.name);
+            }
         }
     }
 }

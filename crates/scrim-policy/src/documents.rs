@@ -5,6 +5,7 @@ use scrim_document::{Node, Problem, Problems, SourceFile, nearest};
 use crate::agreement::AgreementDocument;
 use crate::compile::unknown_profile;
 use crate::odcs::ContractDocument;
+use crate::terse::{self, PolicyDocument, is_policy};
 use crate::version::policy_version;
 
 /// The kinds of documents in a policy set.
@@ -31,6 +32,7 @@ impl Documents {
         let mut problems = Problems::default();
         let mut contracts = Vec::new();
         let mut agreements = Vec::new();
+        let mut policies = Vec::new();
         for file in &files {
             let node = match Node::parse(file) {
                 Ok(node) => node,
@@ -39,6 +41,10 @@ impl Documents {
                     continue;
                 }
             };
+            if is_policy(file.path()) {
+                policies.push(PolicyDocument::read(&node, &mut problems));
+                continue;
+            }
             match kind(&node) {
                 Ok("DataContract") => {
                     contracts.extend(ContractDocument::read(&node, &mut problems));
@@ -47,6 +53,9 @@ impl Documents {
                 Err(problem) => problems.push(*problem),
             }
         }
+        // What a file that could not be read holds is not known to be missing.
+        let complete = !problems.has_errors();
+        terse::merge(&mut contracts, policies, complete, &mut problems);
         // The order of files in a folder must not show anywhere.
         contracts.sort_by(|a, b| a.id.cmp(&b.id));
         agreements.sort_by(|a, b| a.id.cmp(&b.id));
@@ -105,7 +114,8 @@ fn is_test(path: &str) -> bool {
 }
 
 fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {
-    let help = "write `kind: DataContract` or `kind: AccessAgreement`";
+    let help = "write `kind: DataContract` or `kind: AccessAgreement`; the name of a file with only \
+                an access policy ends in `.policy.yaml`";
     let Some(found) = node.get("kind") else {
         let message = if node.as_map().is_some() {
             "the key `kind` is missing".to_owned()

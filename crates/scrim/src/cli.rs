@@ -35,7 +35,7 @@ pub enum Command {
     /// Check and test contracts and agreements
     #[command(subcommand)]
     Policy(Policy),
-    /// Draft contracts
+    /// Draft contracts, move their access policies, and print what editors check documents by
     #[command(subcommand)]
     Contract(Contract),
     /// Look at where tables come from
@@ -251,6 +251,45 @@ pub struct PolicyShadow {
 pub enum Contract {
     /// Draft a contract from a table as it is: identifiers tagged, everything hidden
     New(NewContract),
+    /// Print the JSON Schema of a kind of document, for editors
+    Schema(ContractSchema),
+    /// Move the access policy of a contract into a file of its own, NAME.policy.yaml beside it
+    Split(ContractFile),
+    /// Move the access policy of a file of its own back into its contract
+    Join(ContractFile),
+}
+
+/// `scrim contract schema`.
+#[derive(Debug, Args)]
+pub struct ContractSchema {
+    /// The kind of document
+    #[arg(value_enum, required_unless_present = "out")]
+    pub document: Option<Document>,
+    /// Write NAME.schema.json into this folder instead, for all kinds unless one is named
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A kind of document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// A contract, *.odcs.yaml
+    Contract,
+    /// An access policy in a file of its own, *.policy.yaml
+    Policy,
+    /// An agreement
+    Agreement,
+    /// A policy test, *.test.yaml
+    Test,
+    /// The configuration, scrim.yaml
+    Config,
+}
+
+/// A contract.
+#[derive(Debug, Args)]
+pub struct ContractFile {
+    /// The contract's file
+    pub file: PathBuf,
 }
 
 /// `scrim contract new`.

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod past;
 pub mod policy_test;
 mod render;
+pub mod schema;
 mod shadow;
 
 use std::io::{self, Write as _};

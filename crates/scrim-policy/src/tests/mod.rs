@@ -11,6 +11,7 @@ mod problems;
 mod rows;
 mod scale;
 mod servers;
+mod terse;
 mod totality;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@ mod external;
 mod identity;
 mod read;
 mod secrets;
+mod shapes;
 mod sources;
 mod units;
 
@@ -22,6 +23,7 @@ use scrim_sources::SourceSettings;
 
 pub use external::External;
 pub use secrets::credentials;
+pub use shapes::CONFIG;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
 #[derive(Debug, Clone)]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use scrim_document::{MapReader, Node, Problems, SourceFile, Value};
+use scrim_document::{MapReader, Node, Problems, Shape, SourceFile, Value};
 
+use super::shapes::{CONFIG, KEYS, LEDGER, LIMITS, LISTEN, SECRETS, SPILL};
 use super::units;
 use super::{Config, Limits, Listen, Networks};
 
@@ -37,7 +38,7 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// `None` only together with a problem.
     fn config(&mut self, root: &Node) -> Option<Config> {
-        let mut map = MapReader::new(root, self.problems)?;
+        let mut map = MapReader::new(root, &CONFIG, self.problems)?;
         let tls = map.optional("tls").map(|node| self.tls(node));
         let listen = self.listen(map.optional("listen"), tls.is_some());
         let policies = map.string("policies", self.problems);
@@ -48,24 +49,24 @@ impl Reader<'_> {
             .map(|node| self.external(node));
         let ledger = map
             .required("ledger", self.problems)
-            .map(|node| self.one_path(node, "path"));
+            .map(|node| self.one_path(node, &LEDGER));
         let keys = map
             .required("keys", self.problems)
-            .map(|node| self.one_path(node, "file"));
+            .map(|node| self.one_path(node, &KEYS));
         let shows_certificates = matches!(&tls, Some(Some(tls)) if tls.clients.is_some());
         let identity = map
             .required("identity", self.problems)
             .map(|node| self.identity(node, shows_certificates));
         let secrets = map
             .optional("secrets")
-            .map(|node| self.one_path(node, "file"));
+            .map(|node| self.one_path(node, &SECRETS));
         let sources = self.sources(map.optional("sources"));
         let lookups = self.lookups(map.optional("lookup"));
         let networks = self.networks(map.optional("networks"));
         let limits = self.limits(map.optional("limits"));
         let spill = map
             .optional("spill")
-            .map(|node| self.one_path(node, "path"));
+            .map(|node| self.one_path(node, &SPILL));
         map.finish(self.problems);
         Some(Config {
             base_dir: self.base_dir.to_owned(),
@@ -91,9 +92,11 @@ impl Reader<'_> {
         self.base_dir.join(text)
     }
 
-    fn one_path(&mut self, node: &Node, key: &'static str) -> Option<PathBuf> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let path = map.string(key, self.problems);
+    /// The path under the one key that a part has.
+    fn one_path(&mut self, node: &Node, shape: &'static Shape) -> Option<PathBuf> {
+        let mut map = MapReader::new(node, shape, self.problems)?;
+        let [key] = shape.keys else { return None };
+        let path = map.string(key.name, self.problems);
         map.finish(self.problems);
         path.map(|path| self.path(&path))
     }
@@ -106,7 +109,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some(listen);
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &LISTEN, self.problems)?;
         let flight = map.optional("flight");
         let allow = map.optional_bool("allow_plaintext_beyond_loopback", self.problems);
         map.finish(self.problems);
@@ -190,7 +193,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some(limits);
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &LIMITS, self.problems)?;
         if let Some(bytes) = map
             .optional("memory")
             .and_then(|node| self.size(node, 16 << 20))

@@ -183,7 +183,8 @@ pub fn certificates(
         .map(|(certificates, _)| certificates)
 }
 
-/// Every policy document below a folder, sorted by path: `contracts` and `agreements`, all `.yaml`.
+/// Every policy document of a folder, sorted by path: all `.yaml` below `contracts` and `agreements`,
+/// and beside them the access policies that stand in files of their own, `*.policy.yaml`.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
@@ -198,6 +199,7 @@ pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
     for part in ["contracts", "agreements"] {
         collect(&dir.join(part), 0, &mut paths, &mut problems);
     }
+    beside(dir, &mut paths, &mut problems);
     paths.sort();
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
@@ -264,6 +266,24 @@ fn collect(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Pr
     }
 }
 
+/// The access policies that lie directly in the folder.
+fn beside(dir: &Path, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with('.') && scrim_policy::is_policy(&name) {
+            paths.push(path);
+        }
+    }
+}
+
 fn about(path: &Path, message: impl Into<String>) -> Problem {
     let file = SourceFile::new(path.display().to_string(), "");
     Problem::error(&file.location(1, 1), &file, message)
@@ -291,6 +311,8 @@ mod tests {
             "tests/t.test.yaml",
             "contracts/README.md",
             "contracts/.hidden.yaml",
+            "b.policy.yaml",
+            "notes.yaml",
         ] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -305,6 +327,7 @@ mod tests {
             names,
             [
                 "/agreements/c.yaml",
+                "/b.policy.yaml",
                 "/contracts/b.odcs.yaml",
                 "/contracts/deep/a.yml"
             ]

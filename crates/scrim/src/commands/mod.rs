@@ -10,9 +10,11 @@ pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod policy;
 pub(crate) mod query;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod shadow;
 pub(crate) mod source;
+pub(crate) mod terse;
 
 use std::io::BufRead;
 use std::path::Path;

@@ -9,6 +9,8 @@ use scrim_document::{
 };
 use scrim_model::{Code, Context, PrincipalKind};
 
+use super::shapes::{CASE, CONTEXT, EXPECT, PERSONA, TEST};
+
 /// One test file.
 #[derive(Debug, Clone)]
 pub struct TestFile {
@@ -132,7 +134,7 @@ impl Circumstances {
 }
 
 fn read_file(root: &Node, file: &SourceFile, problems: &mut Problems) -> Option<TestFile> {
-    let mut map = MapReader::new(root, problems)?;
+    let mut map = MapReader::new(root, &TEST, problems)?;
     if let Some(kind) = map.required("kind", problems)
         && kind.as_str() != Some("PolicyTest")
     {
@@ -192,7 +194,7 @@ fn check_ids(personas: &BTreeMap<String, Persona>, problems: &mut Problems) {
 }
 
 fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
-    let mut map = MapReader::new(&entry.value, problems)?;
+    let mut map = MapReader::new(&entry.value, &PERSONA, problems)?;
     let id = map
         .optional_string("id", problems)
         .unwrap_or_else(|| entry.name.to_string());
@@ -227,12 +229,9 @@ fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
 
 fn kind(node: &Node, problems: &mut Problems) -> Option<PrincipalKind> {
     let word = node.string(problems)?;
-    let kinds = [
-        PrincipalKind::Human,
-        PrincipalKind::Service,
-        PrincipalKind::Agent,
-    ];
-    let found = kinds.into_iter().find(|kind| kind.as_str() == word);
+    let found = PrincipalKind::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == word);
     if found.is_none() {
         let problem = node.error(format!("`{word}` is no kind of principal"));
         problems.push(problem.with_help("kinds are human, service and agent"));
@@ -246,7 +245,7 @@ fn case(
     personas: &BTreeMap<String, Persona>,
     problems: &mut Problems,
 ) -> Option<Case> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &CASE, problems)?;
     let name = map.string("name", problems);
     let persona = map.required("as", problems);
     let purpose = map.optional_string("purpose", problems);
@@ -286,7 +285,7 @@ fn case(
 
 fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {
     let before = problems.len();
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &EXPECT, problems)?;
     let columns = map
         .optional("columns")
         .and_then(|node| node.string_list(problems));
@@ -373,7 +372,7 @@ fn cell(node: &Node, problems: &mut Problems) -> Option<String> {
 }
 
 fn circumstances(node: Option<&Node>, problems: &mut Problems) -> Circumstances {
-    let Some(mut map) = node.and_then(|node| MapReader::new(node, problems)) else {
+    let Some(mut map) = node.and_then(|node| MapReader::new(node, &CONTEXT, problems)) else {
         return Circumstances::default();
     };
     let read = Circumstances {

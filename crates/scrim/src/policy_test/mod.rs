@@ -43,7 +43,9 @@
 mod answer;
 mod format;
 mod run;
+mod shapes;
 
 pub use answer::Answer;
 pub use format::{Case, Expect, Persona, TestFile};
 pub use run::{CaseResult, Summary, find_files, run_file};
+pub use shapes::TEST;
