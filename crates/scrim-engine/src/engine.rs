@@ -29,6 +29,7 @@ use crate::guard::{Lowered, lower};
 use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
+use crate::rights::Revoked;
 use crate::sessions::{Sessions, in_zone};
 use crate::world::{VisibleTable, World};
 use crate::zone::TimeZone;
@@ -65,6 +66,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) activity: Arc<Activity>,
     world: RwLock<Option<Arc<World>>>,
+    /// How many worlds were put in force.
+    pub(crate) worlds: watch::Sender<u64>,
+    pub(crate) revoked: RwLock<Revoked>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
     working: watch::Sender<usize>,
@@ -125,6 +129,8 @@ impl Engine {
             clock,
             activity: Arc::default(),
             world: RwLock::default(),
+            worlds: watch::Sender::new(0),
+            revoked: RwLock::default(),
             lowered: Mutex::default(),
             working: watch::Sender::new(0),
             config,
@@ -147,13 +153,15 @@ impl Engine {
         }
     }
 
-    /// Puts a world in force for the next decision; running queries keep theirs.
+    /// Puts a world in force for the next decision. Running queries keep theirs; whether they may
+    /// go on is asked of [`Engine::lapsed`].
     pub fn load(&self, world: World) {
         *self
             .shared
             .world
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+        self.shared.worlds.send_modify(|count| *count += 1);
     }
 
     /// The limits of a single query.
@@ -178,7 +186,8 @@ impl Engine {
     /// When no world is loaded.
     pub fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
         let world = self.shared.world()?;
-        Ok(world.visible(&self.shared.informed(ask)))
+        let ask = self.shared.informed(&world, ask);
+        Ok(world.visible(&ask))
     }
 
     /// Binds a statement for a principal: decides every table that it names.
@@ -210,7 +219,7 @@ impl Engine {
         let bound = self
             .plan(async move {
                 let world = shared.world()?;
-                let asker = shared.informed(&asker);
+                let asker = shared.informed(&world, &asker);
                 Query::bind(shared, world, asker, text, params, id)
             })
             .await;
@@ -264,7 +273,7 @@ impl Engine {
         let (ask, sql) = (ask.clone(), sql.to_owned());
         self.plan(async move {
             let world = shared.world()?;
-            let ask = shared.informed(&ask);
+            let ask = shared.informed(&world, &ask);
             let admitted = admit(&sql, &shared.config.limits)?;
             let statement = ParsedStatement::Statement(admitted.statement);
             let (named, _) = resolve_table_references(&statement, true)
@@ -374,18 +383,20 @@ impl Shared {
         (Arc::new(session), Arc::new(functions))
     }
 
-    fn world(&self) -> Result<Arc<World>, Refusal> {
+    pub(crate) fn world(&self) -> Result<Arc<World>, Refusal> {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
         world
             .clone()
             .ok_or_else(|| Refusal::internal("no world is loaded"))
     }
 
-    /// The ask with what the engine knows about recent activity.
-    fn informed(&self, ask: &Ask) -> Ask {
+    /// The ask with what the engine knows about recent activity and revoked agreements.
+    fn informed(&self, world: &World, ask: &Ask) -> Ask {
         let mut ask = ask.clone();
-        self.activity
-            .inform(&ask.principal.get().id, &mut ask.context);
+        let principal = ask.principal.get();
+        let revoked = self.revoked(&world.policy, &principal.org);
+        ask.context.revoked.extend(revoked);
+        self.activity.inform(&principal.id, &mut ask.context);
         ask
     }
 

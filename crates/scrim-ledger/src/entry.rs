@@ -3,7 +3,7 @@
 use std::{fmt, io, net::IpAddr, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Code, QueryId, SessionId, TableName};
+use scrim_model::{Code, QueryId, Revocation, RevocationScope, SessionId, TableName};
 use scrim_policy::Decision;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
@@ -125,6 +125,21 @@ pub enum Event {
         session: SessionId,
         /// When the session would have ended at the latest.
         expires: DateTime<Utc>,
+    },
+    /// The owner took access back; a start reads this, so that it stays taken.
+    Revoked(Revocation),
+    /// The owner gave it again.
+    Reinstated {
+        /// What had been taken away.
+        scope: RevocationScope,
+        /// The id of the account, organisation or agreement.
+        id: String,
+        /// Why.
+        reason: String,
+        /// Who did it.
+        by: String,
+        /// When.
+        at: DateTime<Utc>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! One append-only, hash-chained log of all that matters: which query was opened under which
-//! decisions and how it ended, which query was refused, who signed in, which policies were loaded.
+//! decisions and how it ended, which query was refused, who signed in, which policies were loaded,
+//! what was revoked.
 //!
 //! Only this crate turns decisions into a [`Permit`], and it does so after the record is durable:
 //! no ledger, no data. A record is closed exactly once, because its permit is one value that every
@@ -63,6 +64,7 @@
 //! | `refused` | a query was refused before it was opened | `sql` |
 //! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
+//! | `revoked`, `reinstated` | the owner took access back, or gave it again; a start folds them, so that it stays so | |
 //!
 //! # Durability
 //!
@@ -89,4 +91,4 @@ pub use error::{Damage, LedgerError};
 pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
 pub use permit::Permit;
 pub use read::{Filter, Record, Records, read};
-pub use replay::{Verified, verify};
+pub use replay::{Verified, revocations, verify};

@@ -40,6 +40,7 @@ mod env;
 mod facts;
 mod fit;
 mod language;
+mod lapsed;
 mod odcs;
 mod relationships;
 mod rules;

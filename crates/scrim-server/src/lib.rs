@@ -14,6 +14,7 @@ mod flight;
 mod health;
 mod in_force;
 pub mod load;
+pub mod revoke;
 mod start;
 mod status;
 pub mod wire;

@@ -22,6 +22,7 @@ mod closing;
 mod faults;
 mod kill;
 mod reading;
+mod revoking;
 mod tamper;
 mod torn;
 

@@ -56,9 +56,14 @@ pub(crate) fn compile(
     }
     problems.sort();
     governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+    let agreements = documents.agreements.iter();
+    let agreements = agreements
+        .map(|one| (one.id.clone(), one.organisation.clone()))
+        .collect();
     let options = Arc::clone(&language.options);
+    let version = documents.version.as_str();
     Ok((
-        PolicySet::assemble(documents.version.as_str(), governed, left_out, options),
+        PolicySet::assemble(version, governed, agreements, left_out, options),
         problems,
     ))
 }
