@@ -43,7 +43,7 @@ const LOWERED_MAX: usize = 1_024;
 /// Plans queries, governs them, and runs them on a runtime of its own.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Why an engine could not be made.
