@@ -13,6 +13,7 @@ mod parts;
 mod prepared;
 mod queries;
 mod renewal;
+mod revocation;
 mod sign_in;
 mod streams;
 mod tickets;

@@ -31,6 +31,7 @@ use crate::guard::{Lowered, lower};
 use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
+use crate::rights::Revoked;
 use crate::sessions::{Sessions, in_zone};
 use crate::shadow::Shadow;
 use crate::world::{VisibleTable, World};
@@ -48,7 +49,7 @@ const LOWERED_MAX: usize = 1_024;
 /// Plans queries, governs them, and runs them on a runtime of its own.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Why an engine could not be made.
@@ -73,6 +74,9 @@ pub(crate) struct Shared {
     external: Option<Arc<External>>,
     pub(crate) shadow: Shadow,
     world: RwLock<Option<Arc<World>>>,
+    /// How many worlds were put in force.
+    pub(crate) worlds: watch::Sender<u64>,
+    pub(crate) revoked: RwLock<Revoked>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
     working: watch::Sender<usize>,
@@ -148,6 +152,8 @@ impl Engine {
             external: external.map(|how| Arc::new(External::new(how))),
             shadow: Shadow::new(),
             world: RwLock::default(),
+            worlds: watch::Sender::new(0),
+            revoked: RwLock::default(),
             lowered: Mutex::default(),
             working: watch::Sender::new(0),
             config,
@@ -170,13 +176,15 @@ impl Engine {
         }
     }
 
-    /// Puts a world in force for the next decision; running queries keep theirs.
+    /// Puts a world in force for the next decision. Running queries keep theirs; whether they may
+    /// go on is asked of [`Engine::lapsed`].
     pub fn load(&self, world: World) {
         *self
             .shared
             .world
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+        self.shared.worlds.send_modify(|count| *count += 1);
     }
 
     /// Has every query that may read be decided under these policies as well, in a while and without
@@ -223,7 +231,7 @@ impl Engine {
     /// When no world is loaded, or a decision point outside does not answer.
     pub async fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
         let world = self.shared.world()?;
-        let ask = self.shared.informed(ask);
+        let ask = self.shared.informed(&world, ask);
         let said = self.said(&world, &ask, |_| Ok(Wanted::All)).await?;
         Ok(world.visible(&ask, &said))
     }
@@ -254,7 +262,6 @@ impl Engine {
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        let ask = self.shared.informed(ask);
         let mut refused = Refused {
             id,
             statement,
@@ -267,6 +274,8 @@ impl Engine {
             Ok(world) => world,
             Err(refusal) => return Err(self.refuse(refused, refusal).await),
         };
+        let ask = self.shared.informed(&world, ask);
+        refused.ask = ask.clone();
         refused.world = Some(Arc::clone(&world));
         let said = match self.said_of(&world, &ask, sql).await {
             Ok(said) => said,
@@ -337,11 +346,11 @@ impl Engine {
     /// When the statement does not pass the gate, or no world is loaded.
     pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
         let world = self.shared.world()?;
-        let ask = self.shared.informed(ask);
+        let ask = self.shared.informed(&world, ask);
         let said = self.said_of(&world, &ask, sql).await?;
         let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
         self.plan(async move {
-            let named = tables(&sql, &shared.config.limits)?;
+            let named = named(&sql, &shared.config.limits)?;
             Ok(decisions(&world, &ask, &said, named))
         })
         .await
@@ -524,7 +533,7 @@ impl Shared {
         (Arc::new(session), Arc::new(functions))
     }
 
-    fn world(&self) -> Result<Arc<World>, Refusal> {
+    pub(crate) fn world(&self) -> Result<Arc<World>, Refusal> {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
         world
             .clone()
@@ -543,11 +552,13 @@ impl Shared {
         decisions.map(Reading::from).collect()
     }
 
-    /// The ask with what the engine knows about recent activity.
-    fn informed(&self, ask: &Ask) -> Ask {
+    /// The ask with what the engine knows about recent activity and revoked agreements.
+    fn informed(&self, world: &World, ask: &Ask) -> Ask {
         let mut ask = ask.clone();
-        self.activity
-            .inform(&ask.principal.get().id, &mut ask.context);
+        let principal = ask.principal.get();
+        let revoked = self.revoked(&world.policy, &principal.org);
+        ask.context.revoked.extend(revoked);
+        self.activity.inform(&principal.id, &mut ask.context);
         ask
     }
 

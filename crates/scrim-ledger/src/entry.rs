@@ -3,7 +3,7 @@
 use std::{fmt, io, net::IpAddr, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Code, QueryId, SessionId};
+use scrim_model::{Code, QueryId, Revocation, RevocationScope, SessionId};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter};
 
@@ -130,6 +130,21 @@ pub enum Event {
     ShadowMissed {
         /// How many.
         queries: u64,
+    },
+    /// The owner took access back; a start reads this, so that it stays taken.
+    Revoked(Revocation),
+    /// The owner gave it again.
+    Reinstated {
+        /// What had been taken away.
+        scope: RevocationScope,
+        /// The id of the account, organisation or agreement.
+        id: String,
+        /// Why.
+        reason: String,
+        /// Who did it.
+        by: String,
+        /// When.
+        at: DateTime<Utc>,
     },
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Clock, QueryId, SessionId};
+use scrim_model::{Clock, QueryId, Revocations, SessionId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -59,6 +59,8 @@ pub struct Recovery {
     /// Sessions that were closed and would not have ended by themselves yet, with their ends: their
     /// tokens must stay closed after a restart.
     pub closed_sessions: Vec<(SessionId, DateTime<Utc>)>,
+    /// What the owner revoked and did not give again.
+    pub revocations: Revocations,
 }
 
 /// A torn last line: a crash came while it was written, so nobody was told that it was.
@@ -228,12 +230,14 @@ fn replay(file: &File, path: &Path, now: DateTime<Utc>) -> Result<(Recovery, Pla
             Step::End => break,
         }
     }
+    fold.revocations.forget(now);
     let recovery = Recovery {
         entries: entries.seq,
         created: false,
         torn,
         abandoned: fold.open.into_iter().collect(),
         closed_sessions: fold.closed_sessions.into_iter().collect(),
+        revocations: fold.revocations,
     };
     Ok((
         recovery,

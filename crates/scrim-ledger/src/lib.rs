@@ -1,5 +1,6 @@
 //! One append-only, hash-chained log of all that matters: which query was opened under which
-//! decisions and how it ended, which query was refused, who signed in, which policies were loaded.
+//! decisions and how it ended, which query was refused, who signed in, which policies were loaded,
+//! what was revoked.
 //!
 //! Only this crate turns decisions into a [`Permit`], and it does so after the record is durable:
 //! no ledger, no data. A record is closed exactly once, because its permit is one value that every
@@ -64,6 +65,7 @@
 //! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
 //! | `shadow_loaded`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, would have decided otherwise about a query, could not be asked about some | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
+//! | `revoked`, `reinstated` | the owner took access back, or gave it again; a start folds them, so that it stays so | |
 //!
 //! A query's entry holds all that its decisions were made from and what they were, so that they can
 //! be told and made again: `facts` (who asks and in what circumstances; what is not known is left
@@ -105,6 +107,6 @@ pub use facts::Facts;
 pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
 pub use permit::Permit;
 pub use read::{Filter, Record, Records, read};
-pub use replay::{Verified, verify};
+pub use replay::{Verified, revocations, verify};
 pub use shadow::{ShadowChange, ShadowDifference, shadow};
 pub use summary::{ShadowCounts, ShadowDifferences, ShadowSummary};

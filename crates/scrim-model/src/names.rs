@@ -87,3 +87,11 @@ impl fmt::Display for SessionId {
         self.0.fmt(f)
     }
 }
+
+impl FromStr for SessionId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}

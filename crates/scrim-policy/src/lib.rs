@@ -41,6 +41,7 @@ mod env;
 mod facts;
 mod fit;
 mod language;
+mod lapsed;
 pub mod lint;
 mod narrowing;
 mod odcs;

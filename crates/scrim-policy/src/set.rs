@@ -27,6 +27,8 @@ pub struct PolicySet {
     pub(crate) governed: Vec<Governed>,
     by_name: HashMap<TableName, usize>,
     by_organisation: HashMap<String, Vec<usize>>,
+    /// The agreements of all contracts with the organisations that they are for.
+    agreements: BTreeMap<String, String>,
     left_out: Vec<LeftOut>,
     pub(crate) options: Arc<ConfigOptions>,
     /// What the row filters of decision points outside may call.
@@ -278,6 +280,7 @@ impl PolicySet {
     pub(crate) fn assemble(
         version: &str,
         governed: Vec<Governed>,
+        agreements: BTreeMap<String, String>,
         left_out: Vec<LeftOut>,
         options: Arc<ConfigOptions>,
         functions: Arc<PolicyFunctions>,
@@ -303,6 +306,7 @@ impl PolicySet {
             governed,
             by_name,
             by_organisation,
+            agreements,
             left_out,
             options,
             functions,
@@ -317,6 +321,16 @@ impl PolicySet {
     /// The contracts that are not in force because of their sources, sorted by id.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+    }
+
+    /// The ids of all agreements, those of contracts that are left out among them, sorted.
+    pub fn agreements(&self) -> impl Iterator<Item = &str> {
+        self.agreements.keys().map(String::as_str)
+    }
+
+    /// Whether there is such an agreement with an organisation.
+    pub fn has_agreement(&self, id: &str, organisation: &str) -> bool {
+        self.agreements.get(id).is_some_and(|of| of == organisation)
     }
 
     /// All governed tables, sorted by name.
@@ -352,15 +366,8 @@ impl PolicySet {
         settings: &SessionSettings,
         table: &TableName,
     ) -> Decision {
-        decide::decide(
-            self,
-            &Facts {
-                principal,
-                context,
-                settings,
-            },
-            table,
-        )
+        let facts = Facts::at_once(principal, context, settings);
+        decide::decide(self, &facts, table)
     }
 
     /// Lowers the clauses of a decision to typed expressions over the columns of its table, with

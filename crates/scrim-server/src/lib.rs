@@ -15,6 +15,7 @@ mod health;
 mod in_force;
 pub mod load;
 mod opa;
+pub mod revoke;
 mod shadow;
 mod start;
 mod status;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
-use scrim_identity::{Authenticator, SessionRules, read_key_file};
+use scrim_identity::{Accounts, Authenticator, SessionRules, read_key_file};
 use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
-use scrim_model::Clock;
+use scrim_model::{Clock, Revocation, Revocations};
 use scrim_policy::LeftOut;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -25,6 +25,7 @@ use crate::health::Health;
 use crate::in_force::InForce;
 use crate::load::{self, Inputs};
 use crate::opa::external_decisions;
+use crate::revoke::{AccessChange, RevokeError, Revoked};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -116,6 +117,7 @@ pub struct Running {
     left_out: watch::Receiver<Vec<LeftOut>>,
     at_once: Arc<Notify>,
     healing: JoinHandle<()>,
+    watching: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     phase: watch::Sender<Phase>,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -148,7 +150,8 @@ impl Server {
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
         let rules = session_rules(&config);
         let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now())
-            .with_certificates(certificates);
+            .with_certificates(certificates)
+            .with_revocations(recovery.revocations.clone());
         recover(&recovery, &authenticator, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
         let engine = Engine::narrowed(
@@ -157,6 +160,7 @@ impl Server {
             Arc::clone(&clock),
             external_decisions(&config)?,
         )?;
+        engine.revoke_agreements(recovery.revocations.agreements());
         let (health, health_service) = Health::new().await;
         let mut in_force = InForce::new(
             Inputs::new(&config)?,
@@ -184,6 +188,7 @@ impl Server {
         tracing::info!(%address, "serving");
         let (left_out, at_once) = (in_force.left_out(), Arc::new(Notify::new()));
         let healing = tokio::spawn(in_force.heal(Arc::clone(&at_once)));
+        let watching = tokio::spawn(Arc::clone(&flight).keep_watch());
         Ok(Running {
             address,
             engine,
@@ -194,6 +199,7 @@ impl Server {
             left_out,
             at_once,
             healing,
+            watching,
             stop: Some(stop),
             phase,
             task,
@@ -243,6 +249,36 @@ impl Running {
         self.at_once.notify_one();
     }
 
+    /// Takes access back: at once for all that runs, and for good until it is given again.
+    ///
+    /// # Errors
+    /// When there is nothing of that name, or the ledger did not take it; then it holds until the
+    /// server stops.
+    pub async fn revoke(&self, change: &AccessChange) -> Result<Revoked, RevokeError> {
+        self.flight.revoke(change).await
+    }
+
+    /// Gives access again that was taken back; what was taken.
+    ///
+    /// # Errors
+    /// When it was not, or the ledger does not take it; then nothing changes.
+    pub async fn reinstate(&self, change: &AccessChange) -> Result<Revocation, RevokeError> {
+        self.flight.reinstate(change).await
+    }
+
+    /// What is revoked.
+    pub fn revocations(&self) -> Arc<Revocations> {
+        self.flight.revocations()
+    }
+
+    /// Has other accounts hold from now on, for what runs, too.
+    ///
+    /// # Errors
+    /// When the ledger does not take that sessions were closed by it; they are all the same.
+    pub async fn replace_accounts(&self, accounts: Accounts) -> Result<(), LedgerError> {
+        self.flight.replace_accounts(accounts).await
+    }
+
     /// Waits until the transport ends by itself, which it does only when it breaks.
     ///
     /// # Errors
@@ -279,6 +315,8 @@ impl Running {
                 self.task.abort();
             }
         }
+        // Not before: what streams while the server stops must not outlive its right, either.
+        self.watching.abort();
         // What the shadow would have shown is not lost for want of a moment.
         let mut waiting = self.engine.shadow_waiting();
         let settled = waiting.wait_for(|count| *count == 0);
@@ -295,11 +333,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Ending);
         self.healing.abort();
+        self.watching.abort();
         self.task.abort();
     }
 }
 
-/// Closed sessions stay closed, whatever happened in between.
+/// Closed sessions stay closed, whatever happened in between. What is revoked is told.
 fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock) {
     if let Some(torn) = &recovery.torn {
         tracing::warn!(
@@ -312,6 +351,9 @@ fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock
             queries = recovery.abandoned.len(),
             "queries were running at the last stop"
         );
+    }
+    for one in recovery.revocations.in_force() {
+        tracing::warn!(scope = %one.scope, id = one.id, at = %one.at, "access is revoked");
     }
     for (session, end) in &recovery.closed_sessions {
         authenticator.close_until(*session, *end, clock.now());

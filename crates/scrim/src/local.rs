@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineLimits, ExternalDecisions};
 use scrim_identity::{KeyFile, read_key_file};
-use scrim_ledger::Ledger;
-use scrim_model::{Clock, SystemClock};
+use scrim_ledger::{FILE_NAME, Ledger};
+use scrim_model::{Clock, Revocations, SystemClock};
 use scrim_policy::{LeftOut, PolicySet};
 use scrim_server::Config;
 use scrim_server::load::{self, Inputs};
@@ -82,6 +82,18 @@ impl Local {
             clock,
             _scratch: scratch,
         })
+    }
+
+    /// Has what the ledger of the configuration says is revoked hold here, too.
+    pub fn recall_revocations(&self) -> Result<Revocations, Failure> {
+        let path = self.config.ledger.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(Revocations::default());
+        }
+        let revocations = scrim_ledger::revocations(&path);
+        let revocations = revocations.map_err(|damage| Failure::failed(&damage))?;
+        self.engine.revoke_agreements(revocations.agreements());
+        Ok(revocations)
     }
 
     /// Lets a minute pass, so that limits on the queries of a minute begin anew.

@@ -26,6 +26,7 @@ mod faults;
 mod kill;
 mod older;
 mod reading;
+mod revoking;
 mod tamper;
 mod told;
 mod torn;

@@ -57,13 +57,17 @@ pub(crate) fn compile(
     }
     problems.sort();
     governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
+    let agreements = documents.agreements.iter();
+    let agreements = agreements
+        .map(|one| (one.id.clone(), one.organisation.clone()))
+        .collect();
     let (options, functions) = (
         Arc::clone(&language.options),
         Arc::clone(&language.functions),
     );
     let version = documents.version.as_str();
     Ok((
-        PolicySet::assemble(version, governed, left_out, options, functions),
+        PolicySet::assemble(version, governed, agreements, left_out, options, functions),
         problems,
     ))
 }

@@ -3,6 +3,7 @@
 mod decisions;
 mod keys;
 mod languages;
+mod lapsed;
 mod laws;
 mod left_out;
 mod lints;

@@ -16,6 +16,8 @@ mod pattern;
 mod peer;
 mod prepared;
 mod put;
+mod review;
+mod revoke;
 mod running;
 mod service;
 mod sessions;
@@ -28,10 +30,10 @@ mod tickets;
 mod xdbc;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use scrim_engine::Engine;
-use scrim_identity::{Authenticator, Sealer, Session};
+use scrim_identity::{Authenticator, Sealer};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Code, Refusal};
 use tokio::sync::watch;
@@ -40,7 +42,6 @@ pub(crate) use context::Caller;
 pub(crate) use handshake::{bearer, bearer_header};
 pub(crate) use peer::{Peer, Standing};
 
-use crate::clock::until;
 use crate::config::{Limits, Networks};
 use crate::wire::Ending;
 
@@ -67,6 +68,8 @@ pub(crate) struct Flight {
     pub(crate) bindings: bindings::Bindings,
     pub(crate) streams: running::Streams,
     pub(crate) limits: Limits,
+    /// Held while what is revoked changes in more than one place.
+    revoking: Mutex<()>,
 }
 
 /// What a [`Flight`] is made of.
@@ -82,7 +85,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
 }
 
-/// Why streams end with their session.
+/// Why nothing begins in a session that has ended.
 fn session_ended() -> Refusal {
     Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
 }
@@ -105,12 +108,12 @@ impl Flight {
                 usize::try_from(parts.limits.streams_per_principal).unwrap_or(usize::MAX),
             ),
             limits: parts.limits,
+            revoking: Mutex::default(),
         }
     }
 
-    /// What ends a caller's stream before it ends by itself.
+    /// What ends a caller's stream before it ends by itself, beside the end of what it rests on.
     pub(crate) fn ending(&self, caller: &Caller) -> Ending {
-        let session = self.session_end(&caller.session);
         let deadline = caller.deadline;
         let mut phase = self.phase.clone();
         Box::pin(async move {
@@ -126,30 +129,12 @@ impl Flight {
             };
             tokio::select! {
                 biased;
-                () = session => session_ended(),
                 () = deadline => {
                     Refusal::new(Code::TimeLimit, "the deadline that the client set has passed")
                 }
                 () = stopping => Refusal::new(Code::Stopping, "the server is stopping; run the query again"),
             }
         })
-    }
-}
-
-impl Flight {
-    /// Ends when a session does: with the token that showed it, or a later one that followed it.
-    fn session_end(&self, session: &Session) -> impl Future<Output = ()> + Send + use<> {
-        let (clock, authenticator) = (Arc::clone(&self.clock), Arc::clone(&self.authenticator));
-        let mut session = session.clone();
-        async move {
-            loop {
-                tokio::time::sleep(until(session.expires, clock.now())).await;
-                match authenticator.expiry(&session) {
-                    Some(later) if later > session.expires => session.expires = later,
-                    Some(_) | None => return,
-                }
-            }
-        }
     }
 }
 

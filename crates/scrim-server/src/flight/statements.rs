@@ -24,11 +24,8 @@ use super::tickets::{Kind, Promise, Statement};
 use super::{Flight, session_ended};
 use crate::status::to_status;
 use crate::wire::{
-    Outgoing, Shape, Source, Terms, Valve, WireTypes, schema_hash, wire_schema, with_masks,
+    Outgoing, Shape, Source, Terms, WireTypes, schema_hash, wire_schema, with_masks,
 };
-
-/// A place among the running streams, and the valve by which others can end the stream in it.
-type Entered = (Place, Arc<Valve>);
 
 /// Whether describing a statement may have its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,10 +227,12 @@ impl Flight {
         caller: &Caller,
         bound: Query<Bound>,
         schema: SchemaRef,
-        place: Entered,
+        place: Place,
     ) -> Result<Outgoing, Status> {
         let query = bound.id();
         let failed = |refusal: Refusal| to_status(&refusal, Some(query));
+        // Before it is planned: what ends meanwhile must end it.
+        place.basis.rights.get_or_init(|| bound.rights());
         let results = self.engine.start(bound).await.map_err(failed)?;
         let source = Source::Query(Box::new(results));
         Outgoing::new(source, Shape::Wire(schema), self.terms(caller, place)).map_err(failed)
@@ -252,12 +251,7 @@ impl Flight {
         self.send(caller, batch, place)
     }
 
-    fn send(
-        &self,
-        caller: &Caller,
-        batch: RecordBatch,
-        place: Entered,
-    ) -> Result<Outgoing, Status> {
+    fn send(&self, caller: &Caller, batch: RecordBatch, place: Place) -> Result<Outgoing, Status> {
         let schema = batch.schema();
         let source = Source::Batches(futures::stream::iter([Ok(batch)]).boxed());
         Outgoing::new(source, Shape::Exact(schema), self.terms(caller, place))
@@ -265,21 +259,22 @@ impl Flight {
     }
 
     /// Takes a place for a stream, if its session still stands.
-    fn enter(&self, caller: &Caller, run: Run) -> Result<Entered, Refusal> {
+    fn enter(&self, caller: &Caller, run: Run) -> Result<Place, Refusal> {
         let session = &caller.session;
         let principal = caller.principal();
-        let entered = self.streams.enter(principal, session.id, run)?;
+        let place = self.streams.enter(principal, session.id, run)?;
+        place.basis.session.get_or_init(|| session.clone());
         // A session that closes ends what has entered; what enters later must see that it closed.
         if self.authenticator.is_open(session) {
-            Ok(entered)
+            Ok(place)
         } else {
             Err(session_ended())
         }
     }
 
-    fn terms(&self, caller: &Caller, (place, valve): Entered) -> Terms {
+    fn terms(&self, caller: &Caller, place: Place) -> Terms {
         Terms {
-            valve,
+            valve: Arc::clone(&place.basis.valve),
             ending: self.ending(caller),
             idle: self.limits.idle_reader,
             place: Box::new(place),

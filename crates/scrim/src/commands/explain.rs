@@ -37,6 +37,14 @@ pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
             out.remark(local.left_out.render().trim_end());
         }
         let ask = ask(arguments, account, &local)?;
+        let revocations = local.recall_revocations()?;
+        if let Some(one) = revocations.of_principal(ask.principal.get()) {
+            out.remark(format_args!(
+                "scrim: the {} `{}` is revoked since {} ({}): its access is refused, whatever the \
+                 policies show",
+                one.scope, one.id, one.at, one.reason
+            ));
+        }
         let decisions = decisions(&local, &ask, sql).await?;
         if arguments.json {
             let text = serde_json::to_string_pretty(&decisions).map_err(|e| Failure::failed(&e))?;
