@@ -420,8 +420,8 @@ impl Engine {
 fn named(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
     let admitted = admit(sql, limits)?;
     let statement = ParsedStatement::Statement(admitted.statement);
-    let (named, _) = resolve_table_references(&statement, true)
-        .map_err(|e| refusal(&e, Stage::Planning))?;
+    let (named, _) =
+        resolve_table_references(&statement, true).map_err(|e| refusal(&e, Stage::Planning))?;
     Ok(named)
 }
 

@@ -153,7 +153,10 @@ async fn tell(
     }
     let queries = missed.swap(0, Ordering::Relaxed);
     if queries > 0 {
-        tracing::warn!(queries, "there was no time to decide queries under the shadow");
+        tracing::warn!(
+            queries,
+            "there was no time to decide queries under the shadow"
+        );
         ledger.event(Event::ShadowMissed { queries }).await?;
     }
     Ok(())
