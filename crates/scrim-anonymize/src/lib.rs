@@ -18,6 +18,7 @@ mod keys;
 mod mask;
 mod network;
 mod number;
+mod order;
 mod params;
 mod path;
 mod pseudonym;

@@ -71,7 +71,7 @@ pub(crate) fn of_columns(table: &Table) -> String {
 
 /// Whether a source's files rule NULL out inside a column is no part of what a clause means, and a
 /// hash that changed with it would tell of the files.
-fn without_nullability(data_type: &DataType) -> DataType {
+pub(crate) fn without_nullability(data_type: &DataType) -> DataType {
     let bare = |field: &Arc<Field>| {
         Arc::new(Field::new(
             field.name(),

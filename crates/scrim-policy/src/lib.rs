@@ -30,6 +30,7 @@
 
 mod access;
 mod agreement;
+pub mod compare;
 mod compile;
 mod condition;
 mod decide;

@@ -120,6 +120,7 @@ pub(crate) struct CompiledGuard {
     pub(crate) id: String,
     pub(crate) location: Location,
     pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) when_text: Option<Arc<str>>,
     pub(crate) rows: Option<Arc<RowRule>>,
 }
 
@@ -176,7 +177,9 @@ pub(crate) struct Agreement {
     /// Index of its profile.
     pub(crate) profile: usize,
     pub(crate) who: Arc<Condition>,
+    pub(crate) who_text: Arc<str>,
     pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) when_text: Option<Arc<str>>,
     pub(crate) rows: Option<Arc<RowRule>>,
     /// The members of `agreement.*`, by full name.
     pub(crate) members: BTreeMap<String, Value>,

@@ -104,6 +104,7 @@ impl Compiler<'_> {
                     id: guard.id.clone(),
                     location,
                     when,
+                    when_text: guard.when.as_ref().map(|when| Arc::clone(&when.text)),
                     rows,
                 });
             }
