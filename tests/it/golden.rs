@@ -240,7 +240,12 @@ async fn inv_08_the_type_of_a_column_never_depends_on_who_asks() {
     let local = Local::demo().await;
     let mut checked = 0;
     for persona in PERSONAS {
-        for table in local.engine.visible(&local.usual(persona.id)).await.unwrap() {
+        for table in local
+            .engine
+            .visible(&local.usual(persona.id))
+            .await
+            .unwrap()
+        {
             let contract = local.policy.table(&table.name).unwrap();
             for field in table.schema.fields() {
                 let source = contract.schema.field_with_name(field.name()).unwrap();

@@ -59,7 +59,9 @@ fn inputs(point: &DecisionPoint) -> Vec<Value> {
 
 fn asked_tables(input: &Value) -> Vec<&str> {
     let tables = input["tables"].as_array().unwrap().iter();
-    tables.map(|table| table["name"].as_str().unwrap()).collect()
+    tables
+        .map(|table| table["name"].as_str().unwrap())
+        .collect()
 }
 
 async fn count(client: &mut Client, sql: &str) -> i64 {
@@ -83,7 +85,11 @@ fn seen(status: &Status, name: &str) -> (Code, String, String) {
 async fn columns(client: &mut Client) -> BTreeSet<String> {
     let fetched = client.query(PATIENTS).await.unwrap();
     let schema = fetched.schema();
-    schema.fields().iter().map(|field| field.name().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect()
 }
 
 async fn listed(client: &mut Client) -> Vec<String> {
@@ -132,7 +138,11 @@ async fn inv_12_what_is_allowed_is_shown_as_the_contracts_show_it_and_asked_at_e
     let mut other = Client::persona(plain.address(), "ivan").await;
     let (here, there) = (client.query(PATIENTS).await, other.query(PATIENTS).await);
     assert_eq!(here.unwrap().batch(), there.unwrap().batch());
-    assert_eq!(point.asked().len(), 2, "when it is announced and when it runs");
+    assert_eq!(
+        point.asked().len(),
+        2,
+        "when it is announced and when it runs"
+    );
     let prepared = client.handle(PATIENTS).await;
     point.answers(result(&json!(false)));
     let ticket = arrow_flight::Ticket {
@@ -177,7 +187,9 @@ async fn inv_07_a_table_that_is_taken_away_looks_like_one_that_never_was() {
     assert_eq!(code(&gone), "name-not-found");
     let world = host.stop().await;
     let records = world.records();
-    let shown = records.iter().filter(|record| record.outcome != Outcome::Refused);
+    let shown = records
+        .iter()
+        .filter(|record| record.outcome != Outcome::Refused);
     for record in shown {
         assert!(!record.tables.iter().any(|table| table.contains("patients")));
     }
@@ -209,7 +221,10 @@ async fn inv_07_a_column_that_is_taken_away_does_not_exist() {
     assert!(names.iter().all(|name| name.ends_with("****")), "{names:?}");
     let world = host.stop().await;
     let ledger = std::fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
-    assert!(ledger.contains("\"narrowing\":{\"origin\":\"http://127.0.0.1:"), "{ledger}");
+    assert!(
+        ledger.contains("\"narrowing\":{\"origin\":\"http://127.0.0.1:"),
+        "{ledger}"
+    );
     assert!(ledger.contains("until the audit ends"));
 }
 
@@ -219,7 +234,10 @@ async fn a_row_filter_from_outside_holds_beside_all_others() {
     let mut client = Client::persona(host.address(), "nora").await;
     let all = "SELECT count(*) FROM care.patients";
     let north = "SELECT count(*) FROM care.patients WHERE region = 'NORTH'";
-    let (every, some) = (count(&mut client, all).await, count(&mut client, north).await);
+    let (every, some) = (
+        count(&mut client, all).await,
+        count(&mut client, north).await,
+    );
     assert!(0 < some && some < every);
     for (rows, expected) in [
         ("region = 'NORTH'", some),
@@ -233,9 +251,14 @@ async fn a_row_filter_from_outside_holds_beside_all_others() {
         point.answers(result(&answer));
         assert_eq!(count(&mut client, all).await, expected, "{rows}");
     }
-    let answer = json!({"care.patients": {"allow": true, "rows": "region = 'NORTH'", "hide": ["region"]}});
+    let answer =
+        json!({"care.patients": {"allow": true, "rows": "region = 'NORTH'", "hide": ["region"]}});
     point.answers(result(&answer));
-    assert_eq!(count(&mut client, all).await, some, "a column need not be visible");
+    assert_eq!(
+        count(&mut client, all).await,
+        some,
+        "a column need not be visible"
+    );
     assert!(!columns(&mut client).await.contains("region"));
 }
 
@@ -290,7 +313,9 @@ async fn inv_03_a_decision_point_in_trouble_closes_everything_that_it_decides() 
         Trouble::HangUp,
         Trouble::Cut(3),
     ] {
-        point.traffic().trouble("POST", 0, usize::MAX, trouble.clone());
+        point
+            .traffic()
+            .trouble("POST", 0, usize::MAX, trouble.clone());
         closed(&mut client, &format!("{trouble:?}")).await;
         point.traffic().heal();
     }
@@ -303,7 +328,11 @@ async fn inv_03_a_decision_point_in_trouble_closes_everything_that_it_decides() 
 
 /// Nothing is shown, and what is taken away at other times cannot be told from what never was.
 async fn closed(client: &mut Client, why: &str) {
-    for sql in [PATIENTS, "SELECT * FROM care.nothing", "SELECT * FROM nothing"] {
+    for sql in [
+        PATIENTS,
+        "SELECT * FROM care.nothing",
+        "SELECT * FROM nothing",
+    ] {
         let status = refused(client, sql).await;
         assert_eq!(code(&status), UNAVAILABLE, "{why}: {sql}");
     }
@@ -332,7 +361,9 @@ async fn inv_14_an_answer_that_is_late_is_none() {
 async fn a_question_whose_asker_left_holds_up_nobody() {
     let (host, point) = hosted(&json!(true), "").await;
     let gate = Gate::closed();
-    point.traffic().trouble("POST", 0, 100, Trouble::Hold(gate.clone()));
+    point
+        .traffic()
+        .trouble("POST", 0, 100, Trouble::Hold(gate.clone()));
     let client = Client::persona(host.address(), "ivan").await;
     let asking = (0..100).map(|_| {
         let mut client = client.clone();
@@ -374,7 +405,10 @@ async fn an_answer_is_used_again_for_as_long_as_it_may_and_for_the_same_question
     host.clock.advance(TimeDelta::milliseconds(1));
     let status = client.get(ticket).await.unwrap_err();
     assert_eq!(code(&status), "revoked", "decided anew at use");
-    assert_eq!(code(&refused(&mut client, PATIENTS).await), "name-not-found");
+    assert_eq!(
+        code(&refused(&mut client, PATIENTS).await),
+        "name-not-found"
+    );
     assert_eq!(point.asked().len(), 4, "a no is kept, too");
     // a failure is not
     host.clock.advance(TimeDelta::seconds(10));
@@ -386,7 +420,11 @@ async fn an_answer_is_used_again_for_as_long_as_it_may_and_for_the_same_question
     point.answers(result(&json!(true)));
     client.query(PATIENTS).await.unwrap();
     let before = point.asked().len();
-    host.world.edit("policies/contracts/visits.odcs.yaml", "version: 1", "version: 1.1");
+    host.world.edit(
+        "policies/contracts/visits.odcs.yaml",
+        "version: 1",
+        "version: 1.1",
+    );
     drop(host);
     assert_eq!(before, point.asked().len());
 }
@@ -396,7 +434,10 @@ async fn the_decision_point_gets_its_token_and_on_demand_what_changes_all_the_ti
     let point = DecisionPoint::start(&result(&json!(true))).unwrap();
     let world = world(&point, ", credentials: opa, volatile: true");
     let config = std::fs::read_to_string(world.path("scrim.yaml")).unwrap();
-    world.write("scrim.yaml", &format!("{config}secrets: {{file: secrets.yaml}}\n"));
+    world.write(
+        "scrim.yaml",
+        &format!("{config}secrets: {{file: secrets.yaml}}\n"),
+    );
     world.write("secrets.yaml", "opa: {token: \"opa-token-1618\"}\n");
     let owner = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(world.path("secrets.yaml"), owner).unwrap();
@@ -430,10 +471,19 @@ fn the_owner_is_told_what_was_decided_outside() {
     let text = explain("SELECT * FROM care.patients").good();
     assert!(text.contains("Decided outside"), "{text}");
     assert!(text.contains(&point.url()), "{text}");
-    assert!(text.contains("takes away zip; lets through only rows with region = 'NORTH'"), "{text}");
+    assert!(
+        text.contains("takes away zip; lets through only rows with region = 'NORTH'"),
+        "{text}"
+    );
     let text = explain("SELECT * FROM care.visits").good();
-    assert!(text.contains("Taken away by a decision from outside"), "{text}");
-    assert!(text.contains("on leave") && !text.contains('\u{1b}'), "{text}");
+    assert!(
+        text.contains("Taken away by a decision from outside"),
+        "{text}"
+    );
+    assert!(
+        text.contains("on leave") && !text.contains('\u{1b}'),
+        "{text}"
+    );
     // the tests of policies are about the policies
     point.forget();
     scrim(world.root(), ["policy", "test"]).good();

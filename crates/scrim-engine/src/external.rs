@@ -280,7 +280,12 @@ impl External {
         let mut narrowings = Narrowings::new();
         for table in &asking.tables {
             let name = asked_name(table);
-            if !asking.question.tables.iter().any(|asked| asked.name == name) {
+            if !asking
+                .question
+                .tables
+                .iter()
+                .any(|asked| asked.name == name)
+            {
                 continue;
             }
             let narrowing = self.narrowing(said.remove(&name));

@@ -4,13 +4,14 @@
 //! A query leaves what is needed in a queue and goes on; a full queue costs the comparison and not
 //! the query. Nothing of this reaches whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use scrim_ledger::{Event, Ledger, LedgerError, ShadowChange, ShadowDifference};
 use scrim_model::QueryId;
-use scrim_policy::{ColumnDecision, Decision, PolicySet, Verdict};
+use scrim_policy::compare::{self, Change, Width};
+use scrim_policy::{Decision, PolicySet, Verdict};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
@@ -153,7 +154,10 @@ async fn tell(
     }
     let queries = missed.swap(0, Ordering::Relaxed);
     if queries > 0 {
-        tracing::warn!(queries, "there was no time to decide queries under the shadow");
+        tracing::warn!(
+            queries,
+            "there was no time to decide queries under the shadow"
+        );
         ledger.event(Event::ShadowMissed { queries }).await?;
     }
     Ok(())
@@ -207,38 +211,30 @@ impl Job {
 
 /// What differs; none when the same is shown.
 fn change(
-    (_, enforced): (&PolicySet, &Decision),
-    (_, shadow): (&PolicySet, &Decision),
+    enforced: (&PolicySet, &Decision),
+    shadow: (&PolicySet, &Decision),
 ) -> Option<ShadowChange> {
-    if enforced.hash == shadow.hash {
-        return None;
-    }
-    let verdict = Some(word(shadow)).filter(|shadow| *shadow != word(enforced));
-    let find = |columns: &[ColumnDecision], name: &str| -> Option<ColumnDecision> {
-        columns.iter().find(|one| one.name == name).cloned()
-    };
-    let lacks = |there: &[ColumnDecision], here: &[ColumnDecision]| -> Vec<String> {
-        let missing = here.iter().filter(|one| find(there, &one.name).is_none());
-        missing.map(|one| one.name.clone()).collect()
-    };
-    let treated = enforced.columns.iter().filter(|one| {
-        find(&shadow.columns, &one.name).is_some_and(|two| two.treatments != one.treatments)
-    });
-    let rows = |decision: &Decision| {
-        let arms = decision.arms.iter().map(|arm| arm.rows.clone());
-        let guards = decision.guards.iter().map(|guard| guard.rows.clone());
-        arms.chain(guards)
-            .map(|rows| rows.map(|rows| (rows.text, rows.bindings)))
-            .collect::<Vec<_>>()
-    };
-    let differ = verdict.is_none() && rows(enforced) != rows(shadow);
+    let Change {
+        table: _,
+        verdict: _,
+        gained,
+        lost,
+        replaced,
+        treatments,
+        rows,
+        limits,
+    } = compare::decisions(enforced, shadow)?;
+    let verdict = Some(word(shadow.1)).filter(|word| *word != self::word(enforced.1));
+    let treated = treatments.into_iter().map(|change| change.column);
+    let treated: BTreeSet<String> = treated.chain(replaced).collect();
+    let rows = Some(rows).filter(|rows| *rows != Width::Equal && verdict.is_none());
     Some(ShadowChange {
         verdict: verdict.map(str::to_owned),
-        gained: lacks(&enforced.columns, &shadow.columns),
-        lost: lacks(&shadow.columns, &enforced.columns),
-        treated: treated.map(|one| one.name.clone()).collect(),
-        rows: differ.then(|| "unknown".to_owned()),
-        limits: enforced.limits != shadow.limits,
+        gained,
+        lost,
+        treated: treated.into_iter().collect(),
+        rows: rows.map(|rows| rows.to_string()),
+        limits: !limits.is_empty(),
     })
 }
 

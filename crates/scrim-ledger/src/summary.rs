@@ -111,11 +111,10 @@ impl Serialize for ShadowDifferences {
             #[serde(flatten)]
             counts: &'a ShadowCounts,
         }
-        serializer.collect_seq(self.iter().map(|(org, table, counts)| Line {
-            org,
-            table,
-            counts,
-        }))
+        serializer.collect_seq(
+            self.iter()
+                .map(|(org, table, counts)| Line { org, table, counts }),
+        )
     }
 }
 

@@ -60,9 +60,9 @@ pub use decision::{
     Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Showing, Treatment, Unmatched,
     Verdict,
 };
+pub use digest::fingerprint;
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
-pub use digest::fingerprint;
 pub use language::network;
 pub use narrowing::{
     AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,

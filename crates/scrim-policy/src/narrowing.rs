@@ -136,8 +136,11 @@ impl PolicySet {
             networks: &networks,
         };
         let checked = language.check(text, &scope).map_err(|faults| {
-            let messages: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-            messages.join("; ")
+            let faults = faults.into_iter().map(|fault| match fault.help {
+                Some(help) => format!("{} ({help})", fault.message),
+                None => fault.message,
+            });
+            faults.collect::<Vec<_>>().join("; ")
         })?;
         if let Some(member) = checked.members.first() {
             return Err(format!(
@@ -172,7 +175,10 @@ pub struct Question {
 
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members of `principal` in the policy language")]
+#[expect(
+    missing_docs,
+    reason = "the members of `principal` in the policy language"
+)]
 pub struct Asker {
     pub id: String,
     pub org: String,
@@ -189,7 +195,10 @@ pub struct Asker {
 /// The circumstances of a request; those that differ with every request are only there when they
 /// are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members of `context` in the policy language")]
+#[expect(
+    missing_docs,
+    reason = "the members of `context` in the policy language"
+)]
 pub struct Circumstances {
     pub ip: Option<String>,
     pub country: Option<String>,
@@ -204,7 +213,10 @@ pub struct Circumstances {
 
 /// The circumstances that differ with every request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the members of `context` in the policy language")]
+#[expect(
+    missing_docs,
+    reason = "the members of `context` in the policy language"
+)]
 pub struct Volatile {
     pub time: DateTime<Utc>,
     pub hour: u32,
@@ -265,9 +277,7 @@ impl Question {
                 acr: principal.acr.clone(),
                 on_behalf_of: principal.on_behalf_of.clone(),
                 attributes: principal.attributes.clone(),
-                auth_age: facts
-                    .value("principal.auth_age")
-                    .filter(|_| volatile),
+                auth_age: facts.value("principal.auth_age").filter(|_| volatile),
             },
             context: Circumstances {
                 ip: context.ip.map(|ip| ip.to_canonical().to_string()),

@@ -14,7 +14,7 @@ use scrim_document::{Problem, Problems, SourceFile};
 use scrim_engine::{Answer, DecisionPoint, ExternalDecisions, TableAnswer};
 use scrim_model::Secret;
 use scrim_policy::Question;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config, External};

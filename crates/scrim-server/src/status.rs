@@ -157,9 +157,7 @@ fn status_code(code: Code) -> tonic::Code {
         | Code::SourceBusy
         | Code::DecisionUnavailable
         | Code::LedgerUnavailable
-        | Code::Stopping => {
-            tonic::Code::Unavailable
-        }
+        | Code::Stopping => tonic::Code::Unavailable,
         Code::SourceChanged => tonic::Code::Aborted,
         Code::Cancelled | Code::ReaderIdle => tonic::Code::Cancelled,
         Code::TicketExpired | Code::ResultChanged | Code::SourceInvalid => {

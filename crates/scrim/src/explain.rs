@@ -174,7 +174,9 @@ fn verdict(decision: &Decision, principal: &Principal) -> String {
                 .to_owned()
         }
         Verdict::NoAgreement if decision.narrowing.is_some() => {
-            format!("Taken away by a decision from outside, so for {who} this table does not exist.")
+            format!(
+                "Taken away by a decision from outside, so for {who} this table does not exist."
+            )
         }
         Verdict::NoAgreement => {
             format!("No agreement matches, so for {who} this table does not exist.")

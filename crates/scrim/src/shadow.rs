@@ -29,7 +29,11 @@ impl fmt::Display for Text<'_, ShadowSummary> {
             queries(summary.queries)
         )?;
         if summary.missed > 0 {
-            write!(f, ", {} of them not decided again for want of time", summary.missed)?;
+            write!(
+                f,
+                ", {} of them not decided again for want of time",
+                summary.missed
+            )?;
         }
         if summary.differences.iter().next().is_none() {
             return f.write_str("; nothing would be otherwise");
@@ -55,9 +59,21 @@ impl fmt::Display for Text<'_, ShadowCounts> {
             write!(f, "\n    {} would be refused", counts.refused)?;
         }
         for (count, what, columns) in [
-            (counts.gain, "see further columns", columns(&counts.columns_gained)),
-            (counts.lose, "no longer see columns", columns(&counts.columns_lost)),
-            (counts.treated, "see columns in another way", columns(&counts.columns_treated)),
+            (
+                counts.gain,
+                "see further columns",
+                columns(&counts.columns_gained),
+            ),
+            (
+                counts.lose,
+                "no longer see columns",
+                columns(&counts.columns_lost),
+            ),
+            (
+                counts.treated,
+                "see columns in another way",
+                columns(&counts.columns_treated),
+            ),
         ] {
             if count > 0 {
                 write!(f, "\n    {count} would {what}: {columns}")?;
@@ -85,4 +101,3 @@ fn queries(count: u64) -> String {
         count => format!("{count} queries"),
     }
 }
-

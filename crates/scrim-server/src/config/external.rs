@@ -144,7 +144,10 @@ mod tests {
             ("{}", "scrim.yaml:5:21: the key `url` is missing"),
             ("{url: opa}", "scrim.yaml:5:27: this is no address of HTTP"),
             ("{url: 'ftp://opa/'}", "this is no address of HTTP"),
-            ("{url: 'http://opa:8181/'}", "would travel unencrypted (help: use https"),
+            (
+                "{url: 'http://opa:8181/'}",
+                "would travel unencrypted (help: use https",
+            ),
             ("{url: 'http://10.0.0.1/'}", "would travel unencrypted"),
             ("{url: 'https://opa/', cache: 1}", "expected a duration"),
             ("{url: 'https://opa/', cache: 2h}", "from 0ns to 3600s"),
