@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for Mask {
         struct Written {
             mask: String,
             #[serde(flatten)]
-            params: Params,
+            params: BTreeMap<String, ParamValue>,
         }
         let written = Written::deserialize(deserializer)?;
         Self::parse(&written.mask, &written.params).map_err(D::Error::custom)

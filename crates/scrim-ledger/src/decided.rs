@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
 use scrim_policy::{
-    Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Showing, Treatment, Unmatched,
+    Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Narrowing, Showing, Treatment, Unmatched,
     Verdict,
 };
 use serde::de::Error as _;
@@ -76,6 +76,8 @@ struct Table {
     unmatched_more: usize,
     #[serde(default, skip_serializing_if = "is_default")]
     limits: Limits,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    narrowing: Option<Arc<Narrowing>>,
     hash: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     used: Option<Used>,
@@ -232,6 +234,7 @@ impl Decided {
             columns,
             unmatched,
             limits,
+            narrowing,
             hash,
         } = &*reading.decision;
         Table {
@@ -272,6 +275,7 @@ impl Decided {
                 .collect(),
             unmatched_more: unmatched.len().saturating_sub(UNMATCHED_MAX),
             limits: *limits,
+            narrowing: narrowing.clone(),
             hash: hash.clone(),
             used: reading.used.as_ref().map(|used| {
                 if used.len() == columns.len() {
@@ -526,6 +530,7 @@ fn read_table(
             })
             .collect::<Result<_, String>>()?,
         limits: table.limits,
+        narrowing: table.narrowing,
         hash: table.hash,
     };
     Ok(Reading {

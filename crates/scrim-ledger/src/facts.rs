@@ -57,6 +57,8 @@ pub(crate) struct Rest<'a> {
     queries_last_hour: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rows_last_day: Option<i64>,
+    #[serde(default, skip_serializing_if = "nothing_is_revoked")]
+    revoked: Cow<'a, BTreeMap<String, DateTime<Utc>>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     agreement: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +75,10 @@ pub(crate) struct Rest<'a> {
 )]
 fn is_human(kind: &PrincipalKind) -> bool {
     *kind == PrincipalKind::Human
+}
+
+fn nothing_is_revoked(revoked: &BTreeMap<String, DateTime<Utc>>) -> bool {
+    revoked.is_empty()
 }
 
 /// A value from which its type can be read back.
@@ -163,6 +169,7 @@ impl Facts {
             queries_last_hour,
             rows_last_day,
             client: _,
+            revoked,
         } = context;
         let SessionSettings {
             purpose: _,
@@ -188,6 +195,7 @@ impl Facts {
             risk: *risk,
             queries_last_hour: *queries_last_hour,
             rows_last_day: *rows_last_day,
+            revoked: Cow::Borrowed(revoked),
             agreement: borrowed(agreement.as_ref()),
             release: *release,
             schema: borrowed(default_schema.as_ref()),
@@ -235,6 +243,7 @@ impl Rest<'_> {
                 queries_last_hour: self.queries_last_hour,
                 rows_last_day: self.rows_last_day,
                 client: named.client,
+                revoked: self.revoked.into_owned(),
             },
             settings: SessionSettings {
                 purpose: named.purpose,

@@ -40,7 +40,7 @@ pub struct Decision {
     pub limits: Limits,
     /// What a decision point outside the policies took away, if one was asked; the rest of the
     /// decision is without it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowing: Option<Arc<Narrowing>>,
     /// SHA-256, lower-case hex, over everything here that determines what is shown.
     pub hash: String,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use datafusion_expr::{Expr, lit};
 use scrim_model::{Context, Limits, Principal, SessionSettings, TableName, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest;
 use crate::facts::Facts;
@@ -20,14 +20,14 @@ use crate::set::{Governed, PolicySet};
 use crate::{Decision, Showing, Treatment, Verdict};
 
 /// What a decision point outside takes away of one table; it can add nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Narrowing {
     /// Who decided so, as the configuration names it.
     pub origin: Arc<str>,
     /// Whether the table stays. One that does not is, for the principal, no table at all.
     pub allow: bool,
     /// Columns that do not exist for the principal.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub hide: BTreeSet<String>,
     /// A row filter beside all others, in the language of contracts, without members.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,11 +259,7 @@ impl Question {
         volatile: bool,
         decisions: impl IntoIterator<Item = &'a Decision>,
     ) -> Self {
-        let facts = Facts {
-            principal,
-            context,
-            settings,
-        };
+        let facts = Facts::at_once(principal, context, settings);
         let mut tables: Vec<_> = decisions.into_iter().filter_map(AskedTable::of).collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         Self {

@@ -46,6 +46,7 @@ fn everything() -> Facts {
             queries_last_hour: Some(0),
             rows_last_day: Some(12),
             client: Some("adbc".to_owned()),
+            revoked: [("acme-old".to_owned(), second(-60))].into(),
         },
         settings: SessionSettings {
             purpose: Some("care".to_owned()),

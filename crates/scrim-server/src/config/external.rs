@@ -8,6 +8,7 @@ use reqwest::Url;
 use scrim_document::{Location, MapReader, Node, Value};
 
 use super::read::{Reader, transpose};
+use super::shapes::EXTERNAL;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 const TIMEOUT_MAX: Duration = Duration::from_secs(30);
@@ -34,7 +35,7 @@ pub struct External {
 
 impl Reader<'_> {
     pub(super) fn external(&mut self, node: &Node) -> Option<External> {
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &EXTERNAL, self.problems)?;
         let url = map.required("url", self.problems);
         let timeout = map.optional("timeout");
         let cache = map.optional("cache");

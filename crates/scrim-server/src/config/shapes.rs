@@ -12,6 +12,7 @@ const DURATION: Kind = Kind::Form {
     like: "a duration, like 30s, 5m or 8h",
     pattern: r"^\s*[0-9]+\s*(ms|s|m|min|h|d)\s*$",
 };
+const DURATION_OR_NEVER: Kind = Kind::AnyOf(&[Kind::Whole { min: 0, max: 0 }, DURATION]);
 const SIZE: Kind = Kind::AnyOf(&[
     COUNT,
     Kind::Form {
@@ -66,6 +67,55 @@ pub static CONFIG: Shape = Shape::closed(
             Kind::Map(&SPILL),
             "where large sorts and joins use the disk",
         ),
+        Key::optional(
+            "shadow",
+            Kind::Text,
+            "a folder of policies that queries are decided under as well, without effect",
+        ),
+        Key::optional(
+            "external_decisions",
+            Kind::Map(&EXTERNAL),
+            "a decision point that can only narrow what the policies give",
+        ),
+    ],
+);
+
+/// A decision point outside the policies.
+pub(super) static EXTERNAL: Shape = Shape::closed(
+    "external",
+    "a decision point outside the policies, asked like OPA",
+    &[
+        Key::required("url", Kind::Text, "where questions are sent to, by POST"),
+        Key::optional("timeout", DURATION, "how long an answer may take").unsaid("500ms"),
+        Key::optional(
+            "cache",
+            DURATION_OR_NEVER,
+            "how long an answer may be used again",
+        )
+        .unsaid("0"),
+        Key::optional(
+            "credentials",
+            Kind::Text,
+            "the name of the credential with the bearer token, as `token`",
+        ),
+        Key::optional(
+            "ca",
+            Kind::Text,
+            "certificates of those who may vouch for it, PEM",
+        )
+        .unsaid("the system's"),
+        Key::optional(
+            "volatile",
+            Kind::Bool,
+            "whether it is told what differs with every request: the time, recent activity",
+        )
+        .unsaid("false"),
+        Key::optional(
+            "allow_plaintext_beyond_loopback",
+            Kind::Bool,
+            "whether http may leave this machine",
+        )
+        .unsaid("false"),
     ],
 );
 
