@@ -7,6 +7,7 @@
 //!
 //! This crate must never know how a clause is evaluated or a mask computed.
 
+pub mod admin;
 mod auth;
 mod clock;
 pub mod config;
@@ -17,7 +18,9 @@ pub mod load;
 pub mod revoke;
 mod start;
 mod status;
+pub mod store;
 pub mod wire;
 
 pub use config::Config;
+pub use in_force::{Policies, Refused};
 pub use start::{Counts, Running, Server, StartError};

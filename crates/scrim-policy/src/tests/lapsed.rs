@@ -62,7 +62,7 @@ fn each_change_that_matters_ends_it_with_its_reason() {
         (
             set(ACCESS, &[("a", "p", "status: ended")]),
             noon,
-            "the agreement `a` does not match any more: it is ended (agreements/a.yaml:4:9)",
+            "the agreement `a` does not match any more: it is ended (agreements/a.yaml:8:9)",
         ),
         (
             set(ACCESS, &[]),
