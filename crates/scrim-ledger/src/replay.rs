@@ -17,6 +17,7 @@ use crate::{
     Damage,
     entry::FORMAT,
     line::{self, Digest, LINE_BYTES_MAX, Line, NO_LINE},
+    policies::LastLoads,
 };
 
 /// What a check found.
@@ -200,13 +201,14 @@ impl<R: BufRead> Entries<R> {
 }
 
 /// The state that the entries add up to: which records are open, which sessions were closed, what
-/// is revoked.
+/// is revoked, which policies were loaded last.
 #[derive(Debug)]
 pub(crate) struct Fold {
     now: DateTime<Utc>,
     pub(crate) open: BTreeSet<QueryId>,
     pub(crate) closed_sessions: BTreeMap<SessionId, DateTime<Utc>>,
     pub(crate) revocations: Revocations,
+    pub(crate) loads: LastLoads,
 }
 
 /// The fields that matter for the state; the rest of an entry is skipped, whatever its size.
@@ -236,6 +238,7 @@ impl Fold {
             open: BTreeSet::new(),
             closed_sessions: BTreeMap::new(),
             revocations: Revocations::default(),
+            loads: LastLoads::default(),
         }
     }
 
@@ -278,8 +281,10 @@ impl Fold {
                 }
             }
             "revoked" | "reinstated" => fold_revocation(&mut self.revocations, line.body)?,
-            "recovered" | "refused" | "server_started" | "server_stopped" | "policy_loaded"
-            | "signed_in" | "sign_in_refused" | "session_renewed" => {}
+            "policy_loaded" => self.loads.loaded(line.body).map_err(|e| lacks(&e))?,
+            "policy_refused" => self.loads.refused(line.body).map_err(|e| lacks(&e))?,
+            "recovered" | "refused" | "server_started" | "server_stopped" | "signed_in"
+            | "sign_in_refused" | "session_renewed" => {}
             _ => return Err(newer()),
         }
         Ok(())
@@ -331,6 +336,10 @@ pub fn revocations(path: &Path) -> Result<Revocations, Damage> {
                 .map_err(|what| Damage { line: number, what })?;
         }
     }
+}
+
+fn lacks(error: &serde_json::Error) -> String {
+    format!("the entry lacks something: {error}")
 }
 
 fn newer() -> String {

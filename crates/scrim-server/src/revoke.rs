@@ -204,6 +204,26 @@ impl AccessChange {
 }
 
 impl RevokeError {
+    /// The error with its cause.
+    pub fn told(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether the wish was wrong, and not the ledger.
+    pub fn is_mistake(&self) -> bool {
+        match self {
+            Self::Unknown { .. }
+            | Self::NoSession(_)
+            | Self::NotRevoked { .. }
+            | Self::SessionIsOver
+            | Self::Reason => true,
+            Self::NotRecorded(_) | Self::Ledger(_) => false,
+        }
+    }
+
     pub(crate) fn not_revoked(change: &AccessChange, held: &Revocations) -> Self {
         let of_scope = held.in_force().filter(|one| one.scope == change.scope);
         let near = nearest(&change.id, of_scope.map(|one| one.id.as_str()));

@@ -7,6 +7,8 @@ use scrim_model::QueryId;
 
 use crate::past::Since;
 
+use crate::admin::ServerArgs;
+
 /// Share tables with other organisations, under contracts that decide who sees which rows and
 /// columns, and how.
 #[derive(Debug, Parser)]
@@ -30,6 +32,12 @@ pub enum Command {
     Demo(Demo),
     /// Serve tables over Flight SQL
     Serve(Serve),
+    /// Tell how a running server is: its policies, what it does not serve, its ledger
+    Status(Status),
+    /// Take access back at once: an account's, an organisation's, an agreement's or a session's
+    Revoke(Access),
+    /// Give access again that was taken back
+    Reinstate(Access),
     /// Ask a server a question in SQL
     Query(Query),
     /// Check and test contracts and agreements
@@ -76,6 +84,41 @@ pub struct Serve {
     /// The configuration; paths in it start at its folder
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
     pub config: PathBuf,
+}
+
+/// `scrim status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim revoke` and `scrim reinstate`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("whose").required(true)))]
+pub struct Access {
+    /// The account
+    #[arg(long, value_name = "ACCOUNT", group = "whose")]
+    pub principal: Option<String>,
+    /// The organisation, all of whose accounts are meant
+    #[arg(long, value_name = "NAME", group = "whose")]
+    pub organisation: Option<String>,
+    /// The agreement, whatever its file says
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub agreement: Option<String>,
+    /// The session, as the records of the ledger name it; it does not come back
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub session: Option<String>,
+    /// Why, for the ledger; clients are not told
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// `scrim query`.
@@ -134,6 +177,48 @@ pub enum Policy {
     Lint(PolicyLint),
     /// Sum up, from the ledger, what the shadow's policies would have shown otherwise
     Shadow(PolicyShadow),
+    /// Have a running server put in force what its folder of policies says now
+    Reload(ServerArgs),
+    /// List the versions that were in force, and what was refused, newest last
+    History(PolicyHistory),
+    /// Print the files of a version that was in force
+    Show(PolicyShow),
+    /// Have a running server put an earlier version in force, until its folder of policies changes
+    Rollback(PolicyRollback),
+}
+
+/// `scrim policy history`.
+#[derive(Debug, Args)]
+pub struct PolicyHistory {
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim policy show`.
+#[derive(Debug, Args)]
+pub struct PolicyShow {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only this file, as it is listed
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+}
+
+/// `scrim policy rollback`.
+#[derive(Debug, Args)]
+pub struct PolicyRollback {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Which policies.

@@ -10,7 +10,7 @@ use scrim_document::{MapReader, Node, Problems, Shape, SourceFile, Value};
 
 use super::shapes::{CONFIG, KEYS, LEDGER, LIMITS, LISTEN, SECRETS, SPILL};
 use super::units;
-use super::{Config, Limits, Listen, Networks};
+use super::{Administrator, Config, Limits, Listen, Networks};
 
 const TIME_MAX: Duration = Duration::from_hours(24);
 
@@ -67,6 +67,7 @@ impl Reader<'_> {
         let spill = map
             .optional("spill")
             .map(|node| self.one_path(node, &SPILL));
+        let administrators = self.administrators(map.optional("administrators"));
         map.finish(self.problems);
         Some(Config {
             base_dir: self.base_dir.to_owned(),
@@ -85,6 +86,7 @@ impl Reader<'_> {
             networks,
             limits: limits?,
             spill: transpose(spill)?,
+            administrators,
         })
     }
 
@@ -162,6 +164,19 @@ impl Reader<'_> {
                 .with_help(help),
         );
         None
+    }
+
+    fn administrators(&mut self, node: Option<&Node>) -> Vec<Administrator> {
+        let items = node
+            .and_then(|node| node.list(self.problems))
+            .unwrap_or_default();
+        let account = |item: &Node| {
+            Some(Administrator {
+                account: item.non_empty_string(self.problems)?,
+                location: item.location(),
+            })
+        };
+        items.iter().filter_map(account).collect()
     }
 
     fn networks(&mut self, node: Option<&Node>) -> Networks {

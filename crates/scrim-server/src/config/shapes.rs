@@ -68,6 +68,11 @@ pub static CONFIG: Shape = Shape::closed(
             "where large sorts and joins use the disk",
         ),
         Key::optional(
+            "administrators",
+            Kind::List(&Kind::Text),
+            "the accounts that may administer the running server",
+        ),
+        Key::optional(
             "shadow",
             Kind::Text,
             "a folder of policies that queries are decided under as well, without effect",

@@ -29,6 +29,7 @@ mod statements;
 mod tickets;
 mod xdbc;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -40,9 +41,11 @@ use tokio::sync::watch;
 
 pub(crate) use context::Caller;
 pub(crate) use handshake::{bearer, bearer_header};
+pub(crate) use info::malformed;
 pub(crate) use peer::{Peer, Standing};
 
 use crate::config::{Limits, Networks};
+use crate::in_force::PoliciesHandle;
 use crate::wire::Ending;
 
 /// How far the server is from its end.
@@ -70,6 +73,9 @@ pub(crate) struct Flight {
     pub(crate) limits: Limits,
     /// Held while what is revoked changes in more than one place.
     revoking: Mutex<()>,
+    pub(crate) policies: PoliciesHandle,
+    /// The accounts that may administer the server.
+    pub(crate) administrators: BTreeSet<String>,
 }
 
 /// What a [`Flight`] is made of.
@@ -83,6 +89,8 @@ pub(crate) struct Parts {
     pub(crate) networks: Networks,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) limits: Limits,
+    pub(crate) policies: PoliciesHandle,
+    pub(crate) administrators: BTreeSet<String>,
 }
 
 /// Why nothing begins in a session that has ended.
@@ -109,6 +117,8 @@ impl Flight {
             ),
             limits: parts.limits,
             revoking: Mutex::default(),
+            policies: parts.policies,
+            administrators: parts.administrators,
         }
     }
 

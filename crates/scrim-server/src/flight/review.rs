@@ -27,7 +27,12 @@ impl Flight {
     pub(crate) async fn keep_watch(self: Arc<Self>) {
         let (mut count, mut worlds) = (self.streams.count(), self.engine.worlds());
         while count.wait_for(|count| *count > 0).await.is_ok() {
-            self.review().await;
+            let flight = Arc::clone(&self);
+            // On a thread where it holds nobody up, however many streams there are.
+            if let Err(error) = tokio::task::spawn_blocking(move || flight.review()).await {
+                // Only while the server stops: each look contains its own panics.
+                tracing::error!(%error, "the running results could not be looked at");
+            }
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 Ok(()) = worlds.changed() => {}
@@ -35,22 +40,13 @@ impl Flight {
         }
     }
 
-    /// Ends the streams that could not show now what they show; how many there were.
-    ///
-    /// Each is decided again, which takes microseconds, on a thread where that holds nobody up.
-    pub(crate) async fn review(self: &Arc<Self>) -> usize {
-        let flight = Arc::clone(self);
-        let looked = tokio::task::spawn_blocking(move || {
-            let now = flight.clock.now();
-            let bases = flight.streams.flowing();
-            let ended = bases.iter().filter(|basis| flight.end_lapsed(basis, now));
-            ended.count()
-        });
-        looked.await.unwrap_or_else(|error| {
-            // Only while the server stops: each look contains its own panics.
-            tracing::error!(%error, "the running results could not be looked at");
-            0
-        })
+    /// Ends the streams that could not show now what they show; how many there were. Each is
+    /// decided again, which takes microseconds.
+    pub(crate) fn review(&self) -> usize {
+        let now = self.clock.now();
+        let bases = self.streams.flowing();
+        let ended = bases.iter().filter(|basis| self.end_lapsed(basis, now));
+        ended.count()
     }
 
     fn end_lapsed(&self, basis: &Basis, now: DateTime<Utc>) -> bool {

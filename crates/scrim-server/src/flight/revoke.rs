@@ -16,10 +16,7 @@ impl Flight {
     /// # Errors
     /// When there is no such thing to revoke. When the ledger did not take it, it holds all the
     /// same until the server stops.
-    pub(crate) async fn revoke(
-        self: &Arc<Self>,
-        change: &AccessChange,
-    ) -> Result<Revoked, RevokeError> {
+    pub(crate) async fn revoke(&self, change: &AccessChange) -> Result<Revoked, RevokeError> {
         let before = self.authenticator.revocations();
         if let Some(before) = change.revoked_already(&self.known(), &before)? {
             return Ok(before);
@@ -28,7 +25,7 @@ impl Flight {
         // Queued before anything ends by it, so that the ledger tells the cause first; and not
         // waited for: access ends whatever becomes of the ledger.
         let recorded = self.ledger.event(Event::Revoked(revocation.clone()));
-        let (recorded, streams) = futures::join!(recorded, self.take_back(&revocation));
+        let (recorded, streams) = futures::join!(recorded, async { self.take_back(&revocation) });
         recorded.map_err(RevokeError::NotRecorded)?;
         tracing::warn!(scope = %revocation.scope, id = revocation.id, by = revocation.by, streams, "access is revoked");
         Ok(Revoked {
@@ -38,12 +35,12 @@ impl Flight {
         })
     }
 
-    async fn take_back(self: &Arc<Self>, revocation: &Revocation) -> usize {
+    fn take_back(&self, revocation: &Revocation) -> usize {
         let ended = self.changing(|| {
             let now = self.clock.now();
             self.authenticator.revoke(revocation.clone(), now)
         });
-        let streams = self.review().await;
+        let streams = self.review();
         self.forget_all(&ended);
         streams
     }
@@ -72,13 +69,10 @@ impl Flight {
     ///
     /// # Errors
     /// When the ledger does not take that sessions are closed; they are all the same.
-    pub(crate) async fn replace_accounts(
-        self: &Arc<Self>,
-        accounts: Accounts,
-    ) -> Result<(), LedgerError> {
+    pub(crate) async fn replace_accounts(&self, accounts: Accounts) -> Result<(), LedgerError> {
         let now = self.clock.now();
         let ended = self.authenticator.replace_accounts(accounts, now);
-        self.review().await;
+        self.review();
         self.forget_all(&ended);
         for one in ended {
             let closed = Event::SessionClosed {

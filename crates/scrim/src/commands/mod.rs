@@ -9,12 +9,15 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod policy;
+pub(crate) mod policy_versions;
 pub(crate) mod query;
+pub(crate) mod revoke;
 pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod shadow;
 pub(crate) mod source;
 pub(crate) mod terse;
+pub(crate) mod status;
 
 use std::io::BufRead;
 use std::path::Path;

@@ -7,7 +7,7 @@ use scrim_model::{Clock, SystemClock};
 use scrim_policy::Documents;
 use scrim_server::load::policy_files;
 
-use super::{lint, runtime};
+use super::{lint, policy_versions, runtime};
 use crate::cli::{Policy, PolicyFolder, PolicyReplay, PolicyTest, PolicyUnused};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
@@ -19,7 +19,7 @@ use crate::past::unused::{Unused, Usage};
 use crate::policy_test::{Case, CaseResult, Summary, find_files, run_file};
 use crate::render::text;
 
-/// Checks or tests policies, or looks at what they did.
+/// Checks or tests policies, changes what is in force, or looks at what it did.
 pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
@@ -28,6 +28,12 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
         Policy::Unused(arguments) => runtime()?.block_on(unused(arguments, out)),
         Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
         Policy::Shadow(arguments) => super::shadow::run(arguments, out),
+        Policy::Reload(server) => runtime()?.block_on(policy_versions::reload(server, out)),
+        Policy::History(arguments) => policy_versions::history(arguments, out),
+        Policy::Show(arguments) => policy_versions::show(arguments, out),
+        Policy::Rollback(arguments) => {
+            runtime()?.block_on(policy_versions::roll_back(arguments, out))
+        }
     }
 }
 
