@@ -8,7 +8,8 @@ use scrim_ledger::Record;
 use scrim_model::{QueryId, Refusal};
 
 use super::scrim;
-use crate::kit::{Local, Scratch, copy, golden};
+use crate::client::{Client, statement};
+use crate::kit::{Hosted, Local, Scratch, copy, golden};
 
 /// A world whose ledger holds these questions of people with their usual purposes.
 async fn asked(questions: &[(&str, &str)]) -> (Scratch, Vec<Record>) {
@@ -151,6 +152,61 @@ async fn a_query_of_then_is_told_when_its_policies_are_gone_and_to_programs() {
     )
     .bad(2);
     scrim(world.root(), ["explain", "--as", "nora"]).bad(2);
+}
+
+/// The id that a client was told finds all runs, the refused one too, each under its own policies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_is_told_with_its_runs_under_the_policies_of_then() {
+    let host = Hosted::demo().await;
+    let mut client = Client::persona(host.address(), "rolf").await;
+    let info = client
+        .info(&statement("SELECT ward FROM care.visits"))
+        .await
+        .unwrap();
+    let id = std::str::from_utf8(&info.app_metadata).unwrap().to_owned();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    client.get(ticket.clone()).await.unwrap();
+    host.world.edit(
+        "policies/agreements/meridian-visits.yaml",
+        "status: active",
+        "status: ended",
+    );
+    host.reload().await;
+    client.get(ticket).await.unwrap_err();
+    let world = host.stop().await;
+    let text = scrim(world.root(), ["explain", "--query-id", &id]).good();
+    assert_eq!(
+        text.matches(&format!("a run of the statement {id}"))
+            .count(),
+        2,
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("yes: the same is decided again").count(),
+        2,
+        "{text}"
+    );
+    for word in [
+        "kept beside the ledger",
+        "the one in the folder",
+        "Shown to rolf",
+        "   5  status: ended",
+        "it is ended",
+        "completed",
+        "refused with",
+        "signed in at",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    proposed(&world);
+    let found = report(&world, &["--run"]);
+    assert_eq!(
+        (&found["same"], &found["affected"]),
+        (&1.into(), &1.into()),
+        "{found}"
+    );
+    assert_eq!(found["groups"][0]["changes"][0]["by"], "logic", "{found}");
+    assert_eq!(found["runs"]["different"], 1, "{found}");
 }
 
 const QUESTIONS: [(&str, &str); 7] = [
