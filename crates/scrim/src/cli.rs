@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use scrim_model::QueryId;
 
-use crate::past::Since;
-
 use crate::admin::ServerArgs;
+use crate::past::Since;
 
 /// Share tables with other organisations, under contracts that decide who sees which rows and
 /// columns, and how.

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use scrim_model::QueryId;
+use scrim_model::{Context, QueryId};
 use scrim_policy::{Showing, Verdict};
 
-use super::{file_in, folder};
-use crate::{Filter, Outcome, read, verify};
+use super::{facts, file_in, folder, open, records, run};
+use crate::{Filter, Opening, Outcome, Reading, read, verify};
 
 /// What version 0.1.0 wrote: one query under two agreements, one refused.
 const OLDER: &str = include_str!("older.jsonl");
@@ -57,4 +57,53 @@ fn a_ledger_of_an_older_version_is_read_with_its_decisions() {
         };
         assert_eq!(read(&file_in(&dir), filter).unwrap().count(), found);
     }
+}
+
+#[test]
+fn the_same_decisions_take_less_room_than_they_took() {
+    let (before, after) = (folder(), folder());
+    fs::write(file_in(&before), OLDER).unwrap();
+    let record = records(&before).remove(0);
+    let mut facts = facts("rhea", "meridian");
+    facts.principal.groups = vec!["researcher".to_owned(), "study-7".to_owned()];
+    facts.principal.authenticated_at = Some(record.at);
+    facts.context = Context {
+        ip: record.address,
+        client: record.client.clone(),
+        networks: vec!["trusted".to_owned()],
+        queries_last_hour: Some(3),
+        rows_last_day: Some(120),
+        ..Context::at(record.at)
+    };
+    facts.settings.purpose.clone_from(&record.purpose);
+    let used = vec!["ward".to_owned(), "zip".to_owned()];
+    let readings = record.readings().unwrap().into_iter();
+    let readings = readings.map(|reading| Reading {
+        used: Some(used.clone()),
+        ..reading
+    });
+    run(async {
+        let (ledger, _) = open(after.path());
+        let opening = Opening {
+            query: record.query,
+            statement: record.statement,
+            session: record.session.clone(),
+            facts,
+            sql: record.sql.clone(),
+            policy_version: record.policy_version.clone().unwrap(),
+            readings: readings.collect(),
+        };
+        ledger.open_query(opening).await.unwrap().completed(1, 1);
+        ledger.shutdown().await.unwrap();
+    });
+    let now = fs::read_to_string(file_in(&after)).unwrap();
+    let opened = |text: &str| {
+        text.lines()
+            .find(|line| line.contains("opened"))
+            .unwrap()
+            .len()
+    };
+    let (was, is) = (opened(OLDER), opened(&now));
+    println!("{was} bytes were, {is} are");
+    assert!(is * 5 < was * 3, "{was} bytes were, {is} are: {now}");
 }

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod policy;
+pub(crate) mod policy_past;
 pub(crate) mod policy_versions;
 pub(crate) mod query;
 pub(crate) mod revoke;

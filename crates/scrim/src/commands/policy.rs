@@ -2,20 +2,11 @@
 
 use std::path::Path;
 
-use scrim_ledger::Filter;
-use scrim_model::{Clock, SystemClock};
-use scrim_policy::Documents;
-use scrim_server::load::policy_files;
-
-use super::{lint, policy_versions, runtime};
-use crate::cli::{Policy, PolicyFolder, PolicyReplay, PolicyTest, PolicyUnused};
+use super::{lint, policy_past, policy_versions, runtime, shadow};
+use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
 use crate::outcome::Failure;
-use crate::past::ledger_file;
-use crate::past::replay::{Replay, Style};
-use crate::past::sets::Sets;
-use crate::past::unused::{Unused, Usage};
 use crate::policy_test::{Case, CaseResult, Summary, find_files, run_file};
 use crate::render::text;
 
@@ -24,10 +15,10 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
-        Policy::Replay(arguments) => runtime()?.block_on(replay(arguments, out)),
-        Policy::Unused(arguments) => runtime()?.block_on(unused(arguments, out)),
+        Policy::Replay(arguments) => runtime()?.block_on(policy_past::replay(arguments, out)),
+        Policy::Unused(arguments) => runtime()?.block_on(policy_past::unused(arguments, out)),
         Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
-        Policy::Shadow(arguments) => super::shadow::run(arguments, out),
+        Policy::Shadow(arguments) => shadow::run(arguments, out),
         Policy::Reload(server) => runtime()?.block_on(policy_versions::reload(server, out)),
         Policy::History(arguments) => policy_versions::history(arguments, out),
         Policy::Show(arguments) => policy_versions::show(arguments, out),
@@ -107,58 +98,6 @@ async fn test(arguments: &PolicyTest, out: &mut Out) -> Result<(), Failure> {
         (_, 0) => Ok(()),
         (_, _) => Err(Failure::Reported),
     }
-}
-
-async fn replay(arguments: &PolicyReplay, out: &mut Out) -> Result<(), Failure> {
-    let config = read_config(&arguments.config, None)?;
-    let ledger = ledger_file(&config.ledger)?;
-    let proposed = read_config(&arguments.config, Some(&arguments.with))?;
-    let new = Local::open(proposed).await?;
-    for problems in [&new.warnings, &new.left_out] {
-        if !problems.is_empty() {
-            out.remark(problems.render().trim_end());
-        }
-    }
-    let since = arguments
-        .since
-        .map(|since| since.instant(SystemClock.now()));
-    let filter = Filter {
-        since,
-        ..Filter::default()
-    };
-    let replay = Replay::new(Sets::new(config), &new, since, arguments.run);
-    let report = replay.of(&ledger, filter).await?.sorted();
-    let style = match (arguments.json, arguments.markdown) {
-        (true, _) => Style::Json,
-        (false, true) => Style::Markdown,
-        (false, false) => Style::Text,
-    };
-    let text = report.render(style).map_err(|e| Failure::failed(&e))?;
-    Ok(out.line(text.trim_end())?)
-}
-
-async fn unused(arguments: &PolicyUnused, out: &mut Out) -> Result<(), Failure> {
-    let config = read_config(&arguments.config, None)?;
-    let ledger = ledger_file(&config.ledger)?;
-    let documents = Documents::parse(policy_files(&config.policies)?)?;
-    let local = Local::open(config).await?;
-    if !local.left_out.is_empty() {
-        out.remark(local.left_out.render().trim_end());
-    }
-    let since = arguments
-        .since
-        .map(|since| since.instant(SystemClock.now()));
-    let filter = Filter {
-        since,
-        ..Filter::default()
-    };
-    let usage = Usage::read(&ledger, filter)?;
-    let unused = Unused::of(&usage, since, &documents, &local.policy);
-    if arguments.json {
-        let text = serde_json::to_string_pretty(&unused.json()).map_err(|e| Failure::failed(&e))?;
-        return Ok(out.line(text)?);
-    }
-    Ok(out.line(unused.text().trim_end())?)
 }
 
 fn report(result: &CaseResult, out: &mut Out) -> Result<(), Failure> {

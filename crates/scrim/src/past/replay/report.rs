@@ -118,6 +118,7 @@ impl Report {
         let Some(group) = self.groups.get_mut(at) else {
             return;
         };
+        let full = group.changes.len() >= CHANGES_MAX;
         let known = group
             .changes
             .iter_mut()
@@ -127,7 +128,7 @@ impl Report {
                 seen.queries += 1;
                 seen.affected += u64::from(affects);
             }
-            None if group.changes.len() >= CHANGES_MAX => self.not_listed += 1,
+            None if full => self.not_listed += 1,
             None => group.changes.push(Seen {
                 width: change.width(),
                 change: change.clone(),
