@@ -68,7 +68,7 @@ fn sorts(plan: &LogicalPlan) -> bool {
 }
 
 /// Every column's name that stands anywhere in the statement; wildcards are written out by now.
-fn names(plan: &LogicalPlan) -> BTreeSet<String> {
+pub(crate) fn names(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let walked = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

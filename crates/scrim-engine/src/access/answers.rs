@@ -72,7 +72,7 @@ pub(crate) fn columns(plan: &LogicalPlan, world: &World) -> Result<RecordBatch> 
                 .find(|one| Some(&one.name) == row.column.as_ref());
             found?.description.clone()
         }),
-        texts("shown", &shown, |row| Some(row.shown().to_owned())),
+        texts("shown", &shown, Shown::shown),
         texts("mask", &shown, |row| row.mask.clone()),
         texts("agreement", &shown, |row| row.agreement.clone()),
         texts("purpose", &shown, |row| row.purpose.clone()),
@@ -118,7 +118,7 @@ pub(crate) fn query(
         texts("table_name", &rows, |row| named(row, &row.table.table)),
         texts("column_name", &rows, |row| row.column.clone()),
         texts("data_type", &rows, |row| row.data_type.clone()),
-        texts("shown", &rows, |row| Some(row.shown().to_owned())),
+        texts("shown", &rows, Shown::shown),
         texts("mask", &rows, |row| {
             row.mask.clone().filter(|mask| mask != DERIVED)
         }),
@@ -159,12 +159,14 @@ impl Default for Shown {
 }
 
 impl Shown {
-    fn shown(&self) -> &'static str {
-        match self.mask.as_deref() {
+    fn shown(&self) -> Option<String> {
+        self.column.as_ref()?;
+        let word = match self.mask.as_deref() {
             None => "clear",
             Some(DERIVED) => DERIVED,
             Some(_) => "masked",
-        }
+        };
+        Some(word.to_owned())
     }
 
     fn under(mut self, arm: &Arm, decision: &Decision) -> Self {

@@ -14,6 +14,7 @@ use datafusion::optimizer::{Optimizer, OptimizerConfig};
 use scrim_model::TableName;
 use scrim_policy::Decision;
 
+use crate::about::names;
 use crate::directory::{DIRECTORY_SCHEMA, DirectoryTable};
 use crate::stub::StubTable;
 
@@ -56,6 +57,8 @@ pub(super) fn used(
     for read in tables.values_mut() {
         read.columns.clear();
     }
+    // A subquery that looks at its surroundings is not pruned; there, names must do.
+    let named = names(plan);
     let pruning = Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]);
     let pruned = pruning.optimize(plan.clone(), planning, |_, _| {})?;
     each_scan(&pruned, |scan| {
@@ -63,7 +66,11 @@ pub(super) fn used(
         if let Some(read) = read {
             match &scan.projection {
                 Some(columns) => read.columns.extend(columns),
-                None => read.columns.extend(0..read.schema.fields().len()),
+                None => {
+                    let fields = read.schema.fields().iter().enumerate();
+                    let named = fields.filter(|(_, field)| named.contains(field.name()));
+                    read.columns.extend(named.map(|(index, _)| index));
+                }
             }
         }
     })?;
