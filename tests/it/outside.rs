@@ -137,7 +137,9 @@ async fn inv_12_what_is_allowed_is_shown_as_the_contracts_show_it_and_asked_at_e
     let mut client = Client::persona(host.address(), "ivan").await;
     let mut other = Client::persona(plain.address(), "ivan").await;
     let (here, there) = (client.query(PATIENTS).await, other.query(PATIENTS).await);
-    assert_eq!(here.unwrap().batch(), there.unwrap().batch());
+    let (here, there) = (here.unwrap().batch(), there.unwrap().batch());
+    assert!(here.num_rows() > 0);
+    assert_eq!(here.columns(), there.columns());
     assert_eq!(
         point.asked().len(),
         2,
@@ -216,8 +218,11 @@ async fn inv_07_a_column_that_is_taken_away_does_not_exist() {
     let metadata = client.fetch(&tables(Some("patients"), true)).await.unwrap();
     assert!(!String::from_utf8_lossy(&metadata.bytes()).contains("zip"));
     // a mask stays a mask
-    let names = client.query("SELECT full_name FROM care.patients").await;
+    let names = client
+        .query("SELECT full_name FROM care.patients WHERE full_name IS NOT NULL")
+        .await;
     let names = texts(&names.unwrap().batch(), 0);
+    assert!(!names.is_empty());
     assert!(names.iter().all(|name| name.ends_with("****")), "{names:?}");
     let world = host.stop().await;
     let ledger = std::fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
@@ -419,14 +424,15 @@ async fn an_answer_is_used_again_for_as_long_as_it_may_and_for_the_same_question
     // other policies, another question
     point.answers(result(&json!(true)));
     client.query(PATIENTS).await.unwrap();
-    let before = point.asked().len();
+    assert_eq!(point.asked().len(), 7);
     host.world.edit(
         "policies/contracts/visits.odcs.yaml",
-        "version: 1",
-        "version: 1.1",
+        "\nversion: ",
+        "\n# anew\nversion: 1",
     );
-    drop(host);
-    assert_eq!(before, point.asked().len());
+    host.reload().await;
+    client.query(PATIENTS).await.unwrap();
+    assert_eq!(point.asked().len(), 8);
 }
 
 #[tokio::test]
@@ -456,6 +462,25 @@ async fn the_decision_point_gets_its_token_and_on_demand_what_changes_all_the_ti
     assert!(!ledger.contains("opa-token"));
 }
 
+#[tokio::test]
+async fn a_decision_point_that_cannot_prove_itself_is_none() {
+    let point = DecisionPoint::start(&result(&json!(true))).unwrap();
+    let world = world(&point, ", ca: ca.pem");
+    world.edit("scrim.yaml", "url: 'http://", "url: 'https://");
+    for ca in [None, Some("no certificate")] {
+        if let Some(ca) = ca {
+            world.write("ca.pem", ca);
+        }
+        let problems = scrim_server::external_decisions(&world.config()).unwrap_err();
+        assert!(problems.to_string().contains("ca.pem"), "{problems}");
+    }
+    world.write("ca.pem", include_str!("data/test-only-certificate.pem"));
+    let host = Hosted::start(world).await;
+    let mut client = Client::persona(host.address(), "ivan").await;
+    assert_eq!(code(&refused(&mut client, PATIENTS).await), UNAVAILABLE);
+    assert!(point.asked().is_empty());
+}
+
 #[test]
 fn the_owner_is_told_what_was_decided_outside() {
     let reason = "\u{1b}[2Jon leave";
@@ -468,14 +493,15 @@ fn the_owner_is_told_what_was_decided_outside() {
         let arguments = ["explain", "--as", "ivan", purpose[0], purpose[1], sql];
         scrim(world.root(), arguments)
     };
-    let text = explain("SELECT * FROM care.patients").good();
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = one_line(explain("SELECT * FROM care.patients").good());
     assert!(text.contains("Decided outside"), "{text}");
     assert!(text.contains(&point.url()), "{text}");
     assert!(
         text.contains("takes away zip; lets through only rows with region = 'NORTH'"),
         "{text}"
     );
-    let text = explain("SELECT * FROM care.visits").good();
+    let text = one_line(explain("SELECT * FROM care.visits").good());
     assert!(
         text.contains("Taken away by a decision from outside"),
         "{text}"

@@ -56,7 +56,8 @@ async fn a_shadow_is_recorded_where_it_differs_and_has_no_effect() {
         let mut other = Client::persona(plain.address(), id).await;
         for sql in [PATIENTS, "SELECT count(*) FROM care.visits", "SELECT 1"] {
             let (here, there) = (client.query(sql).await, other.query(sql).await);
-            assert_eq!(here.unwrap().batch(), there.unwrap().batch(), "{id}: {sql}");
+            let (here, there) = (here.unwrap().batch(), there.unwrap().batch());
+            assert_eq!(here.columns(), there.columns(), "{id}: {sql}");
         }
         client
             .query("SELECT * FROM care.nothing")

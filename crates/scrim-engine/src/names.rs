@@ -2,7 +2,7 @@
 //! and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::cte_worktable::CteWorkTable;
@@ -31,7 +31,8 @@ pub(crate) struct Names<'a> {
     said: &'a Said,
     pub(crate) functions: &'a Functions,
     pub(crate) options: &'a ConfigOptions,
-    pub(crate) default_schema: String,
+    /// Found out when the first bare name needs it.
+    default_schema: OnceLock<String>,
     decided: Mutex<BTreeMap<TableName, Arc<Decision>>>,
 }
 
@@ -43,14 +44,13 @@ impl<'a> Names<'a> {
         functions: &'a Functions,
         options: &'a ConfigOptions,
     ) -> Self {
-        let default_schema = world.default_schema(ask, said);
         Self {
             world,
             ask,
             said,
             functions,
             options,
-            default_schema,
+            default_schema: OnceLock::new(),
             decided: Mutex::default(),
         }
     }
@@ -122,7 +122,11 @@ fn unknown(written: &TableReference) -> DataFusionError {
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, written: TableReference) -> Result<Arc<dyn TableSource>> {
         let catalog = written.catalog().unwrap_or(CATALOG);
-        let schema = written.schema().unwrap_or(&self.default_schema);
+        let default = || self.world.default_schema(self.ask, self.said);
+        let schema = match written.schema() {
+            Some(schema) => schema,
+            None => self.default_schema.get_or_init(default),
+        };
         if catalog != CATALOG {
             return Err(unknown(&written));
         }

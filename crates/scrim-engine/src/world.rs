@@ -82,7 +82,7 @@ impl World {
     fn visible_table(&self, ask: &Ask, name: &TableName, said: &Said) -> Option<VisibleTable> {
         let table = self.policy.table(name)?;
         let decision = self.decide(ask, name, said);
-        if !matches!(decision.verdict, Verdict::Shown) || decision.columns.is_empty() {
+        if !is_visible(&decision) {
             return None;
         }
         let schema = visible_schema(table, &decision);
@@ -114,7 +114,12 @@ impl World {
         names.sort();
         names
             .into_iter()
-            .find(|name| matches!(self.decide(ask, name, said).verdict, Verdict::Shown))
+            .find(|name| is_visible(&self.decide(ask, name, said)))
             .map_or_else(|| "public".to_owned(), |name| name.schema.clone())
     }
+}
+
+/// A table without columns is as good as none.
+fn is_visible(decision: &Decision) -> bool {
+    decision.verdict == Verdict::Shown && !decision.columns.is_empty()
 }
