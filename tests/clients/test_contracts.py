@@ -64,7 +64,7 @@ def examples(page):
     """The contracts and parts of contracts in a page, as whole contracts."""
     frame = load((ROOT / "tests/data/documents/frame.yaml").read_text())
     for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
-        part = load(block)
+        part = load(block) or {}
         if part.get("kind") == "DataContract" or part.keys() & {"servers", "schema"}:
             yield {**frame, **part}
 

@@ -203,7 +203,7 @@ async fn inv_02_where_an_access_policy_stands_changes_no_decision() {
         let own = scrim_policy::policy_file(&path);
         world.write(&own, &parts.policy);
     }
-    let (apart, whole) = (Local::start(world).await, Local::demo().await);
+    let (apart, whole) = (Local::start(&world).await, Local::demo().await);
     for persona in PERSONAS {
         for purpose in PURPOSES {
             for table in whole.policy.tables() {

@@ -233,7 +233,7 @@ pub static MASKS: [MaskShape; 14] = [
                 "min_masked",
                 characters(1),
                 Unsaid::Is("4"),
-                "characters that go at least",
+                "characters that are masked at least",
             ),
         ],
         fits: "text",

@@ -92,14 +92,15 @@ fn holds(kind: &Kind) -> String {
         Kind::Null => "nothing".to_owned(),
         Kind::Any => "anything".to_owned(),
         Kind::Refused => "nothing yet".to_owned(),
-        Kind::List(items) => format!("a list: {}", holds(items)),
-        Kind::Map(shape) => shape.name.to_owned(),
-        Kind::Named(values) => format!("names with: {}", holds(values)),
+        Kind::List(Kind::Text | Kind::AnyText) => "a list of texts".to_owned(),
+        Kind::List(items) => format!("a list, of {} each", holds(items)),
+        Kind::Map(shape) => format!("*{}*", shape.name),
+        Kind::Named(values) => format!("by name: {}", holds(values)),
         Kind::Properties(_) => "custom properties".to_owned(),
         Kind::Tagged { key, of: _ } => format!("`{{{key}: NAME, …}}`"),
         Kind::AnyOf(kinds) => {
             let told = kinds.iter().filter(|kind| !matches!(kind, Kind::Null));
-            told.map(holds).collect::<Vec<_>>().join(" or ")
+            told.map(holds).collect::<Vec<_>>().join("; or ")
         }
     }
 }
