@@ -3,6 +3,7 @@
 
 mod check;
 mod open;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use scrim_sources::Sources;
 use sha2::{Digest, Sha256};
 
 pub use check::{SourceReport, sources};
+pub use typed::{Typed, typed};
 
 use crate::config::{self, Config, Lookup, MappedCertificate};
 
