@@ -63,6 +63,12 @@ impl Documents {
         })
     }
 
+    /// The version that files make, whether or not they can be read as policies.
+    pub fn version_of(files: &[SourceFile]) -> String {
+        let files = files.iter().filter(|file| !is_test(file.path()));
+        policy_version(&files.cloned().collect::<Vec<_>>())
+    }
+
     /// The contracts, sorted by id.
     pub fn contracts(&self) -> impl Iterator<Item = &ContractDocument> {
         self.contracts.iter()

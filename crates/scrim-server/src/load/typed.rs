@@ -23,16 +23,16 @@ pub struct Typed {
     /// The tables whose sources could not be opened, and whose columns are what their contracts say.
     pub declared: Vec<TableName>,
     tables: BTreeMap<TableName, RawTable>,
-    lookups: BTreeMap<String, LookupTable>,
+    lookups: BTreeMap<String, Arc<LookupTable>>,
 }
 
 impl Typed {
     /// Its tables, with another policy set over them.
-    pub fn into_world(self, policy: PolicySet, root_key: Secret<[u8; 32]>) -> World {
+    pub fn world(&self, policy: PolicySet, root_key: Secret<[u8; 32]>) -> World {
         World {
             policy: Arc::new(policy),
-            tables: self.tables,
-            lookups: self.lookups,
+            tables: self.tables.clone(),
+            lookups: self.lookups.clone(),
             root_key,
         }
     }
@@ -71,7 +71,8 @@ pub async fn typed(inputs: &Inputs, functions: FunctionSet) -> Result<Typed, Pro
     for (name, at) in &inputs.lookups {
         match open::lookup(name, at, inputs).await {
             Ok(opened) => {
-                lookups.insert(name.clone(), LookupTable::new(opened.table, at.refresh));
+                let table = LookupTable::new(opened.table, at.refresh);
+                lookups.insert(name.clone(), Arc::new(table));
             }
             Err(problem) => drop(unavailable.lookups.insert(name.clone(), problem)),
         }

@@ -78,6 +78,7 @@ impl From<StartError> for Failure {
                 Self::usage(&error)
             }
             StartError::Ledger(_)
+            | StartError::Store(_)
             | StartError::Engine(_)
             | StartError::Listen { .. }
             | StartError::Spill { .. }

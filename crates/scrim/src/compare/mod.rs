@@ -7,18 +7,19 @@ mod markdown;
 mod side;
 mod text;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use chrono::Utc;
-use scrim_document::Problems;
 use scrim_engine::{Engine, World};
 use scrim_identity::KeyFile;
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Secret, SystemClock};
+use scrim_policy::PolicySet;
 use scrim_policy::compare::{Difference, Width, sets};
 use scrim_server::Config;
 use scrim_server::load::{self, Inputs, Typed};
 use serde_json::{Value as Json, json};
-use std::path::Path;
-use std::sync::Arc;
 use tempfile::TempDir;
 
 pub use count::Counted;
@@ -123,7 +124,9 @@ impl Bench {
         Ok(load::typed(&inputs, self.engine.functions()).await?)
     }
 
-    fn load(&self, world: World) {
+    /// Puts another policy set over the tables of one side.
+    fn serve(&self, typed: &Typed, policy: PolicySet) {
+        let world: World = typed.world(policy, self.root_key.clone());
         self.engine.load(world);
     }
 }
@@ -147,7 +150,7 @@ pub(crate) async fn compare(
             ));
         }
     }
-    let counted = count::rows(bench, (was, is), &difference, options, &mut remarks).await?;
+    let counted = count::rows(bench, (&was, &is), &difference, options, &mut remarks).await?;
     Ok(Report {
         old: old.name().to_owned(),
         new: new.name().to_owned(),
@@ -173,10 +176,4 @@ fn narrow(difference: &mut Difference, options: &Options) {
         }
         difference.tables.retain(|table| !table.organisations.is_empty());
     }
-}
-
-/// Problems of one side, told with the side's name.
-pub(crate) fn of_side(name: &str, problems: Problems) -> Failure {
-    drop(name);
-    Failure::Problems(problems)
 }
