@@ -123,7 +123,7 @@ impl Clock for ForwardClock {
     }
 }
 
-fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
+pub(crate) fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
     let limits = &config.limits;
     EngineConfig {
         memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),

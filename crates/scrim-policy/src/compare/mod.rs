@@ -10,6 +10,7 @@
 //! old treatment and each new one, whether a row can have both.
 
 mod domain;
+mod gained;
 mod grants;
 mod logic;
 mod sets;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use crate::{Decision, PolicySet, Showing, Table, Verdict, digest};
 use shown::Pair;
 
+pub use gained::rows_gained;
 pub use sets::{
     AgreementChange, Detail, Difference, GuardChange, OrganisationChange, Presence, TableChange,
     sets,

@@ -3,6 +3,7 @@
 
 mod check;
 mod open;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 pub use check::{SourceReport, documents, sources};
 use open::Sources as OpenedSources;
 pub(crate) use open::{OpenSources, Opening};
+pub use typed::{Typed, typed};
 
 use crate::config::{self, Administrator, Config, Lookup, MappedCertificate};
 
