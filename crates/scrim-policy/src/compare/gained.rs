@@ -34,11 +34,7 @@ pub fn rows_gained(
         return None;
     }
     let settings = SessionSettings::default();
-    let facts = Facts {
-        principal,
-        context,
-        settings: &settings,
-    };
+    let facts = Facts::at_once(principal, context, &settings);
     let before = rows(old, was, agreement, &facts)?;
     let after = rows(new, is, agreement, &facts)?;
     let gained = after.and(Expr::IsNotTrue(Box::new(before)));
@@ -57,8 +53,15 @@ pub fn rows_gained(
         vec![everything(is)],
         vec![counting(given, rule)],
     );
-    let options = Arc::clone(&new.options);
-    Some(PolicySet::assemble(new.version(), vec![governed], Vec::new(), options))
+    let agreements = [(agreement.to_owned(), given.organisation.clone())];
+    Some(PolicySet::assemble(
+        new.version(),
+        vec![governed],
+        agreements.into(),
+        Vec::new(),
+        Arc::clone(&new.options),
+        Arc::clone(&new.functions),
+    ))
 }
 
 /// The rows that an agreement gives, guards included.

@@ -56,7 +56,7 @@ pub fn sources(inputs: &Inputs) -> Result<BoxStream<'static, SourceReport>, Prob
 /// # Errors
 /// All problems of the documents.
 pub fn documents(inputs: &Inputs) -> Result<Documents, Problems> {
-    Ok(inputs.documents()?.0)
+    inputs.documents()
 }
 
 async fn contracted(contract: ContractDocument, inputs: Inputs) -> SourceReport {

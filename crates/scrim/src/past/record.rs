@@ -235,6 +235,7 @@ fn known(facts: &Facts) -> String {
         queries_last_hour,
         rows_last_day,
         client: _,
+        revoked,
     } = &facts.context;
     let mut said = vec![kind.as_str().to_owned()];
     let mut list = |name: &str, values: &[String]| {
@@ -245,6 +246,8 @@ fn known(facts: &Facts) -> String {
     list("groups", groups);
     list("roles", roles);
     list("networks", networks);
+    let revoked: Vec<_> = revoked.keys().cloned().collect();
+    list("revoked agreements", &revoked);
     let mut fact = |name: &str, value: Option<String>| {
         said.extend(value.map(|value| format!("{name} {value}")));
     };
