@@ -5,6 +5,7 @@ mod demo;
 mod files;
 mod ledger;
 mod policy;
+mod revoke;
 pub(crate) mod serve;
 mod source;
 
