@@ -8,6 +8,7 @@ mod policy;
 mod revoke;
 pub(crate) mod serve;
 mod source;
+mod versions;
 
 use std::ffi::OsStr;
 use std::io::Write as _;
