@@ -6,6 +6,7 @@ mod files;
 mod ledger;
 mod past;
 mod policy;
+mod revoke;
 pub(crate) mod serve;
 mod source;
 mod versions;
