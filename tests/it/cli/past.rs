@@ -392,7 +392,7 @@ async fn a_replay_runs_each_statement_once_and_compares_results_without_values()
     assert_eq!(counted["decided_alike"], false);
     let text = replay(&world, &["--run"]);
     assert!(text.contains("4 statements with the same result"), "{text}");
-    assert!(text.contains("1 rows, but not the same"), "{text}");
+    assert!(text.contains("1 row, but not the same"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -52,15 +52,14 @@ pub(crate) async fn unused(arguments: &PolicyUnused, out: &mut Out) -> Result<()
     if !local.left_out.is_empty() {
         out.remark(local.left_out.render().trim_end());
     }
-    let since = arguments
-        .since
-        .map(|since| since.instant(SystemClock.now()));
+    let now = SystemClock.now();
+    let since = arguments.since.map(|since| since.instant(now));
     let filter = Filter {
         since,
         ..Filter::default()
     };
     let usage = Usage::read(&ledger, filter)?;
-    let unused = Unused::of(&usage, since, &documents, &local.policy);
+    let unused = Unused::of(&usage, since, &documents, &local.policy, now.date_naive());
     if arguments.json {
         let text = serde_json::to_string_pretty(&unused.json()).map_err(|e| Failure::failed(&e))?;
         return Ok(out.line(text)?);

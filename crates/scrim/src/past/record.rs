@@ -365,7 +365,7 @@ fn written(decision: &Decision, then: &Then, page: &mut Page) {
     }
 }
 
-/// Every line that a decision names, by file.
+/// Every line that a decision names for what it says, by file.
 fn places(decision: &Decision) -> BTreeSet<(String, u32)> {
     let mut places = BTreeSet::new();
     let mut add = |at: &Location| {
@@ -375,7 +375,6 @@ fn places(decision: &Decision) -> BTreeSet<(String, u32)> {
         add(location);
     }
     for arm in &decision.arms {
-        add(&arm.agreement_location);
         add(&arm.profile_location);
         if let Some(rows) = &arm.rows {
             add(&rows.location);

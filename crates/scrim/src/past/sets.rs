@@ -72,7 +72,7 @@ impl Sets {
         }
         let kept = self.open(version).await.map(Rc::new);
         if self.held.len() >= HELD_MAX {
-            self.held.remove(0);
+            drop(self.held.remove(0));
         }
         self.held.push((version.to_owned(), kept.clone()));
         kept

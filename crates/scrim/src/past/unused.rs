@@ -163,6 +163,7 @@ impl Unused {
         since: Option<DateTime<Utc>>,
         documents: &Documents,
         policy: &PolicySet,
+        today: NaiveDate,
     ) -> Self {
         let now: Vec<Now<'_>> = documents
             .agreements()
@@ -172,7 +173,7 @@ impl Unused {
             since,
             queries: usage.queries,
             without_columns: usage.without_columns,
-            agreements: idle_agreements(usage, documents),
+            agreements: idle_agreements(usage, documents, today),
             purposes: idle_purposes(usage, documents),
             columns: now.iter().filter_map(Now::idle).collect(),
             profiles: smaller_profiles(&now, usage, documents),
@@ -184,8 +185,12 @@ fn is_active(agreement: &AgreementDocument) -> bool {
     agreement.status == AgreementStatus::Active
 }
 
-fn idle_agreements(usage: &Usage, documents: &Documents) -> Vec<IdleAgreement> {
+fn idle_agreements(usage: &Usage, documents: &Documents, today: NaiveDate) -> Vec<IdleAgreement> {
+    let in_time = |one: &&AgreementDocument| {
+        one.start.is_none_or(|start| start <= today) && one.end.is_none_or(|end| today <= end)
+    };
     let agreements = documents.agreements().filter(|one| is_active(one));
+    let agreements = agreements.filter(in_time);
     let idle = agreements.filter(|one| !usage.agreements.contains_key(&one.id));
     idle.map(|one| IdleAgreement {
         agreement: one.id.clone(),

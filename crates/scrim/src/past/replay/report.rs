@@ -335,7 +335,7 @@ impl Group {
     }
 
     fn title(&self) -> String {
-        format!("{}  {}", self.principal, self.name())
+        format!("{} on {}", self.principal, self.name())
     }
 }
 

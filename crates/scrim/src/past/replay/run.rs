@@ -219,6 +219,7 @@ fn rounded(column: &ArrayRef) -> ArrayRef {
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Rows { rows: 1, .. } => f.write_str("1 row"),
             Self::Rows { rows, .. } => write!(f, "{rows} rows"),
             Self::Refused(code) => write!(f, "refused with {code}"),
             Self::Parameters => f.write_str("not run"),
