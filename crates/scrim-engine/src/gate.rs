@@ -61,10 +61,12 @@ pub(crate) fn admit(sql: &str, limits: &EngineLimits) -> Result<Admitted, Refusa
     };
     match answer {
         Answer::Rows | Answer::Plan => classify(statement),
-        Answer::Columns | Answer::Access => match statement {
-            ParsedStatement::Statement(statement) => plain(statement, answer),
-            _ => Err(not_a_query()),
-        },
+        Answer::Columns | Answer::Access => {
+            let ParsedStatement::Statement(statement) = statement else {
+                return Err(not_a_query());
+            };
+            plain(statement, answer)
+        }
     }
 }
 

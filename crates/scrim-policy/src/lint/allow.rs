@@ -12,7 +12,7 @@
 use scrim_document::{Location, SourceFile, nearest};
 
 use super::{Finding, LINTS, Lint, Severity};
-use crate::Documents;
+use crate::{ContractDocument, Documents};
 
 /// What a comment for us begins with.
 const MARK: &str = "# scrim:";
@@ -59,7 +59,7 @@ impl Allowed {
 
 /// Marks what the comments of the documents silence, and adds what is wrong with the comments.
 pub(super) fn apply(documents: &Documents, found: &mut Vec<Finding>) {
-    let contracts = documents.contracts().map(|one| one.file());
+    let contracts = documents.contracts().map(ContractDocument::file);
     let agreements = documents.agreements().map(|one| one.nodes.id.file());
     let mut allowed = Vec::new();
     for file in contracts.chain(agreements) {

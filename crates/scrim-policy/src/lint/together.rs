@@ -72,7 +72,7 @@ fn put_together(
     found: &mut Findings,
 ) {
     let table = &subject.governed.table;
-    let shown = |profile: &Profile, name: &str| {
+    let is_clear = |profile: &Profile, name: &str| {
         let index = table.columns.iter().position(|column| column.name == name);
         let column = index.and_then(|index| profile.columns.get(index));
         column.is_some_and(|column| column.treatment.is_clear())
@@ -80,7 +80,7 @@ fn put_together(
     let key = &table.primary_key;
     let joins = key
         .iter()
-        .all(|name| shown(masks, name) && shown(shows, name));
+        .all(|name| is_clear(masks, name) && is_clear(shows, name));
     if key.is_empty() || !joins {
         return;
     }

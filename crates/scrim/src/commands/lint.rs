@@ -113,15 +113,15 @@ fn tell(findings: &[Finding], policies: &Path, out: &mut Out) -> Result<(), Fail
     };
     let counts = [Severity::Error, Severity::Warning, Severity::Note];
     let counts: Vec<String> = counts.into_iter().filter_map(count).collect();
-    let mut said = match counts.as_slice() {
+    let said = match counts.as_slice() {
         [] => "nothing found".to_owned(),
         counts => counts.join(", "),
     };
-    let silenced = findings.len() - open(findings).count();
-    if silenced > 0 {
-        said.push_str(&format!("; {silenced} silenced"));
-    }
-    Ok(out.line(format_args!("{}: {said}", policies.display()))?)
+    let silenced = match findings.len() - open(findings).count() {
+        0 => String::new(),
+        silenced => format!("; {silenced} silenced"),
+    };
+    Ok(out.line(format_args!("{}: {said}{silenced}", policies.display()))?)
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {
