@@ -175,7 +175,8 @@ pub(crate) fn of_narrowing(hash: &str, allow: bool, hidden: &[&str], rows: Optio
     hex(&fields.finish())
 }
 
-/// SHA-256 over several texts, such that no two lists of them have the same by being cut elsewhere.
+/// SHA-256 over a list of byte strings, each with its length in front, so that no two lists are the
+/// same bytes.
 pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut fields = Fields::new("scrim/fingerprint/v1");
     for part in parts {
