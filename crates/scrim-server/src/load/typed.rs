@@ -45,7 +45,9 @@ impl Typed {
 pub async fn typed(inputs: &Inputs, functions: FunctionSet) -> Result<Typed, Problems> {
     let documents = Documents::parse(policy_files(&inputs.policies)?)?;
     let contracts: Vec<ContractDocument> = documents.contracts().cloned().collect();
-    let opening = contracts.into_iter().map(|contract| source(contract, inputs));
+    let opening = contracts
+        .into_iter()
+        .map(|contract| source(contract, inputs));
     let opened: Vec<_> = futures::stream::iter(opening.collect::<Vec<_>>())
         .buffered(AT_ONCE)
         .collect()

@@ -8,6 +8,8 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
+pub(crate) mod policy_compare;
+pub(crate) mod policy_matrix;
 pub(crate) mod policy_versions;
 pub(crate) mod query;
 pub(crate) mod serve;

@@ -1,6 +1,5 @@
 //! `scrim status`.
 
-
 use scrim_server::admin;
 
 use super::policy_versions::{short, when, why};

@@ -72,12 +72,21 @@ impl Report {
 
     /// As JSON.
     pub fn json(&self) -> Json {
+        let counted = self.counted.iter().map(|one| {
+            json!({
+                "table": one.table,
+                "agreement": one.agreement,
+                "principal": one.principal,
+                "gained": one.gained,
+                "lost": one.lost,
+            })
+        });
         json!({
             "old": self.old,
             "new": self.new,
             "width": self.width(),
             "difference": self.difference,
-            "counted": self.counted,
+            "counted": counted.collect::<Json>(),
             "remarks": self.remarks,
         })
     }
@@ -90,15 +99,15 @@ impl Report {
 }
 
 /// An engine for compiling policies and counting rows; its ledger is thrown away.
-pub(crate) struct Bench {
-    pub(crate) config: Config,
+struct Bench {
+    config: Config,
     engine: Engine,
     root_key: Secret<[u8; 32]>,
     _scratch: TempDir,
 }
 
 impl Bench {
-    pub(crate) fn new(config: Config) -> Result<Self, Failure> {
+    fn new(config: Config) -> Result<Self, Failure> {
         let scratch = tempfile::tempdir()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // Counting shows no value, so no mask's key matters.
@@ -131,8 +140,20 @@ impl Bench {
     }
 }
 
-/// Compares two sides.
-pub(crate) async fn compare(
+/// Compares two sides, with the sources that a configuration names.
+///
+/// # Errors
+/// When policies of either side cannot be read or are wrong, or rows cannot be counted.
+pub async fn compare(
+    config: Config,
+    (old, new): (&Side, &Side),
+    options: &Options,
+) -> Result<Report, Failure> {
+    let bench = Bench::new(config)?;
+    compare_on(&bench, (old, new), options).await
+}
+
+async fn compare_on(
     bench: &Bench,
     (old, new): (&Side, &Side),
     options: &Options,
@@ -146,7 +167,9 @@ pub(crate) async fn compare(
             remarks.push(format!(
                 "{}.{} of {}: its source cannot be opened, so its columns are taken to be of the \
                  types that the contract says",
-                table.schema, table.table, side.name()
+                table.schema,
+                table.table,
+                side.name()
             ));
         }
     }
@@ -170,10 +193,14 @@ fn narrow(difference: &mut Difference, options: &Options) {
     }
     if let Some(wanted) = &options.organisation {
         for table in &mut difference.tables {
-            table.organisations.retain(|one| one.organisation == *wanted);
+            table
+                .organisations
+                .retain(|one| one.organisation == *wanted);
             let agreements = table.organisations.iter().flat_map(|one| &one.agreements);
             table.width = agreements.fold(Width::Equal, |all, one| all.and(one.width));
         }
-        difference.tables.retain(|table| !table.organisations.is_empty());
+        difference
+            .tables
+            .retain(|table| !table.organisations.is_empty());
     }
 }
