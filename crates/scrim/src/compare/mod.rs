@@ -160,6 +160,11 @@ async fn compare_on(
 ) -> Result<Report, Failure> {
     let (was, is) = tokio::try_join!(bench.typed(old.folder()), bench.typed(new.folder()))?;
     let mut difference = sets(&was.policy, &is.policy);
+    for (table, place) in &is.places {
+        if let Some(before) = was.places.get(table).filter(|before| *before != place) {
+            difference.moved(table, before.to_string(), place.to_string());
+        }
+    }
     narrow(&mut difference, options);
     let mut remarks = Vec::new();
     for (side, typed) in [(old, &was), (new, &is)] {
@@ -197,10 +202,14 @@ fn narrow(difference: &mut Difference, options: &Options) {
                 .organisations
                 .retain(|one| one.organisation == *wanted);
             let agreements = table.organisations.iter().flat_map(|one| &one.agreements);
-            table.width = agreements.fold(Width::Equal, |all, one| all.and(one.width));
+            // What is said of the table as a whole holds for every organisation.
+            let widths = table.details.iter().filter_map(|detail| detail.width);
+            let widths = widths.chain(agreements.map(|agreement| agreement.width));
+            table.width = widths.fold(Width::Equal, Width::and);
         }
-        difference
-            .tables
-            .retain(|table| !table.organisations.is_empty());
+        difference.tables.retain(|table| {
+            let whole = table.details.iter().any(|detail| detail.width.is_some());
+            whole || !table.organisations.is_empty()
+        });
     }
 }
