@@ -165,3 +165,87 @@ impl LastLoads {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{file_in, folder, open, run};
+    use crate::{Event, Ledger};
+
+    async fn write(ledger: &Ledger, version: &str, cause: LoadCause, folder: Option<&str>) {
+        let event = Event::PolicyLoaded {
+            version: version.to_owned(),
+            files: vec![("contracts/a.yaml".to_owned(), "hash".to_owned())],
+            cause,
+            by: (cause == LoadCause::Rollback).then(|| "nora".to_owned()),
+            folder: folder.map(str::to_owned),
+        };
+        ledger.event(event).await.unwrap();
+    }
+
+    #[test]
+    fn loads_are_read_back_and_add_up() {
+        let dir = folder();
+        run(async {
+            let (ledger, recovery) = open(dir.path());
+            assert_eq!((recovery.rollback, recovery.refused_policies), (None, None));
+            write(&ledger, "one", LoadCause::Start, None).await;
+            write(&ledger, "one", LoadCause::Rollback, Some("two")).await;
+            // Still the same rollback.
+            write(&ledger, "one", LoadCause::SourceHealed, Some("two")).await;
+            let refused = Event::PolicyRefused {
+                version: None,
+                cause: LoadCause::Folder,
+                by: None,
+                problems: "é".repeat(9_000),
+            };
+            ledger.event(refused).await.unwrap();
+            ledger.shutdown().await.unwrap();
+            drop(ledger);
+            let (ledger, recovery) = open(dir.path());
+            let rollback = Rollback {
+                version: "one".to_owned(),
+                folder: "two".to_owned(),
+                by: Some("nora".to_owned()),
+            };
+            assert_eq!(recovery.rollback, Some(rollback));
+            assert_eq!(recovery.refused_policies.unwrap().len(), 4 << 10);
+            write(&ledger, "three", LoadCause::Folder, None).await;
+            ledger.shutdown().await.unwrap();
+            drop(ledger);
+            let (ledger, recovery) = open(dir.path());
+            assert_eq!((recovery.rollback, recovery.refused_policies), (None, None));
+            ledger.shutdown().await.unwrap();
+        });
+        let loads: Vec<_> = loads(&file_in(&dir)).unwrap().map(Result::unwrap).collect();
+        let told: Vec<_> = loads
+            .iter()
+            .map(|load| (load.version.as_deref(), load.cause.unwrap()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (Some("one"), LoadCause::Start),
+                (Some("one"), LoadCause::Rollback),
+                (Some("one"), LoadCause::SourceHealed),
+                (None, LoadCause::Folder),
+                (Some("three"), LoadCause::Folder),
+            ]
+        );
+        assert_eq!(loads[0].files.len(), 1);
+        assert!(loads[3].problems.is_some());
+    }
+
+    #[test]
+    fn entries_of_older_versions_are_read() {
+        let body =
+            br#"{"entry":"policy_loaded","version":"a","files":[["p/contracts/a.yaml","h"]]}"#;
+        let Entry::PolicyLoaded(told) = serde_json::from_slice(body).unwrap() else {
+            panic!("another kind");
+        };
+        assert_eq!((told.cause, told.files.len()), (None, 1));
+        let mut last = LastLoads::default();
+        last.loaded(body).unwrap();
+        assert_eq!(last, LastLoads::default());
+    }
+}

@@ -85,7 +85,11 @@ impl Keeper {
             let tell_at = untold.map(|(_, due)| *due);
             tokio::select! {
                 request = self.requests.recv() => match request {
-                    Some(request) => self.answer(request).await,
+                    Some(request) => {
+                        self.answer(request).await;
+                        // It may have come with other changes.
+                        self.look(&flight).await;
+                    }
                     None => return,
                 },
                 () = self.watch.changed() => self.look(&flight).await,
