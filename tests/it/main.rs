@@ -19,6 +19,7 @@
 mod attacks;
 mod cli;
 mod client;
+mod comparing;
 mod delta;
 mod drivers;
 mod elsewhere;

@@ -1,6 +1,6 @@
 //! A policy set that is in force.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -336,6 +336,14 @@ impl PolicySet {
     /// All governed tables, sorted by name.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.governed.iter().map(|one| &one.table)
+    }
+
+    /// The purposes of all agreements, sorted.
+    pub fn purposes(&self) -> BTreeSet<&str> {
+        let agreements = self.governed.iter().flat_map(|one| &one.agreements);
+        agreements
+            .map(|agreement| agreement.purpose.as_str())
+            .collect()
     }
 
     /// A governed table.

@@ -17,7 +17,10 @@ use crate::past::Since;
     max_term_width = 100,
     arg_required_else_help = true
 )]
-#[command(after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or configuration.")]
+#[command(
+    after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or configuration; 3 policies differ more \
+than allowed."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -184,6 +187,12 @@ pub enum Policy {
     Show(PolicyShow),
     /// Have a running server put an earlier version in force, until its folder of policies changes
     Rollback(PolicyRollback),
+    /// Tell what changes for whom between two states of the policies
+    Diff(PolicyDiff),
+    /// Print who sees what, for every account, purpose and table
+    Matrix(PolicyMatrix),
+    /// Tell whether two running servers, or a server and a folder, have the same policies in force
+    Drift(PolicyDrift),
 }
 
 /// `scrim policy history`.
@@ -218,6 +227,139 @@ pub struct PolicyRollback {
     /// Which server.
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+/// `scrim policy diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A side is a folder, a git revision as REV (of the configuration's folder of \
+policies) or REV:PATH, or a running server: grpc://HOST:PORT, or the configuration that it runs under.
+
+Exit codes: 0 done; 3 more is shown than --fail-on allows; 1 failed; 2 wrong usage or policies."
+)]
+pub struct PolicyDiff {
+    /// The old policies
+    pub old: String,
+    /// The new policies
+    pub new: String,
+    /// How sides are found.
+    #[command(flatten)]
+    pub sides: SideArgs,
+    /// Exit with 3 when anything may be shown that was not, or when anything differs
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
+    /// What is printed.
+    #[command(flatten)]
+    pub shown: DiffArgs,
+}
+
+/// When a comparison fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// When more is shown, or it cannot be told
+    Widen,
+    /// When anything differs
+    Any,
+}
+
+/// How the sides of a comparison are found.
+#[derive(Debug, Args)]
+pub struct SideArgs {
+    /// The configuration that names sources, look-ups and networks, for both sides [default:
+    /// scrim.yaml in a folder that is compared, beside it, or here]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The account to sign in with at servers, instead of the configuration's key file
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// A file whose first line is the password; `-` reads it from standard input
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// A certificate (PEM) to trust, for grpc+tls
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// What of a comparison is printed, and how.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Only this table, as schema.table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Only this organisation
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Count the rows of every agreement whose rows differ; otherwise only where logic cannot tell
+    #[arg(long)]
+    pub count: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown, for a pull request
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `scrim policy drift`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 they are the same; 3 they differ; 1 failed; 2 wrong usage.")]
+pub struct PolicyDrift {
+    /// A running server: grpc://HOST:PORT, or the configuration that it runs under; give one or two
+    #[arg(long = "server", value_name = "SERVER", required = true, num_args = 1)]
+    pub servers: Vec<String>,
+    /// The folder to compare one server with [default: the configuration's folder of policies]
+    pub dir: Option<PathBuf>,
+    /// How sides are found.
+    #[command(flatten)]
+    pub sides: SideArgs,
+    /// What is printed.
+    #[command(flatten)]
+    pub shown: DiffArgs,
+}
+
+/// `scrim policy matrix`.
+#[derive(Debug, Args)]
+pub struct PolicyMatrix {
+    /// Which policies.
+    #[command(flatten)]
+    pub policies: PolicyFolder,
+    /// Another accounts file than the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub accounts: Option<PathBuf>,
+    /// Only this account; may be repeated
+    #[arg(long = "as", value_name = "ACCOUNT")]
+    pub principals: Vec<String>,
+    /// Only accounts of this organisation
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Only this table, as schema.table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Only this purpose; may be repeated [default: every purpose of an agreement, and none]
+    #[arg(long = "purpose", value_name = "PURPOSE")]
+    pub purposes: Vec<String>,
+    /// The address they come from; may be repeated
+    #[arg(long = "ip", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub ips: Vec<std::net::IpAddr>,
+    /// When they ask, as 2026-03-02T23:00:00Z; may be repeated [default: now]
+    #[arg(long = "at", value_name = "TIME", value_parser = time)]
+    pub times: Vec<chrono::DateTime<chrono::Utc>>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Text)]
+    pub format: MatrixFormat,
+}
+
+/// How a matrix is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MatrixFormat {
+    /// For reading, and for keeping beside the policies
+    Text,
+    /// One table for each place and purpose: who sees which table how
+    Markdown,
+    /// One JSON array
+    Json,
+    /// A line for each column, with a header
+    Csv,
 }
 
 /// Which policies.

@@ -18,6 +18,8 @@ pub enum Failure {
     Failed(String),
     /// It failed and has already said so: exit code 1.
     Reported,
+    /// Policies differ more than was allowed, which has been said: exit code 3.
+    Differs,
     /// Nobody reads the output any more, which is no failure at all.
     Closed,
 }
@@ -39,6 +41,7 @@ impl Failure {
             Self::Closed => 0,
             Self::Failed(_) | Self::Reported => 1,
             Self::Usage(_) | Self::Problems(_) => 2,
+            Self::Differs => 3,
         }
     }
 
@@ -59,7 +62,7 @@ impl Failure {
                 out.remark(format_args!("scrim: {message}"));
             }
             Self::Problems(problems) => out.remark(problems.render().trim_end()),
-            Self::Reported | Self::Closed => {}
+            Self::Reported | Self::Differs | Self::Closed => {}
         }
     }
 }

@@ -67,11 +67,18 @@ pub fn rows_gained(
 /// The rows that an agreement gives, guards included.
 fn rows(set: &PolicySet, governed: &Governed, agreement: &str, facts: &Facts<'_>) -> Option<Expr> {
     let given = governed.agreements.iter().find(|one| one.id == agreement)?;
-    let guards = governed.guards.iter().filter_map(|guard| guard.rows.as_deref());
+    let guards = governed
+        .guards
+        .iter()
+        .filter_map(|guard| guard.rows.as_deref());
     let rules = guards.chain(given.rows.as_deref());
     let bound = rules.map(|rule| {
         let members = rule.members.iter().map(|(name, kind)| {
-            let value = given.members.get(name).cloned().or_else(|| facts.value(name));
+            let value = given
+                .members
+                .get(name)
+                .cloned()
+                .or_else(|| facts.value(name));
             (name.clone(), scope::scalar(value.as_ref(), *kind))
         });
         let values: BTreeMap<_, _> = members.collect();

@@ -269,7 +269,42 @@ struct Both<'a> {
 }
 
 impl Both<'_> {
+    /// Whether both are written alike, word for word, over the same columns: most are.
+    fn is_unchanged(&self) -> bool {
+        let written = |grant: &Grant<'_>| {
+            let (agreement, profile) = (grant.agreement, grant.profile);
+            let guards = grant.governed.guards.iter().map(|guard| {
+                let rows = guard.rows.as_ref().map(|rows| Arc::clone(&rows.text));
+                (guard.id.clone(), guard.when_text.clone(), rows)
+            });
+            (
+                (
+                    grant.days(),
+                    agreement.purpose.clone(),
+                    profile.name.clone(),
+                ),
+                (Arc::clone(&agreement.who_text), agreement.when_text.clone()),
+                agreement.rows.as_ref().map(|rows| Arc::clone(&rows.text)),
+                guards.collect::<Vec<_>>(),
+                profile.limits,
+            )
+        };
+        let (old, new) = (self.old, self.new);
+        let digests = |grant: &Grant<'_>| {
+            let columns = grant.profile.columns.iter();
+            columns.map(|column| column.digest).collect::<Vec<_>>()
+        };
+        old.governed.schema_digest == new.governed.schema_digest
+            && old.agreement.members == new.agreement.members
+            && old.keys() == new.keys()
+            && written(old) == written(new)
+            && digests(old) == digests(new)
+    }
+
     fn change(&self) -> Option<AgreementChange> {
+        if self.is_unchanged() {
+            return None;
+        }
         let (old, new) = (self.old, self.new);
         let days = old.days().width(&new.days());
         let (gives, gave) = (

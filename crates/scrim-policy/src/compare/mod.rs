@@ -245,7 +245,11 @@ fn verdict(verdict: &Verdict) -> String {
 impl fmt::Display for TreatmentChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (old, new) = (treatments::words(&self.old), treatments::words(&self.new));
-        write!(f, "{}: {old} → {new}", self.column)?;
+        if self.old == self.new {
+            write!(f, "{}: {new}, of other keys", self.column)?;
+        } else {
+            write!(f, "{}: {old} → {new}", self.column)?;
+        }
         if self.on_some_rows {
             f.write_str(" on some rows")?;
         }

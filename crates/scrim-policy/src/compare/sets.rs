@@ -129,18 +129,36 @@ impl Difference {
         tables.fold(Width::Equal, Width::and)
     }
 
-    /// The agreements of which logic cannot tell how their rows stand to what they were, with their
-    /// tables.
-    pub fn untold_rows(&self) -> Vec<(&TableName, &OrganisationChange, &AgreementChange)> {
-        let mut untold = Vec::new();
-        for table in &self.tables {
-            for organisation in &table.organisations {
-                let agreements = organisation.agreements.iter();
-                let agreements = agreements.filter(|agreement| agreement.rows == Width::Unknown);
-                untold.extend(agreements.map(|agreement| (&table.table, organisation, agreement)));
-            }
+    /// Says that a table's rows now come from elsewhere: what is in them cannot be told.
+    pub fn moved(&mut self, table: &TableName, old: String, new: String) {
+        let found = self.tables.iter().position(|change| change.table == *table);
+        let index = found.unwrap_or_else(|| {
+            let index = self.tables.partition_point(|change| change.table < *table);
+            self.tables.insert(index, TableChange::of(table));
+            index
+        });
+        if let Some(change) = self.tables.get_mut(index) {
+            change.width = change.width.and(Width::Unknown);
+            change.details.push(Detail {
+                part: "source".to_owned(),
+                old: Some(old),
+                new: Some(new),
+                width: Some(Width::Unknown),
+            });
         }
-        untold
+    }
+}
+
+impl TableChange {
+    fn of(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            presence: Presence::Changed,
+            width: Width::Equal,
+            details: Vec::new(),
+            guards: Vec::new(),
+            organisations: Vec::new(),
+        }
     }
 }
 
@@ -169,17 +187,11 @@ fn table(name: &TableName, old: &PolicySet, new: &PolicySet) -> Option<TableChan
     };
     let (was, is) = (old.governed(name), new.governed(name));
     let unread = [left_out(old), left_out(new)];
-    let mut change = TableChange {
-        table: name.clone(),
-        presence: presence(
-            was.is_some() || unread.first().is_some_and(Option::is_some),
-            is.is_some() || unread.last().is_some_and(Option::is_some),
-        ),
-        width: Width::Equal,
-        details: Vec::new(),
-        guards: Vec::new(),
-        organisations: Vec::new(),
-    };
+    let mut change = TableChange::of(name);
+    change.presence = presence(
+        was.is_some() || unread.first().is_some_and(Option::is_some),
+        is.is_some() || unread.last().is_some_and(Option::is_some),
+    );
     if unread.iter().any(Option::is_some) {
         let [was, is] = unread.map(|one| one.map(|one| one.problems.to_string()));
         change.details.push(Detail {

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 pub use check::{SourceReport, documents, sources};
 use open::Sources as OpenedSources;
 pub(crate) use open::{OpenSources, Opening};
-pub use typed::{Typed, typed};
+pub use typed::{Place, Typed, typed};
 
 use crate::config::{self, Administrator, Config, Lookup, MappedCertificate};
 

@@ -2,6 +2,7 @@
 //! as far as its contracts say the types of their columns.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -9,7 +10,9 @@ use futures::StreamExt;
 use scrim_document::{Problem, Problems};
 use scrim_engine::{LookupTable, RawTable, World};
 use scrim_model::{Secret, TableName};
-use scrim_policy::{ContractDocument, Documents, FunctionSet, LoadEnv, PolicySet, Unavailable};
+use scrim_policy::{
+    ContractDocument, Documents, FunctionSet, LoadEnv, PolicySet, ServerKind, Unavailable,
+};
 use scrim_sources::Wanted;
 
 use super::open::{self, AT_ONCE};
@@ -20,10 +23,30 @@ use super::{Inputs, policy_files};
 pub struct Typed {
     /// The policy set.
     pub policy: Arc<PolicySet>,
+    /// Where each table lies, as its contract says.
+    pub places: BTreeMap<TableName, Place>,
     /// The tables whose sources could not be opened, and whose columns are what their contracts say.
     pub declared: Vec<TableName>,
     tables: BTreeMap<TableName, RawTable>,
     lookups: BTreeMap<String, Arc<LookupTable>>,
+}
+
+/// Where a table lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    kind: ServerKind,
+    credentials: Option<String>,
+    table: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.table, self.kind)?;
+        match &self.credentials {
+            Some(credentials) => write!(f, " with credentials {credentials}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Typed {
@@ -45,7 +68,19 @@ impl Typed {
 pub async fn typed(inputs: &Inputs, functions: FunctionSet) -> Result<Typed, Problems> {
     let documents = Documents::parse(policy_files(&inputs.policies)?)?;
     let contracts: Vec<ContractDocument> = documents.contracts().cloned().collect();
-    let opening = contracts.into_iter().map(|contract| source(contract, inputs));
+    let places = contracts.iter().filter_map(|contract| {
+        let server = contract.server(inputs.environment.as_deref()).ok()?;
+        let place = Place {
+            kind: server.kind.clone(),
+            credentials: server.credentials.clone(),
+            table: contract.physical_name.clone(),
+        };
+        Some((contract.name.clone(), place))
+    });
+    let places = places.collect();
+    let opening = contracts
+        .into_iter()
+        .map(|contract| source(contract, inputs));
     let opened: Vec<_> = futures::stream::iter(opening.collect::<Vec<_>>())
         .buffered(AT_ONCE)
         .collect()
@@ -92,6 +127,7 @@ pub async fn typed(inputs: &Inputs, functions: FunctionSet) -> Result<Typed, Pro
     let (policy, _) = PolicySet::compile(documents, &env)?;
     Ok(Typed {
         policy: Arc::new(policy),
+        places,
         declared,
         tables,
         lookups,

@@ -9,6 +9,8 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod lint;
 pub(crate) mod policy;
+pub(crate) mod policy_compare;
+pub(crate) mod policy_matrix;
 pub(crate) mod policy_past;
 pub(crate) mod policy_versions;
 pub(crate) mod query;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{lint, policy_past, policy_versions, runtime, shadow};
+use super::{
+    lint, policy_compare, policy_matrix, policy_past, policy_versions, runtime, shadow,
+};
 use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
@@ -25,11 +27,14 @@ pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
         Policy::Rollback(arguments) => {
             runtime()?.block_on(policy_versions::roll_back(arguments, out))
         }
+        Policy::Diff(arguments) => runtime()?.block_on(policy_compare::diff(arguments, out)),
+        Policy::Drift(arguments) => runtime()?.block_on(policy_compare::drift(arguments, out)),
+        Policy::Matrix(arguments) => runtime()?.block_on(policy_matrix::run(arguments, out)),
     }
 }
 
 /// Loads policies, all of them, and tells what loading warns of.
-pub(super) async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
+pub(crate) async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
     let config = find_config(folder.dir.as_deref(), folder.config.as_deref())?;
     let local = Local::open(read_config(&config, folder.dir.as_deref())?).await?;
     if !local.warnings.is_empty() {

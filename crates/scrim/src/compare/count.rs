@@ -11,7 +11,6 @@ use scrim_model::{Clock, Context, Refusal, SessionSettings, SystemClock, TableNa
 use scrim_policy::PolicySet;
 use scrim_policy::compare::{AgreementChange, Difference, Presence, Width, rows_gained};
 use scrim_server::load::{self, Typed};
-use serde::Serialize;
 
 use super::{Bench, Options};
 use crate::outcome::Failure;
@@ -20,7 +19,7 @@ use crate::outcome::Failure;
 const ACCOUNTS_MAX: usize = 5;
 
 /// What was counted of one agreement for one principal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// The table.
     pub table: TableName,
@@ -45,7 +44,11 @@ pub(super) async fn rows(
     let mut wanted: Vec<(TableName, String, String)> = Vec::new();
     for table in &difference.tables {
         for organisation in &table.organisations {
-            for agreement in organisation.agreements.iter().filter(|one| counts(one, options)) {
+            for agreement in organisation
+                .agreements
+                .iter()
+                .filter(|one| counts(one, options))
+            {
                 let name = table.table.clone();
                 if [old, new].iter().any(|side| side.declared.contains(&name)) {
                     remarks.push(format!(
@@ -77,7 +80,9 @@ pub(super) async fn rows(
                 let request = (ask.principal.get(), &ask.context);
                 rows_gained((old, new), &table, &agreement, request)
             };
-            let (Some(gained), Some(lost)) = (of(&old.policy, &new.policy), of(&new.policy, &old.policy)) else {
+            let (Some(gained), Some(lost)) =
+                (of(&old.policy, &new.policy), of(&new.policy, &old.policy))
+            else {
                 remarks.push(format!(
                     "{agreement}: its rows cannot be counted, since they are of different columns"
                 ));
@@ -136,7 +141,13 @@ async fn count(
     let batches: Vec<_> = results.try_collect().await.map_err(refused)?;
     let counts = batches.iter().flat_map(|batch| batch.columns().first());
     let total: i64 = counts
-        .map(|column| column.as_primitive::<Int64Type>().values().iter().sum::<i64>())
+        .map(|column| {
+            column
+                .as_primitive::<Int64Type>()
+                .values()
+                .iter()
+                .sum::<i64>()
+        })
         .sum();
     Ok(u64::try_from(total).unwrap_or_default())
 }

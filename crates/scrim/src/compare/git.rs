@@ -34,10 +34,24 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
         let folder = Path::new(prefix.trim()).join(below);
         format!("{revision}:{}", folder.display())
     };
-    let listed = git(at, &["ls-tree", "-r", "-z", "--full-tree", "--end-of-options", &tree], b"")?;
+    let listed = git(
+        at,
+        &[
+            "ls-tree",
+            "-r",
+            "-z",
+            "--full-tree",
+            "--end-of-options",
+            &tree,
+        ],
+        b"",
+    )?;
     let entries = entries(&String::from_utf8_lossy(&listed));
     let entries: Vec<Entry> = entries.into_iter().filter(is_policy).collect();
-    let asked: String = entries.iter().map(|entry| format!("{}\n", entry.object)).collect();
+    let asked: String = entries
+        .iter()
+        .map(|entry| format!("{}\n", entry.object))
+        .collect();
     let contents = git(at, &["cat-file", "--batch"], asked.as_bytes())?;
     let mut rest = contents.as_slice();
     let mut files = Vec::with_capacity(entries.len());
@@ -73,7 +87,10 @@ fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failu
     let unusable = |error: std::io::Error| Failure::Usage(format!("cannot run git: {error}"));
     let mut command = Command::new("git");
     command.arg("-C").arg(folder).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut running = command.spawn().map_err(unusable)?;
     let stdin = running.stdin.take();
     let input = input.to_vec();

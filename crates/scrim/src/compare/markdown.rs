@@ -83,7 +83,11 @@ fn parts(table: &TableChange, report: &Report) -> String {
         text.push_str(&format!("- {}\n", line(&detail(one))));
     }
     for guard in &table.guards {
-        text.push_str(&format!("- guard {}: {}\n", line(&guard.guard), guard.width));
+        text.push_str(&format!(
+            "- guard {}: {}\n",
+            line(&guard.guard),
+            guard.width
+        ));
         for one in &guard.details {
             text.push_str(&format!("  - {}\n", line(&detail(one))));
         }
@@ -91,7 +95,11 @@ fn parts(table: &TableChange, report: &Report) -> String {
     for organisation in &table.organisations {
         for one in &organisation.agreements {
             let id = line(&one.agreement);
-            text.push_str(&format!("- {id} for {}: {}\n", line(&one.purpose), one.width));
+            text.push_str(&format!(
+                "- {id} for {}: {}\n",
+                line(&one.purpose),
+                one.width
+            ));
             let counted: Vec<&Counted> = report.counted_of(&one.agreement).collect();
             for part in agreement(one, &counted) {
                 text.push_str(&format!("  - {}\n", line(&part)));

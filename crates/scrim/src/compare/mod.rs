@@ -72,12 +72,21 @@ impl Report {
 
     /// As JSON.
     pub fn json(&self) -> Json {
+        let counted = self.counted.iter().map(|one| {
+            json!({
+                "table": one.table,
+                "agreement": one.agreement,
+                "principal": one.principal,
+                "gained": one.gained,
+                "lost": one.lost,
+            })
+        });
         json!({
             "old": self.old,
             "new": self.new,
             "width": self.width(),
             "difference": self.difference,
-            "counted": self.counted,
+            "counted": counted.collect::<Json>(),
             "remarks": self.remarks,
         })
     }
@@ -90,15 +99,15 @@ impl Report {
 }
 
 /// An engine for compiling policies and counting rows; its ledger is thrown away.
-pub(crate) struct Bench {
-    pub(crate) config: Config,
+struct Bench {
+    config: Config,
     engine: Engine,
     root_key: Secret<[u8; 32]>,
     _scratch: TempDir,
 }
 
 impl Bench {
-    pub(crate) fn new(config: Config) -> Result<Self, Failure> {
+    fn new(config: Config) -> Result<Self, Failure> {
         let scratch = tempfile::tempdir()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // Counting shows no value, so no mask's key matters.
@@ -131,14 +140,31 @@ impl Bench {
     }
 }
 
-/// Compares two sides.
-pub(crate) async fn compare(
+/// Compares two sides, with the sources that a configuration names.
+///
+/// # Errors
+/// When policies of either side cannot be read or are wrong, or rows cannot be counted.
+pub async fn compare(
+    config: Config,
+    (old, new): (&Side, &Side),
+    options: &Options,
+) -> Result<Report, Failure> {
+    let bench = Bench::new(config)?;
+    compare_on(&bench, (old, new), options).await
+}
+
+async fn compare_on(
     bench: &Bench,
     (old, new): (&Side, &Side),
     options: &Options,
 ) -> Result<Report, Failure> {
     let (was, is) = tokio::try_join!(bench.typed(old.folder()), bench.typed(new.folder()))?;
     let mut difference = sets(&was.policy, &is.policy);
+    for (table, place) in &is.places {
+        if let Some(before) = was.places.get(table).filter(|before| *before != place) {
+            difference.moved(table, before.to_string(), place.to_string());
+        }
+    }
     narrow(&mut difference, options);
     let mut remarks = Vec::new();
     for (side, typed) in [(old, &was), (new, &is)] {
@@ -146,7 +172,9 @@ pub(crate) async fn compare(
             remarks.push(format!(
                 "{}.{} of {}: its source cannot be opened, so its columns are taken to be of the \
                  types that the contract says",
-                table.schema, table.table, side.name()
+                table.schema,
+                table.table,
+                side.name()
             ));
         }
     }
@@ -170,10 +198,18 @@ fn narrow(difference: &mut Difference, options: &Options) {
     }
     if let Some(wanted) = &options.organisation {
         for table in &mut difference.tables {
-            table.organisations.retain(|one| one.organisation == *wanted);
+            table
+                .organisations
+                .retain(|one| one.organisation == *wanted);
             let agreements = table.organisations.iter().flat_map(|one| &one.agreements);
-            table.width = agreements.fold(Width::Equal, |all, one| all.and(one.width));
+            // What is said of the table as a whole holds for every organisation.
+            let widths = table.details.iter().filter_map(|detail| detail.width);
+            let widths = widths.chain(agreements.map(|agreement| agreement.width));
+            table.width = widths.fold(Width::Equal, Width::and);
         }
-        difference.tables.retain(|table| !table.organisations.is_empty());
+        difference.tables.retain(|table| {
+            let whole = table.details.iter().any(|detail| detail.width.is_some());
+            whole || !table.organisations.is_empty()
+        });
     }
 }

@@ -70,7 +70,9 @@ fn inside(folder: &Path, path: &str) -> Result<PathBuf, Failure> {
         .components()
         .all(|part| matches!(part, std::path::Component::Normal(_)));
     if !stays {
-        return Err(Failure::Failed(format!("`{path}` is no path below a folder")));
+        return Err(Failure::Failed(format!(
+            "`{path}` is no path below a folder"
+        )));
     }
     Ok(folder.join(relative))
 }
@@ -81,7 +83,12 @@ mod tests {
 
     #[test]
     fn files_stay_in_their_folder() {
-        for path in ["../evil.yaml", "/etc/evil.yaml", "contracts/../../evil.yaml", "./x.yaml/.."] {
+        for path in [
+            "../evil.yaml",
+            "/etc/evil.yaml",
+            "contracts/../../evil.yaml",
+            "./x.yaml/..",
+        ] {
             let files = [(path.to_owned(), String::new())];
             assert!(Side::of_files("server", &files).is_err(), "{path}");
         }

@@ -65,7 +65,10 @@ impl Lines {
 
 fn table(table: &TableChange, report: &Report, lines: &mut Lines) {
     let name = format!("{}.{}", table.table.schema, table.table.table);
-    lines.add(0, &format!("{name}{}: {}", presence(table.presence), table.width));
+    lines.add(
+        0,
+        &format!("{name}{}: {}", presence(table.presence), table.width),
+    );
     for detail in &table.details {
         lines.add(2, &self::detail(detail));
     }
@@ -94,8 +97,13 @@ fn guard(guard: &GuardChange, lines: &mut Lines) {
 }
 
 fn organisation(organisation: &OrganisationChange, report: &Report, lines: &mut Lines) {
-    let columns = [("gains", &organisation.gained), ("loses", &organisation.lost)];
-    let columns = columns.into_iter().filter(|(_, columns)| !columns.is_empty());
+    let columns = [
+        ("gains", &organisation.gained),
+        ("loses", &organisation.lost),
+    ];
+    let columns = columns
+        .into_iter()
+        .filter(|(_, columns)| !columns.is_empty());
     let columns: Vec<String> = columns
         .map(|(verb, columns)| format!("{verb} {}", columns.join(", ")))
         .collect();
@@ -105,7 +113,10 @@ fn organisation(organisation: &OrganisationChange, report: &Report, lines: &mut 
     for one in &organisation.agreements {
         let counted: Vec<&Counted> = report.counted_of(&one.agreement).collect();
         let (id, there) = (&one.agreement, presence(one.presence));
-        lines.add(4, &format!("{id}{there} for {}: {}", one.purpose, one.width));
+        lines.add(
+            4,
+            &format!("{id}{there} for {}: {}", one.purpose, one.width),
+        );
         for line in agreement(one, &counted) {
             lines.add(6, &line);
         }
@@ -145,11 +156,13 @@ pub(super) fn agreement(change: &AgreementChange, counted: &[&Counted]) -> Vec<S
 /// One part: what it was, what it is.
 pub(super) fn detail(detail: &Detail) -> String {
     let part = &detail.part;
-    let width = detail.width.map_or_else(String::new, |width| format!(" ({width})"));
+    let width = detail
+        .width
+        .map_or_else(String::new, |width| format!(" ({width})"));
     match (&detail.old, &detail.new) {
         (Some(old), Some(new)) => format!("{part}: {old} → {new}{width}"),
         (None, Some(new)) => format!("{part}: {new}{width}"),
-        (Some(old), None) => format!("{part}: no longer {old}{width}"),
+        (Some(old), None) => format!("{part}: was {old}{width}"),
         (None, None) => format!("{part}{width}"),
     }
 }

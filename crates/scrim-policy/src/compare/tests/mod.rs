@@ -2,6 +2,7 @@
 
 mod cases;
 mod laws;
+mod requests;
 
 use crate::PolicySet;
 use crate::compare::{Change, decisions};
