@@ -9,8 +9,8 @@ use chrono::NaiveDate;
 use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
 use scrim_policy::{
-    Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Narrowing, Showing, Treatment, Unmatched,
-    Verdict,
+    Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Narrowing, Showing, Treatment,
+    Unmatched, Verdict,
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -77,6 +77,9 @@ pub fn join(contract: &SourceFile, policy: &SourceFile) -> Result<String, Proble
         text.push_str(lines.end);
     }
     let (dash, end) = (" ".repeat(gap.dash), lines.end);
+    if let Some(comment) = gap.empty.and_then(|number| comment(lines.get(number))) {
+        text.extend([comment, end]);
+    }
     if gap.heading {
         text = format!("{text}{LIST}:{end}");
     }

@@ -171,6 +171,25 @@ team: {name: x}
 }
 
 #[test]
+fn an_empty_list_of_custom_properties_makes_room() {
+    let policy = SourceFile::new("a.policy.yaml", "---\n# mine\ncontract: a # of a\nb: c");
+    for (contract, kept) in [
+        ("id: a\ncustomProperties: [] # none yet\nteam: {}\n", "# none yet\n"),
+        ("id: a\ncustomProperties:\nteam: {}\n", ""),
+    ] {
+        let joined = join(&file(contract), &policy).unwrap();
+        let block = "customProperties:
+  - property: accessPolicy
+    value:
+      # mine
+      # of a
+      b: c
+";
+        assert_eq!(joined, format!("id: a\n{kept}{block}team: {{}}\n"));
+    }
+}
+
+#[test]
 fn what_cannot_be_moved_as_it_stands_is_left_alone() {
     for text in [
         "id: a\ncustomProperties: [{property: accessPolicy, value: {purposes: [a]}}]\n",

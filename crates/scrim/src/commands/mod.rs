@@ -19,8 +19,8 @@ pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod shadow;
 pub(crate) mod source;
-pub(crate) mod terse;
 pub(crate) mod status;
+pub(crate) mod terse;
 
 use std::io::BufRead;
 use std::path::Path;

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    lint, policy_compare, policy_matrix, policy_past, policy_versions, runtime, shadow,
-};
+use super::{lint, policy_compare, policy_matrix, policy_past, policy_versions, runtime, shadow};
 use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
