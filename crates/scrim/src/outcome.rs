@@ -51,6 +51,7 @@ impl Failure {
             Self::Usage(message) | Self::Failed(message) => message.clone(),
             Self::Problems(problems) => problems.to_string().replace('\n', "; "),
             Self::Reported => "it failed".to_owned(),
+            Self::Differs => "policies differ".to_owned(),
             Self::Closed => "nobody reads the output".to_owned(),
         }
     }
