@@ -16,7 +16,11 @@ version: 1.0.0
 status: active
 domain: many
 servers:
-  - {{server: files, type: local, path: data/{environment}/nation.parquet, format: parquet}}
+  - server: files
+    type: local
+    environment: {environment}
+    path: data/{environment}/nation.parquet
+    format: parquet
 schema:
   - name: many_{number}
     physicalName: nation
