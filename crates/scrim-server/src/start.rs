@@ -169,11 +169,8 @@ impl Server {
             .with_revocations(recovery.revocations.clone());
         recover(&recovery, &authenticator, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
-        let engine = Engine::new(
-            engine_config(&config, &spill),
-            ledger.clone(),
-            Arc::clone(&clock),
-        )?;
+        let settings = engine_config(&config, &spill);
+        let engine = Engine::new(settings, ledger.clone(), Arc::clone(&clock))?;
         engine.revoke_agreements(recovery.revocations.agreements());
         let (health, health_service) = Health::new().await;
         let means = Means {
