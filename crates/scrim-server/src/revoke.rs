@@ -149,6 +149,8 @@ impl AccessChange {
         }
     }
 
+    /// Checks that this can be given again.
+    ///
     /// # Errors
     /// When it is not revoked, cannot be given again, or there is no reason.
     pub fn may_reinstate(&self, held: &Revocations) -> Result<(), RevokeError> {
