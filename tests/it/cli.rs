@@ -7,6 +7,7 @@ mod ledger;
 mod policy;
 pub(crate) mod serve;
 mod source;
+mod versions;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

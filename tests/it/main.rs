@@ -28,6 +28,7 @@ mod flight;
 mod golden;
 mod kit;
 mod learned;
+mod living;
 mod lookups;
 mod noninterference;
 mod oracle;

@@ -22,8 +22,8 @@ pub struct World {
     pub policy: Arc<PolicySet>,
     /// The governed tables.
     pub tables: BTreeMap<TableName, RawTable>,
-    /// Tables that only row rules may ask.
-    pub lookups: BTreeMap<String, LookupTable>,
+    /// Tables that only row rules may ask; what they hold outlives the world.
+    pub lookups: BTreeMap<String, Arc<LookupTable>>,
     /// The key from which every contract's keys are derived.
     pub root_key: Secret<[u8; 32]>,
 }

@@ -248,6 +248,11 @@ impl Authenticator {
             || !session.is_ours && !sessions.closed.contains(session.id, session.ends)
     }
 
+    /// How many sessions are open, as far as they are known.
+    pub fn sessions_open(&self, now: DateTime<Utc>) -> usize {
+        self.sessions().open.count_at(now)
+    }
+
     /// Closes a session: its tokens are refused from now on.
     pub fn close(&self, session: &Session, now: DateTime<Utc>) {
         let account = &session.principal.get().id;

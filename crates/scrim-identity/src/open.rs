@@ -228,6 +228,12 @@ impl OpenSessions {
     pub(crate) fn count(&self) -> usize {
         self.accounts.values().map(BTreeMap::len).sum()
     }
+
+    /// How many have not ended.
+    pub(crate) fn count_at(&self, now: DateTime<Utc>) -> usize {
+        let all = self.accounts.values().flat_map(BTreeMap::values);
+        all.filter(|open| open.span.expires > now).count()
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, io, net::IpAddr, str::FromStr};
 use chrono::{DateTime, Utc};
 use scrim_model::{Code, QueryId, SessionId, TableName};
 use scrim_policy::Decision;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::{LedgerError, ShadowDifference, line};
@@ -81,6 +81,28 @@ pub enum Event {
         version: String,
         /// Its files, each with the SHA-256 of its text.
         files: Vec<(String, String)>,
+        /// What caused it.
+        cause: LoadCause,
+        /// The operator who asked for it, if one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// While a rollback is in force: the version of the policies in the folder, which are not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+    },
+    /// Policies could not be loaded; what was in force stays.
+    PolicyRefused {
+        /// Their version, if they could be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// What caused the attempt.
+        cause: LoadCause,
+        /// The operator who asked for it, if one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// What is wrong with them, shortened.
+        #[serde(serialize_with = "serialize_head")]
+        problems: String,
     },
     /// A session was opened.
     SignedIn {
@@ -138,6 +160,44 @@ pub enum Event {
         /// How many.
         queries: u64,
     },
+}
+
+/// What caused policies to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadCause {
+    /// The server started.
+    Start,
+    /// The folder of policies changed.
+    Folder,
+    /// The process was sent a signal.
+    Signal,
+    /// An operator asked for it.
+    Command,
+    /// An operator took an earlier version back.
+    Rollback,
+    /// A source that had been away, or did not fit its contract, is there.
+    SourceHealed,
+}
+
+impl LoadCause {
+    /// The words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Folder => "folder",
+            Self::Signal => "signal",
+            Self::Command => "command",
+            Self::Rollback => "rollback",
+            Self::SourceHealed => "source healed",
+        }
+    }
+}
+
+impl fmt::Display for LoadCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// How a query ended.
@@ -346,6 +406,10 @@ impl Closing {
 )]
 fn serialize_code<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(code.as_str())
+}
+
+fn serialize_head<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(head(text, REASON_BYTES_MAX))
 }
 
 /// Writes a body as it goes into a line.

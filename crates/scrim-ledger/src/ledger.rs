@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    Event, LedgerError, Opening, Outcome, Permit, RefusedQuery,
+    Event, LedgerError, Opening, Outcome, Permit, RefusedQuery, Rollback,
     entry::{self, Body, Closing, FORMAT},
     line,
     replay::{Entries, Fold, Step},
@@ -59,6 +59,19 @@ pub struct Recovery {
     /// Sessions that were closed and would not have ended by themselves yet, with their ends: their
     /// tokens must stay closed after a restart.
     pub closed_sessions: Vec<(SessionId, DateTime<Utc>)>,
+    /// The rollback of policies that was in force.
+    pub rollback: Option<Rollback>,
+    /// What was wrong with the policies that were refused last, if none were loaded since.
+    pub refused_policies: Option<String>,
+}
+
+/// The end of a ledger at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// How many entries are durable.
+    pub entries: u64,
+    /// The hash of the last one.
+    pub hash: String,
 }
 
 /// A torn last line: a crash came while it was written, so nobody was told that it was.
@@ -165,6 +178,15 @@ impl Ledger {
         self.handle.shared.healthy()
     }
 
+    /// The end of what is durable.
+    pub fn head(&self) -> Head {
+        let (entries, hash) = self.handle.shared.head();
+        Head {
+            entries,
+            hash: line::hex(&hash),
+        }
+    }
+
     /// Takes no more openings, and waits until all that was queued is durable.
     ///
     /// Permits that are still alive are recorded as they close, for as long as the process lives;
@@ -235,6 +257,8 @@ fn replay(file: &File, path: &Path, now: DateTime<Utc>) -> Result<(Recovery, Pla
         torn,
         abandoned: fold.open.into_iter().collect(),
         closed_sessions: fold.closed_sessions.into_iter().collect(),
+        rollback: fold.loads.rollback,
+        refused_policies: fold.loads.refused,
     };
     Ok((
         recovery,

@@ -61,7 +61,9 @@
 //! | `opened` | before the first byte of data is read; an *attempt*, its `closed` says how it ended | `client`, `purpose`, `sql` |
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
 //! | `refused` | a query was refused before it was opened | `sql` |
-//! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
+//! | `server_started`, `server_stopped` | as named | |
+//! | `policy_loaded` | a policy set decides from now on: `version`, `files`, `cause`, `by`; `folder` while a rollback is in force | |
+//! | `policy_refused` | policies could not be loaded: `version`, `cause`, `by`, `problems` | |
 //! | `shadow_loaded`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, would have decided otherwise about a query, could not be asked about some | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
 //!
@@ -78,6 +80,7 @@ mod error;
 mod ledger;
 mod line;
 mod permit;
+mod policies;
 mod read;
 mod replay;
 mod shadow;
@@ -87,10 +90,11 @@ mod summary;
 mod tests;
 mod writer;
 
-pub use entry::{Event, Opening, Outcome, RefusedQuery};
+pub use entry::{Event, LoadCause, Opening, Outcome, RefusedQuery};
 pub use error::{Damage, LedgerError};
-pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
+pub use ledger::{FILE_NAME, Head, Ledger, Recovery, Torn};
 pub use permit::Permit;
+pub use policies::{Load, Loads, Rollback, loads};
 pub use read::{Filter, Record, Records, read};
 pub use replay::{Verified, verify};
 pub use shadow::{ShadowChange, ShadowDifference, shadow};

@@ -291,6 +291,6 @@ impl Ended {
 }
 
 /// The time of a line that was checked already.
-fn line_time(line: &Line<'_>) -> DateTime<Utc> {
+pub(crate) fn line_time(line: &Line<'_>) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(line.at).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc())
 }

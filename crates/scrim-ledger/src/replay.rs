@@ -17,6 +17,7 @@ use crate::{
     Damage,
     entry::FORMAT,
     line::{self, Digest, LINE_BYTES_MAX, Line, NO_LINE},
+    policies::LastLoads,
 };
 
 /// What a check found.
@@ -199,12 +200,14 @@ impl<R: BufRead> Entries<R> {
     }
 }
 
-/// The state that the entries add up to: which records are open, which sessions were closed.
+/// The state that the entries add up to: which records are open, which sessions were closed, which
+/// policies were loaded last.
 #[derive(Debug)]
 pub(crate) struct Fold {
     now: DateTime<Utc>,
     pub(crate) open: BTreeSet<QueryId>,
     pub(crate) closed_sessions: BTreeMap<SessionId, DateTime<Utc>>,
+    pub(crate) loads: LastLoads,
 }
 
 /// The fields that matter for the state; the rest of an entry is skipped, whatever its size.
@@ -233,6 +236,7 @@ impl Fold {
             now,
             open: BTreeSet::new(),
             closed_sessions: BTreeMap::new(),
+            loads: LastLoads::default(),
         }
     }
 
@@ -274,12 +278,18 @@ impl Fold {
                     self.closed_sessions.insert(id, end);
                 }
             }
-            "recovered" | "refused" | "server_started" | "server_stopped" | "policy_loaded"
-            | "signed_in" | "sign_in_refused" | "session_renewed" => {}
+            "policy_loaded" => self.loads.loaded(line.body).map_err(|e| lacks(&e))?,
+            "policy_refused" => self.loads.refused(line.body).map_err(|e| lacks(&e))?,
+            "recovered" | "refused" | "server_started" | "server_stopped" | "signed_in"
+            | "sign_in_refused" | "session_renewed" => {}
             _ => return Err(newer()),
         }
         Ok(())
     }
+}
+
+fn lacks(error: &serde_json::Error) -> String {
+    format!("the entry lacks something: {error}")
 }
 
 fn newer() -> String {

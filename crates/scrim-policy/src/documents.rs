@@ -5,7 +5,7 @@ use scrim_document::{Node, Problem, Problems, SourceFile, nearest};
 use crate::agreement::AgreementDocument;
 use crate::compile::unknown_profile;
 use crate::odcs::ContractDocument;
-use crate::version::policy_version;
+use crate::version::{common_folder, policy_version};
 
 /// The kinds of documents in a policy set.
 const KINDS: [&str; 2] = ["DataContract", "AccessAgreement"];
@@ -24,10 +24,7 @@ impl Documents {
     /// Give the files with paths relative to that folder: they stand in messages, in decisions and
     /// in the version.
     pub fn parse(files: Vec<SourceFile>) -> Result<Self, Problems> {
-        let files: Vec<_> = files
-            .into_iter()
-            .filter(|file| !is_test(file.path()))
-            .collect();
+        let files = without_tests(files);
         let mut problems = Problems::default();
         let mut contracts = Vec::new();
         let mut agreements = Vec::new();
@@ -63,6 +60,11 @@ impl Documents {
         })
     }
 
+    /// The version that files make, whether or not they can be read as policies.
+    pub fn version_of(files: &[SourceFile]) -> String {
+        policy_version(&without_tests(files.to_vec()))
+    }
+
     /// The contracts, sorted by id.
     pub fn contracts(&self) -> impl Iterator<Item = &ContractDocument> {
         self.contracts.iter()
@@ -96,6 +98,13 @@ fn unknown_profiles(contracts: &[ContractDocument], agreements: &[AgreementDocum
         }
     }
     problems
+}
+
+/// The files that are policies. Which folder they lie in says nothing of them.
+fn without_tests(mut files: Vec<SourceFile>) -> Vec<SourceFile> {
+    let common = common_folder(&files);
+    files.retain(|file| !is_test(file.path().get(common..).unwrap_or_default()));
+    files
 }
 
 fn is_test(path: &str) -> bool {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
 use scrim_identity::{Authenticator, SessionRules, read_key_file};
-use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
+use scrim_ledger::{Event, Ledger, LedgerError, LoadCause, Recovery};
 use scrim_model::Clock;
 use scrim_policy::LeftOut;
 use tokio::sync::{Notify, oneshot, watch};
@@ -22,9 +22,11 @@ use crate::auth::Door;
 use crate::config::{Config, Tls};
 use crate::flight::{Flight, Parts, Phase};
 use crate::health::Health;
-use crate::in_force::InForce;
+use crate::in_force::{self, Keeper, LoadError, Means, Policies, PoliciesHandle, Refused, Watch};
 use crate::load::{self, Inputs};
 use crate::opa::external_decisions;
+use crate::shadow::Shadow;
+use crate::store::{PolicyStore, StoreError};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -51,6 +53,9 @@ pub enum StartError {
     /// The ledger cannot be used; without it nothing is served.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The policies cannot be kept beside the ledger, or those that were taken back are not there.
+    #[error(transparent)]
+    Store(StoreError),
     /// The engine cannot be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -90,6 +95,16 @@ impl From<Problems> for StartError {
     }
 }
 
+impl From<LoadError> for StartError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Problems(problems) => Self::Problems(problems),
+            LoadError::Store(error) => Self::Store(error),
+            LoadError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
 /// A Flight SQL server.
 #[derive(Debug, Clone, Copy)]
 pub struct Server;
@@ -114,8 +129,9 @@ pub struct Running {
     warnings: Problems,
     health: Health,
     left_out: watch::Receiver<Vec<LeftOut>>,
+    policies: PoliciesHandle,
     at_once: Arc<Notify>,
-    healing: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     phase: watch::Sender<Phase>,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -145,6 +161,7 @@ impl Server {
         let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
         let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
         let certificates = load::certificates(&config.identity.certificates, &accounts)?;
+        let administrators = load::administrators(&config.administrators, &accounts)?;
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
         let rules = session_rules(&config);
         let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now())
@@ -158,15 +175,25 @@ impl Server {
             external_decisions(&config)?,
         )?;
         let (health, health_service) = Health::new().await;
-        let mut in_force = InForce::new(
-            Inputs::new(&config)?,
-            keys.root_key(),
-            engine.clone(),
-            ledger.clone(),
-            health.clone(),
-        )
-        .with_shadow(config.shadow.as_deref());
-        let warnings = load_policies(&mut in_force, &ledger).await?;
+        let inputs = Inputs::new(&config)?;
+        let shadow = config.shadow.as_deref().map(|folder| {
+            let (engine, ledger) = (engine.clone(), ledger.clone());
+            Shadow::new(folder, &inputs, keys.root_key(), engine, ledger)
+        });
+        let means = Means {
+            inputs,
+            root_key: keys.root_key(),
+            engine: engine.clone(),
+            ledger: ledger.clone(),
+            store: PolicyStore::open(&config.ledger),
+            clock: Arc::clone(&clock),
+            health: health.clone(),
+            shadow,
+        };
+        let watch = Watch::new(&means.inputs, &config.identity.accounts);
+        let (in_force, warnings) = in_force::start(means, &recovery).await?;
+        let left_out = in_force.left_out();
+        let (keeper, policies, at_once) = Keeper::new(in_force, watch);
         let (phase, phases) = watch::channel(Phase::Serving);
         let flight = Flight::new(Parts {
             engine: engine.clone(),
@@ -177,13 +204,14 @@ impl Server {
             networks: config.networks,
             phase: phases,
             limits: config.limits,
+            policies: policies.clone(),
+            administrators,
         });
         let flight = Arc::new(flight);
         let door = Door::new(Arc::clone(&flight));
         let (address, stop, task) = listen(address, transport, door, health_service)?;
         tracing::info!(%address, "serving");
-        let (left_out, at_once) = (in_force.left_out(), Arc::new(Notify::new()));
-        let healing = tokio::spawn(in_force.heal(Arc::clone(&at_once)));
+        let keeping = tokio::spawn(keeper.run(Arc::clone(&flight)));
         Ok(Running {
             address,
             engine,
@@ -192,8 +220,9 @@ impl Server {
             warnings,
             health,
             left_out,
+            policies,
             at_once,
-            healing,
+            keeping,
             stop: Some(stop),
             phase,
             task,
@@ -238,6 +267,17 @@ impl Running {
         self.left_out.clone()
     }
 
+    /// The policies in force, as they change.
+    pub fn policies(&self) -> watch::Receiver<Policies> {
+        self.policies.watch()
+    }
+
+    /// Puts in force what the folder of policies says now, because the process was sent a signal. What
+    /// is wrong with it leaves in force what was; `None` when the server is stopping.
+    pub async fn reload(&self) -> Option<Result<Policies, Refused>> {
+        self.policies.reload(LoadCause::Signal, None).await
+    }
+
     /// Tries at once to serve what is left out, and not only when it is time.
     pub fn try_left_out(&self) {
         self.at_once.notify_one();
@@ -264,7 +304,7 @@ impl Running {
         if self.stop.take().is_some_and(|stop| stop.send(()).is_err()) {
             tracing::debug!("the transport is gone already");
         }
-        self.healing.abort();
+        self.keeping.abort();
         self.health.end().await;
         if tokio::time::timeout(patience, &mut self.task)
             .await
@@ -294,7 +334,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Ending);
-        self.healing.abort();
+        self.keeping.abort();
         self.task.abort();
     }
 }
@@ -342,18 +382,6 @@ fn engine_config(config: &Config, spill: &Spill) -> EngineConfig {
             ..EngineLimits::default()
         },
     }
-}
-
-/// Puts the first policy set in force.
-async fn load_policies(in_force: &mut InForce, ledger: &Ledger) -> Result<Problems, StartError> {
-    let loaded = in_force.load().await?;
-    let started = env!("CARGO_PKG_VERSION").to_owned();
-    ledger
-        .event(Event::ServerStarted { version: started })
-        .await?;
-    let warnings = loaded.warnings.clone();
-    in_force.replace(loaded).await?;
-    Ok(warnings)
 }
 
 /// The transport without its services; a certificate that cannot be used shows here.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::admin::ServerArgs;
+
 /// Share tables with other organisations, under contracts that decide who sees which rows and
 /// columns, and how.
 #[derive(Debug, Parser)]
@@ -27,6 +29,8 @@ pub enum Command {
     Demo(Demo),
     /// Serve tables over Flight SQL
     Serve(Serve),
+    /// Tell how a running server is: its policies, what it does not serve, its ledger
+    Status(Status),
     /// Ask a server a question in SQL
     Query(Query),
     /// Check and test contracts and agreements
@@ -73,6 +77,17 @@ pub struct Serve {
     /// The configuration; paths in it start at its folder
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
     pub config: PathBuf,
+}
+
+/// `scrim status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `scrim query`.
@@ -125,6 +140,48 @@ pub enum Policy {
     Test(PolicyTest),
     /// Sum up, from the ledger, what the shadow's policies would have shown otherwise
     Shadow(PolicyShadow),
+    /// Have a running server put in force what its folder of policies says now
+    Reload(ServerArgs),
+    /// List the versions that were in force, and what was refused, newest last
+    History(PolicyHistory),
+    /// Print the files of a version that was in force
+    Show(PolicyShow),
+    /// Have a running server put an earlier version in force, until its folder of policies changes
+    Rollback(PolicyRollback),
+}
+
+/// `scrim policy history`.
+#[derive(Debug, Args)]
+pub struct PolicyHistory {
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim policy show`.
+#[derive(Debug, Args)]
+pub struct PolicyShow {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only this file, as it is listed
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+}
+
+/// `scrim policy rollback`.
+#[derive(Debug, Args)]
+pub struct PolicyRollback {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// Which policies.

@@ -1,4 +1,4 @@
-//! The command: `demo`, `serve`, `query`, `policy`, `source`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
+//! The command: `demo`, `serve`, `status`, `query`, `policy`, `source`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
 //!
 //! It is a library as well, so that tests make the same demo world and run the same policy tests
 //! as the command does.
@@ -6,6 +6,7 @@
 //! This crate must never know how anything is decided, enforced or sent: it reads arguments, calls
 //! the crates that do, and prints.
 
+pub mod admin;
 pub mod cli;
 mod client;
 mod commands;
@@ -58,6 +59,7 @@ fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => commands::demo::run(&arguments, out),
         Command::Serve(arguments) => commands::serve::run(&arguments, out),
+        Command::Status(arguments) => commands::status::run(&arguments, out),
         Command::Query(arguments) => commands::query::run(&arguments, out),
         Command::Policy(command) => commands::policy::run(&command, out),
         Command::Contract(command) => commands::contract::run(&command, out),

@@ -111,20 +111,20 @@ fn decision(table: &str, hash: &str) -> Decision {
     }
 }
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn file_in(dir: &TempDir) -> PathBuf {
+pub(crate) fn file_in(dir: &TempDir) -> PathBuf {
     dir.path().join(FILE_NAME)
 }
 
-fn open(dir: &Path) -> (Ledger, Recovery) {
+pub(crate) fn open(dir: &Path) -> (Ledger, Recovery) {
     Ledger::open(dir, Arc::new(Ticking::default())).unwrap()
 }
 
 /// Runs a future on a runtime of its own, so that each test decides how many threads there are.
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()

@@ -58,6 +58,17 @@ pub struct Config {
     pub limits: Limits,
     /// Where queries spill; beside the ledger when unsaid, which only one server can hold.
     pub spill: Option<PathBuf>,
+    /// The accounts that may ask the server about itself and change what is in force.
+    pub administrators: Vec<Administrator>,
+}
+
+/// An account that may administer the server.
+#[derive(Debug, Clone)]
+pub struct Administrator {
+    /// The account's id.
+    pub account: String,
+    /// Where the configuration says so.
+    pub location: Location,
 }
 
 /// Where to listen.

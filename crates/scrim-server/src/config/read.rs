@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use scrim_document::{MapReader, Node, Problems, SourceFile, Value};
 
 use super::units;
-use super::{Config, Limits, Listen, Networks};
+use super::{Administrator, Config, Limits, Listen, Networks};
 
 const TIME_MAX: Duration = Duration::from_hours(24);
 
@@ -66,6 +66,7 @@ impl Reader<'_> {
         let spill = map
             .optional("spill")
             .map(|node| self.one_path(node, "path"));
+        let administrators = self.administrators(map.optional("administrators"));
         map.finish(self.problems);
         Some(Config {
             base_dir: self.base_dir.to_owned(),
@@ -84,6 +85,7 @@ impl Reader<'_> {
             networks,
             limits: limits?,
             spill: transpose(spill)?,
+            administrators,
         })
     }
 
@@ -159,6 +161,19 @@ impl Reader<'_> {
                 .with_help(help),
         );
         None
+    }
+
+    fn administrators(&mut self, node: Option<&Node>) -> Vec<Administrator> {
+        let items = node
+            .and_then(|node| node.list(self.problems))
+            .unwrap_or_default();
+        let account = |item: &Node| {
+            Some(Administrator {
+                account: item.non_empty_string(self.problems)?,
+                location: item.location(),
+            })
+        };
+        items.iter().filter_map(account).collect()
     }
 
     fn networks(&mut self, node: Option<&Node>) -> Networks {

@@ -21,6 +21,7 @@ use super::options::{
     SetSessionOptionsResult,
 };
 use super::settings::{Setting, Settings};
+use crate::admin::{self, Operator};
 use crate::status::to_status;
 
 /// Options in one request.
@@ -59,12 +60,21 @@ pub(crate) fn action_types() -> Vec<ActionType> {
 }
 
 impl Flight {
-    /// Runs one action; `None` when it answers nothing.
+    /// Runs one action; gives the messages of its answer.
     pub(crate) async fn action(
         &self,
         caller: &Caller,
         action: Action,
-    ) -> Result<Option<Bytes>, Status> {
+    ) -> Result<Vec<Bytes>, Status> {
+        if action.r#type == admin::ACTION && self.administrators.contains(caller.principal()) {
+            let operator = Operator::Account(caller.principal().to_owned());
+            return self.answer_operator(&operator, &action.body).await;
+        }
+        Ok(self.own_action(caller, action).await?.into_iter().collect())
+    }
+
+    /// Runs one of the actions that anybody may ask for; `None` when it answers nothing.
+    async fn own_action(&self, caller: &Caller, action: Action) -> Result<Option<Bytes>, Status> {
         let body = action.body;
         match action.r#type.as_str() {
             "CreatePreparedStatement" => {

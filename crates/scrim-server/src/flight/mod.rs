@@ -27,6 +27,7 @@ mod statements;
 mod tickets;
 mod xdbc;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,10 +39,12 @@ use tokio::sync::watch;
 
 pub(crate) use context::Caller;
 pub(crate) use handshake::{bearer, bearer_header};
+pub(crate) use info::malformed;
 pub(crate) use peer::{Peer, Standing};
 
 use crate::clock::until;
 use crate::config::{Limits, Networks};
+use crate::in_force::PoliciesHandle;
 use crate::wire::Ending;
 
 /// How far the server is from its end.
@@ -67,6 +70,9 @@ pub(crate) struct Flight {
     pub(crate) bindings: bindings::Bindings,
     pub(crate) streams: running::Streams,
     pub(crate) limits: Limits,
+    pub(crate) policies: PoliciesHandle,
+    /// The accounts that may administer the server.
+    pub(crate) administrators: BTreeSet<String>,
 }
 
 /// What a [`Flight`] is made of.
@@ -80,6 +86,8 @@ pub(crate) struct Parts {
     pub(crate) networks: Networks,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) limits: Limits,
+    pub(crate) policies: PoliciesHandle,
+    pub(crate) administrators: BTreeSet<String>,
 }
 
 /// Why streams end with their session.
@@ -105,6 +113,8 @@ impl Flight {
                 usize::try_from(parts.limits.streams_per_principal).unwrap_or(usize::MAX),
             ),
             limits: parts.limits,
+            policies: parts.policies,
+            administrators: parts.administrators,
         }
     }
 

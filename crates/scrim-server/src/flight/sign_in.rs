@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use scrim_identity::{Certified, Renewal, Session, SignedIn};
+use scrim_identity::{Accounts, Certified, Renewal, Session, SignedIn};
 use scrim_ledger::Event;
 use scrim_model::{Code, Refusal, Secret, SessionId};
 use tokio::sync::{Mutex, MutexGuard};
@@ -48,6 +48,12 @@ impl Flight {
         self.authenticator
             .verify(token, self.clock.now())
             .map_err(Into::into)
+    }
+
+    /// The accounts file has changed and holds these accounts.
+    pub(crate) fn accounts_changed(&self, accounts: Accounts) {
+        drop(accounts);
+        tracing::info!("the accounts file has changed: it counts from the next start on");
     }
 
     /// Opens a session by password.

@@ -37,7 +37,7 @@ pub struct SourceReport {
 /// # Errors
 /// All problems of the documents, with which nothing is known of the sources.
 pub fn sources(inputs: &Inputs) -> Result<BoxStream<'static, SourceReport>, Problems> {
-    let (documents, _) = inputs.documents()?;
+    let documents = inputs.documents()?;
     let mut looks = Vec::new();
     let mut contracts: Vec<_> = documents.contracts().cloned().collect();
     contracts.sort_by(|a, b| a.name.cmp(&b.name));

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use scrim_document::{Problem, Problems, SourceFile};
+use scrim_document::{Location, Problem, Problems, SourceFile};
 use scrim_engine::{Engine, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
@@ -18,8 +17,10 @@ use scrim_sources::Sources;
 use sha2::{Digest, Sha256};
 
 pub use check::{SourceReport, sources};
+use open::Sources as OpenedSources;
+pub(crate) use open::{OpenSources, Opening};
 
-use crate::config::{self, Config, Lookup, MappedCertificate};
+use crate::config::{self, Administrator, Config, Lookup, MappedCertificate};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -61,13 +62,8 @@ impl Inputs {
         })
     }
 
-    fn documents(&self) -> Result<(Documents, Vec<(String, String)>), Problems> {
-        let files = policy_files(&self.policies)?;
-        let hashes = files
-            .iter()
-            .map(|file| (file.path().to_owned(), sha256(file.text())))
-            .collect();
-        Ok((Documents::parse(files)?, hashes))
+    fn documents(&self) -> Result<Documents, Problems> {
+        Documents::parse(policy_files(&self.policies)?)
     }
 }
 
@@ -78,12 +74,14 @@ pub struct Loaded {
     pub world: World,
     /// What the owner should look at.
     pub warnings: Problems,
-    /// Each file with the SHA-256 of its text.
-    pub files: Vec<(String, String)>,
+    /// The files, with their paths from the folder of policies on.
+    pub files: Vec<SourceFile>,
     /// The contracts whose tables are not served, and why.
     pub left_out: Vec<LeftOut>,
     /// Columns of sources that their contracts do not list, and so stay hidden, by table.
     pub unlisted: BTreeMap<TableName, Vec<String>>,
+    /// The sources of what is served.
+    pub(crate) open: OpenSources,
 }
 
 /// Reads the policies, opens the sources they govern, and compiles everything. A contract whose
@@ -96,47 +94,109 @@ pub async fn policies(
     root_key: Secret<[u8; 32]>,
     engine: &Engine,
 ) -> Result<Loaded, Problems> {
-    let (documents, files) = inputs.documents()?;
-    let opened = open::all(&documents, inputs).await?;
-    let schemas = opened.schemas();
-    let lookup_schemas: BTreeMap<String, SchemaRef> = opened
-        .lookups
+    let files = policy_files(&inputs.policies)?;
+    let before = OpenSources::default();
+    set(
+        files,
+        inputs,
+        root_key,
+        engine,
+        (&before, Opening::Everything),
+    )
+    .await
+}
+
+/// Makes a policy set of files; sources that are open already are taken over. What computes does so
+/// on a thread of its own, so that nobody waits for it.
+///
+/// # Errors
+/// All problems of the first step that has any: parsing, compiling.
+pub(crate) async fn set(
+    files: Vec<SourceFile>,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+    (before, opening): (&OpenSources, Opening),
+) -> Result<Loaded, Problems> {
+    let relative: Vec<_> = files
         .iter()
-        .map(|(name, table)| (name.clone(), table.schema()))
+        .map(|file| from_folder(&inputs.policies, file))
         .collect();
-    let env = LoadEnv {
-        schemas: &schemas,
-        lookups: &lookup_schemas,
-        unavailable: opened.unavailable,
-        attributes: &inputs.attributes,
-        networks: inputs.networks.clone(),
-        functions: engine.functions(),
-    };
-    let (policy, warnings) = PolicySet::compile(documents, &env)?;
-    let left_out = policy.left_out().to_vec();
+    let parsed = aside(inputs, move || Documents::parse(files)).await?;
+    let documents = parsed?;
+    let OpenedSources { open, unavailable } =
+        open::all(&documents, inputs, before, opening).await?;
+    let (schemas, lookups) = (open.schemas(), open.lookup_schemas());
+    let (attributes, networks) = (inputs.attributes.clone(), inputs.networks.clone());
+    let functions = engine.functions();
+    let compiled = aside(inputs, move || {
+        let env = LoadEnv {
+            schemas: &schemas,
+            lookups: &lookups,
+            unavailable,
+            attributes: &attributes,
+            networks,
+            functions,
+        };
+        PolicySet::compile(documents, &env)
+    });
+    let (policy, warnings) = compiled.await??;
+    Ok(loaded(policy, warnings, relative, open, root_key))
+}
+
+fn loaded(
+    policy: PolicySet,
+    warnings: Problems,
+    files: Vec<SourceFile>,
+    mut open: OpenSources,
+    root_key: Secret<[u8; 32]>,
+) -> Loaded {
     // What no contract in force governs is not kept at hand.
-    let in_force = |name: &TableName| policy.table(name).is_some();
+    open.tables.retain(|name, _| policy.table(name).is_some());
     let (mut tables, mut unlisted) = (BTreeMap::new(), BTreeMap::new());
-    for (name, source) in opened.tables {
-        if in_force(&name) {
-            unlisted.insert(name.clone(), source.unlisted);
-            tables.insert(name, source.table);
+    for (name, source) in &open.tables {
+        tables.insert(name.clone(), source.table.clone());
+        if !source.unlisted.is_empty() {
+            unlisted.insert(name.clone(), source.unlisted.clone());
         }
     }
-    unlisted.retain(|_, columns| !columns.is_empty());
-    let world = World {
-        policy: Arc::new(policy),
-        tables,
-        lookups: opened.lookups,
-        root_key,
-    };
-    Ok(Loaded {
-        world,
+    let left_out = policy.left_out().to_vec();
+    Loaded {
+        world: World {
+            policy: Arc::new(policy),
+            tables,
+            lookups: open.lookups.clone(),
+            root_key,
+        },
         warnings,
         files,
         left_out,
         unlisted,
-    })
+        open,
+    }
+}
+
+/// Computes where it holds up nobody.
+pub(crate) async fn aside<T: Send + 'static>(
+    inputs: &Inputs,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problems> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| about(&inputs.policies, "loading broke; please report this").into())
+}
+
+/// A file with its path from the folder of policies on.
+pub(crate) fn from_folder(folder: &Path, file: &SourceFile) -> SourceFile {
+    match Path::new(file.path()).strip_prefix(folder) {
+        Ok(path) => SourceFile::new(path.display().to_string(), file.text()),
+        Err(_) => file.clone(),
+    }
+}
+
+/// The same file with the path that it has in the folder.
+pub(crate) fn in_folder(folder: &Path, file: &SourceFile) -> SourceFile {
+    let path = folder.join(file.path());
+    SourceFile::new(path.display().to_string(), file.text())
 }
 
 /// Reads and checks the accounts file.
@@ -148,6 +208,35 @@ pub fn accounts(
     attributes: &BTreeMap<String, ValueType>,
 ) -> Result<Accounts, Problems> {
     Accounts::parse(&read_file(path)?, attributes)
+}
+
+/// The accounts that may administer the server.
+///
+/// # Errors
+/// Each one that is not there.
+pub fn administrators(
+    named: &[Administrator],
+    accounts: &Accounts,
+) -> Result<BTreeSet<String>, Problems> {
+    let mut problems = Problems::default();
+    for Administrator { account, location } in named {
+        if accounts.get(account).is_none() {
+            problems.push(no_account("administrators", account, location, accounts));
+        }
+    }
+    let ids = named.iter().map(|one| one.account.clone()).collect();
+    problems.into_result(ids).map(|(ids, _)| ids)
+}
+
+/// What the configuration says of an account that is not there.
+fn no_account(key: &str, account: &str, at: &Location, accounts: &Accounts) -> Problem {
+    let file = SourceFile::new(Arc::clone(&at.file), "");
+    let message = format!("{key}: there is no account `{account}`");
+    let help = match scrim_document::nearest(account, accounts.ids()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "add it to the accounts file".to_owned(),
+    };
+    Problem::error(at, &file, message).with_help(help)
 }
 
 /// The client certificates that stand for accounts.
@@ -167,13 +256,8 @@ pub fn certificates(
     } in mapped
     {
         if accounts.get(account).is_none() {
-            let file = SourceFile::new(Arc::clone(&location.file), "");
-            let message = format!("identity.certificates: there is no account `{account}`");
-            let help = match scrim_document::nearest(account, accounts.ids()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "add it to the accounts file".to_owned(),
-            };
-            problems.push(Problem::error(location, &file, message).with_help(help));
+            let key = "identity.certificates";
+            problems.push(no_account(key, account, location, accounts));
         }
         names.push((name.clone(), account.clone()));
     }
@@ -269,7 +353,7 @@ fn about(path: &Path, message: impl Into<String>) -> Problem {
     Problem::error(&file.location(1, 1), &file, message)
 }
 
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles

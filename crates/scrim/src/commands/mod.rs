@@ -8,10 +8,12 @@ pub(crate) mod explain;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policy;
+pub(crate) mod policy_versions;
 pub(crate) mod query;
 pub(crate) mod serve;
 pub(crate) mod shadow;
 pub(crate) mod source;
+pub(crate) mod status;
 
 use std::io::BufRead;
 use std::path::Path;

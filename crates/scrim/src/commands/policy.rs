@@ -1,8 +1,8 @@
-//! `scrim policy check` and `scrim policy test`.
+//! `scrim policy`.
 
 use std::path::Path;
 
-use super::runtime;
+use super::{policy_versions, runtime};
 use crate::cli::{Policy, PolicyFolder, PolicyTest};
 use crate::local::{Local, find_config, read_config};
 use crate::out::Out;
@@ -10,12 +10,18 @@ use crate::outcome::Failure;
 use crate::policy_test::{Case, CaseResult, Summary, find_files, run_file};
 use crate::render::text;
 
-/// Checks or tests policies.
+/// Checks, tests, or changes what is in force.
 pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
         Policy::Shadow(arguments) => super::shadow::run(arguments, out),
+        Policy::Reload(server) => runtime()?.block_on(policy_versions::reload(server, out)),
+        Policy::History(arguments) => policy_versions::history(arguments, out),
+        Policy::Show(arguments) => policy_versions::show(arguments, out),
+        Policy::Rollback(arguments) => {
+            runtime()?.block_on(policy_versions::roll_back(arguments, out))
+        }
     }
 }
 
