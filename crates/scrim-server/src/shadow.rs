@@ -8,7 +8,7 @@ use scrim_ledger::{Event, Ledger};
 use scrim_model::Secret;
 use tokio::sync::Mutex;
 
-use crate::load::{self, Inputs};
+use crate::load::{self, Inputs, OpenSources, Opening};
 
 /// A second folder of policies. Whatever is wrong with it is told and has no effect on what is
 /// served.
@@ -18,9 +18,17 @@ pub(crate) struct Shadow {
     root_key: Secret<[u8; 32]>,
     engine: Engine,
     ledger: Ledger,
-    /// The version that the ledger knows of; held while the folder is read, so that a reading that
-    /// began later also ends later.
-    told: Arc<Mutex<Option<String>>>,
+    /// Held while the folder is read, so that a reading that began later also ends later.
+    last: Arc<Mutex<Last>>,
+}
+
+/// What the last reading left.
+#[derive(Debug, Default)]
+struct Last {
+    /// The version that the ledger knows of.
+    told: Option<String>,
+    /// The sources that are open already.
+    open: OpenSources,
 }
 
 impl Shadow {
@@ -41,7 +49,7 @@ impl Shadow {
             root_key,
             engine,
             ledger,
-            told: Arc::default(),
+            last: Arc::default(),
         }
     }
 
@@ -52,14 +60,21 @@ impl Shadow {
     }
 
     async fn read(&self) {
-        let mut told = self.told.lock().await;
-        let loaded = load::policies(&self.inputs, self.root_key.clone(), &self.engine).await;
+        let mut last = self.last.lock().await;
+        let loaded = match load::policy_files(&self.inputs.policies) {
+            Ok(files) => {
+                let before = (&last.open, Opening::WhatIsNew);
+                let key = self.root_key.clone();
+                load::set(files, &self.inputs, key, &self.engine, before).await
+            }
+            Err(problems) => Err(problems),
+        };
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(problems) => {
                 tracing::warn!("the shadow cannot be loaded, so nothing is compared: {problems}");
                 self.engine.load_shadow(None);
-                *told = None;
+                last.told = None;
                 return;
             }
         };
@@ -68,7 +83,7 @@ impl Shadow {
             tracing::warn!(%table, "left out of the shadow: {problems}");
         }
         let version = loaded.world.policy.version().to_owned();
-        if told.as_ref() != Some(&version) {
+        if last.told.as_ref() != Some(&version) {
             let event = Event::ShadowLoaded {
                 version: version.clone(),
             };
@@ -77,8 +92,9 @@ impl Shadow {
                 return;
             }
             tracing::info!(version, "queries are decided under the shadow as well");
-            *told = Some(version);
+            last.told = Some(version);
         }
+        last.open = loaded.open;
         self.engine.load_shadow(Some(loaded.world.policy));
     }
 }

@@ -26,6 +26,7 @@ use crate::in_force::{self, Keeper, LoadError, Means, Policies, PoliciesHandle, 
 use crate::load::{self, Inputs};
 use crate::opa::external_decisions;
 use crate::revoke::{AccessChange, RevokeError, Revoked};
+use crate::shadow::Shadow;
 use crate::store::{PolicyStore, StoreError};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
@@ -178,17 +179,21 @@ impl Server {
         )?;
         engine.revoke_agreements(recovery.revocations.agreements());
         let (health, health_service) = Health::new().await;
+        let inputs = Inputs::new(&config)?;
+        let shadow = config.shadow.as_deref().map(|folder| {
+            let (engine, ledger) = (engine.clone(), ledger.clone());
+            Shadow::new(folder, &inputs, keys.root_key(), engine, ledger)
+        });
         let means = Means {
-            inputs: Inputs::new(&config)?,
+            inputs,
             root_key: keys.root_key(),
             engine: engine.clone(),
             ledger: ledger.clone(),
             store: PolicyStore::open(&config.ledger),
             clock: Arc::clone(&clock),
             health: health.clone(),
-            shadow: None,
-        }
-        .with_shadow(config.shadow.as_deref());
+            shadow,
+        };
         let watch = Watch::new(&means.inputs, &config.identity.accounts);
         let (in_force, warnings) = in_force::start(means, &recovery).await?;
         let left_out = in_force.left_out();

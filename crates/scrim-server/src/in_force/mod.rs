@@ -9,7 +9,6 @@ mod start;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -135,6 +134,7 @@ pub(crate) struct Means {
     pub(crate) store: PolicyStore,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Health,
+    /// The policies that are read whenever those in force are replaced, and not enforced.
     pub(crate) shadow: Option<Shadow>,
 }
 
@@ -153,17 +153,6 @@ pub(crate) struct InForce {
 }
 
 impl Means {
-    /// Has a second folder read whenever policies are put in force.
-    pub(crate) fn with_shadow(mut self, folder: Option<&Path>) -> Self {
-        let (inputs, key) = (&self.inputs, &self.root_key);
-        let shadow = |folder| {
-            let (engine, ledger) = (self.engine.clone(), self.ledger.clone());
-            Shadow::new(folder, inputs, key.clone(), engine, ledger)
-        };
-        self.shadow = folder.map(shadow);
-        self
-    }
-
     /// Makes a policy set of files, and keeps it.
     async fn make(
         &self,
