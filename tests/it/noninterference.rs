@@ -4,6 +4,8 @@
 //! A failure prints the persona, the seed and the statement; the same seed gives the same worlds
 //! and the same statements on every machine.
 
+mod hidden;
+
 use std::collections::BTreeMap;
 
 use arrow::datatypes::DataType;
@@ -11,6 +13,8 @@ use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use scrim_model::Code;
+
+use hidden::HIDDEN;
 
 use crate::support::cell::CANARY;
 use crate::support::data::Data;
@@ -355,141 +359,6 @@ async fn compare_what_results_say(places: Places) {
         }
     }
 }
-
-/// What hides, with what does not exist in its place.
-const HIDDEN: &[(&str, &str, &str)] = &[
-    ("SELECT {} FROM people", "secret", "nosuch"),
-    ("SELECT \"{}\" FROM people", "secret", "nosuch"),
-    ("SELECT people.{} FROM people", "consent", "nosuchc"),
-    ("SELECT p.{} FROM people AS p", "extra", "nosuc"),
-    (
-        "SELECT clinic.people.{} FROM clinic.people",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "SELECT scrim.clinic.people.{} FROM people",
-        "extra",
-        "nosuc",
-    ),
-    ("SELECT {} FROM people", "SECRET", "NOSUCH"),
-    ("SELECT \"{}\" FROM people", "Secret", "Nosuch"),
-    ("SELECT 1 FROM people WHERE {} = 'x'", "secret", "nosuch"),
-    ("SELECT id FROM people ORDER BY {}", "secret", "nosuch"),
-    (
-        "SELECT count(*) FROM people GROUP BY {}",
-        "secret",
-        "nosuch",
-    ),
-    ("SELECT sum({}) FROM people", "extra", "nosuc"),
-    (
-        "SELECT count(*) FROM people HAVING max({}) > 1",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "SELECT rank() OVER (ORDER BY {}) FROM people",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "SELECT p.id FROM people p JOIN visits v ON p.{} = v.person",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "SELECT id FROM people WHERE id IN (SELECT {} FROM people)",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "SELECT id FROM people o WHERE EXISTS (SELECT 1 FROM visits WHERE o.{} = vid)",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "WITH w AS (SELECT * FROM people) SELECT {} FROM w",
-        "secret",
-        "nosuch",
-    ),
-    (
-        "SELECT * FROM people JOIN visits USING ({})",
-        "secret",
-        "nosuch",
-    ),
-    ("EXPLAIN SELECT {} FROM people", "secret", "nosuch"),
-    ("SELECT contact['{}'] FROM people", "email", "nosuc"),
-    ("SELECT * FROM {}", "vault", "nosuc"),
-    ("SELECT * FROM clinic.{}", "vault", "nosuc"),
-    ("SELECT * FROM scrim.clinic.{}", "vault", "nosuc"),
-    ("SELECT * FROM \"clinic\".\"{}\"", "vault", "nosuc"),
-    ("SELECT {}.k FROM people", "vault", "nosuc"),
-    (
-        "SELECT id FROM people WHERE id IN (SELECT k FROM {})",
-        "vault",
-        "nosuc",
-    ),
-    ("EXPLAIN SELECT * FROM {}", "vault", "nosuc"),
-    ("SHOW COLUMNS FROM {}", "vault", "nosuc"),
-    ("DESCRIBE clinic.{}", "vault", "nosuc"),
-    ("SELECT * FROM lookup.{}", "wards", "nosuc"),
-    ("SELECT * FROM {}", "wards", "nosuc"),
-    ("SELECT * FROM {}.wards", "lookup", "nosuch"),
-    ("SELECT * FROM {}.public.people", "datafusion", "nosuchname"),
-    (
-        "SELECT * FROM information_schema.{}",
-        "df_settings",
-        "nosuchtable",
-    ),
-    ("SELECT * FROM {}", "source", "nosuch"),
-    ("SELECT {}('a')", "pseudonymize", "nosuchfunctn"),
-    ("SELECT {}('10.0.0.1', '10.0.0.0/8')", "ip_in", "nosuc"),
-    ("SELECT {}('a')", "mask", "nosu"),
-    ("SELECT {}()", "version", "nosuchf"),
-    ("SELECT {}()", "input_file_name", "nosuchfunctions"),
-    (
-        "SELECT * FROM {}('/etc/passwd')",
-        "read_parquet",
-        "nosuchfunctn",
-    ),
-    (
-        "SELECT * FROM {}(1, 5)",
-        "generate_series",
-        "nosuchfunctions",
-    ),
-    ("SHOW TABLES LIKE '{}'", "vault", "nosuc"),
-    ("SHOW ACCESS ON {}", "vault", "nosuc"),
-    ("SHOW ACCESS ON clinic.\"{}\"", "vault", "nosuc"),
-    ("show access on SCRIM.Clinic.{};", "VAULT", "NOSUC"),
-    ("SHOW ACCESS ON lookup.{}", "wards", "nosuc"),
-    (
-        "SHOW ACCESS ON {}.public.people",
-        "datafusion",
-        "nosuchname",
-    ),
-    (
-        "SHOW ACCESS ON information_schema.{}",
-        "df_settings",
-        "nosuchtable",
-    ),
-    ("EXPLAIN ACCESS SELECT * FROM {}", "vault", "nosuc"),
-    ("EXPLAIN ACCESS SELECT {} FROM people", "secret", "nosuch"),
-    (
-        "EXPLAIN ACCESS SELECT id FROM people WHERE id IN (SELECT {} FROM people)",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "EXPLAIN ACCESS SELECT id FROM people o WHERE EXISTS (SELECT 1 FROM visits WHERE o.{} = vid)",
-        "extra",
-        "nosuc",
-    ),
-    (
-        "EXPLAIN ACCESS WITH w AS (SELECT k FROM {}) SELECT id FROM people",
-        "vault",
-        "nosuc",
-    ),
-];
 
 #[tokio::test]
 async fn inv_07_what_is_hidden_reads_like_what_does_not_exist() {

@@ -64,13 +64,12 @@ pub(super) fn used(
     each_scan(&pruned, |scan| {
         let read = governing(scan).and_then(|(name, _)| tables.get_mut(&name));
         if let Some(read) = read {
-            match &scan.projection {
-                Some(columns) => read.columns.extend(columns),
-                None => {
-                    let fields = read.schema.fields().iter().enumerate();
-                    let named = fields.filter(|(_, field)| named.contains(field.name()));
-                    read.columns.extend(named.map(|(index, _)| index));
-                }
+            if let Some(columns) = &scan.projection {
+                read.columns.extend(columns);
+            } else {
+                let fields = read.schema.fields().iter().enumerate();
+                let named = fields.filter(|(_, field)| named.contains(field.name()));
+                read.columns.extend(named.map(|(index, _)| index));
             }
         }
     })?;
