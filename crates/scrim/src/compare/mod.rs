@@ -7,7 +7,6 @@ mod markdown;
 mod side;
 mod text;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -125,12 +124,13 @@ impl Bench {
         })
     }
 
-    /// Compiles the policies of a folder.
-    async fn typed(&self, folder: &Path) -> Result<Typed, Failure> {
+    /// Compiles the policies of one side.
+    async fn typed(&self, side: &Side) -> Result<Typed, Failure> {
         let mut config = self.config.clone();
-        folder.clone_into(&mut config.policies);
+        side.folder().clone_into(&mut config.policies);
         let inputs = Inputs::new(&config)?;
-        Ok(load::typed(&inputs, self.engine.functions()).await?)
+        let typed = load::typed(&inputs, self.engine.functions()).await;
+        typed.map_err(|problems| side.wrong(problems))
     }
 
     /// Puts another policy set over the tables of one side.
@@ -158,7 +158,7 @@ async fn compare_on(
     (old, new): (&Side, &Side),
     options: &Options,
 ) -> Result<Report, Failure> {
-    let (was, is) = tokio::try_join!(bench.typed(old.folder()), bench.typed(new.folder()))?;
+    let (was, is) = tokio::try_join!(bench.typed(old), bench.typed(new))?;
     let mut difference = sets(&was.policy, &is.policy);
     for (table, place) in &is.places {
         if let Some(before) = was.places.get(table).filter(|before| *before != place) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use scrim_document::Problems;
 use tempfile::TempDir;
 
 use super::git;
@@ -12,7 +13,7 @@ use crate::outcome::Failure;
 pub struct Side {
     name: String,
     folder: PathBuf,
-    _scratch: Option<TempDir>,
+    scratch: Option<TempDir>,
 }
 
 impl Side {
@@ -21,7 +22,7 @@ impl Side {
         Self {
             name: folder.display().to_string(),
             folder: folder.to_owned(),
-            _scratch: None,
+            scratch: None,
         }
     }
 
@@ -49,13 +50,23 @@ impl Side {
         Ok(Self {
             name: name.to_owned(),
             folder: scratch.path().to_owned(),
-            _scratch: Some(scratch),
+            scratch: Some(scratch),
         })
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is wrong with its files, by names that whoever reads it knows.
+    pub(super) fn wrong(&self, problems: Problems) -> Failure {
+        if self.scratch.is_none() {
+            return Failure::Problems(problems);
+        }
+        let folder = format!("{}/", self.folder.display());
+        let text = problems.render().replace(&folder, "");
+        Failure::Usage(format!("{} is not in order:\n{}", self.name, text.trim_end()))
     }
 
     pub(super) fn folder(&self) -> &Path {
