@@ -174,7 +174,10 @@ team: {name: x}
 fn an_empty_list_of_custom_properties_makes_room() {
     let policy = SourceFile::new("a.policy.yaml", "---\n# mine\ncontract: a # of a\nb: c");
     for (contract, kept) in [
-        ("id: a\ncustomProperties: [] # none yet\nteam: {}\n", "# none yet\n"),
+        (
+            "id: a\ncustomProperties: [] # none yet\nteam: {}\n",
+            "# none yet\n",
+        ),
         ("id: a\ncustomProperties:\nteam: {}\n", ""),
     ] {
         let joined = join(&file(contract), &policy).unwrap();
