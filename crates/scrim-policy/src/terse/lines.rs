@@ -8,7 +8,7 @@ pub(super) struct Lines<'a> {
     pub(super) mark: &'a str,
     /// What ends the lines.
     pub(super) end: &'static str,
-    lines: Vec<&'a str>,
+    texts: Vec<&'a str>,
 }
 
 impl<'a> Lines<'a> {
@@ -16,20 +16,20 @@ impl<'a> Lines<'a> {
         let text = file.text();
         let visible = text.trim_start_matches('\u{feff}');
         let mark = text.strip_suffix(visible).unwrap_or_default();
-        let lines: Vec<_> = visible.split_inclusive('\n').collect();
-        let windows = lines.first().is_some_and(|line| line.ends_with("\r\n"));
+        let texts: Vec<_> = visible.split_inclusive('\n').collect();
+        let windows = texts.first().is_some_and(|text| text.ends_with("\r\n"));
         let end = if windows { "\r\n" } else { "\n" };
-        Self { mark, end, lines }
+        Self { mark, end, texts }
     }
 
     pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, &'a str)> {
-        (1..).zip(self.lines.iter().copied())
+        (1..).zip(self.texts.iter().copied())
     }
 
     pub(super) fn get(&self, number: usize) -> &'a str {
         let index = number.checked_sub(1);
         index
-            .and_then(|index| self.lines.get(index))
+            .and_then(|index| self.texts.get(index))
             .copied()
             .unwrap_or_default()
     }
@@ -46,7 +46,7 @@ impl<'a> Lines<'a> {
         let marker = |line: &str| line.starts_with("...") || line.starts_with("---");
         self.numbered()
             .find(|(other, line)| *other > number && marker(line))
-            .map_or(self.lines.len() + 1, |(number, _)| number)
+            .map_or(self.texts.len() + 1, |(number, _)| number)
     }
 
     /// The line after the last that counts between two lines: blank lines at the end do not, nor do

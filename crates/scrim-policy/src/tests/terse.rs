@@ -312,23 +312,43 @@ fn access() -> impl Strategy<Value = Vec<&'static str>> {
 struct Layout {
     dash: usize,
     gap: usize,
-    before: bool,
-    after: bool,
-    team: bool,
-    windows: bool,
-    ends: bool,
+    extras: Vec<Extra>,
 }
+
+/// What not every contract has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    PropertyBefore,
+    PropertyAfter,
+    KeyAfter,
+    WindowsLines,
+    LastLineEnds,
+}
+
+const EXTRAS: [Extra; 5] = [
+    Extra::PropertyBefore,
+    Extra::PropertyAfter,
+    Extra::KeyAfter,
+    Extra::WindowsLines,
+    Extra::LastLineEnds,
+];
 
 impl Layout {
     /// Whether the access policy comes back to the very place it was at.
     fn is_usual(&self) -> bool {
-        self.gap == 4 && !self.after && (self.before || self.dash == 2 && !self.team)
+        let (before, after) = (Extra::PropertyBefore, Extra::PropertyAfter);
+        let alone = self.dash == 2 && !self.has(Extra::KeyAfter);
+        self.gap == 4 && !self.has(after) && (self.has(before) || alone)
+    }
+
+    fn has(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra)
     }
 
     fn contract(&self, access: &[&str]) -> String {
         let (dash, pad) = (" ".repeat(self.dash), " ".repeat(self.dash + self.gap));
         let mut lines = vec!["customProperties:".to_owned()];
-        if self.before {
+        if self.has(Extra::PropertyBefore) {
             lines.push(format!("{dash}- {{property: mine, value: 1}}"));
         }
         lines.push(format!("{dash}- property: accessPolicy"));
@@ -337,17 +357,17 @@ impl Layout {
             "" => String::new(),
             line => format!("{pad}{line}"),
         }));
-        if self.after {
+        if self.has(Extra::PropertyAfter) {
             lines.push(format!("{dash}- property: other\n{dash}  value: x"));
         }
-        if self.team {
+        if self.has(Extra::KeyAfter) {
             lines.push("team: {name: them}".to_owned());
         }
         let mut text = bare() + &lines.join("\n");
-        if self.ends {
+        if self.has(Extra::LastLineEnds) {
             text.push('\n');
         }
-        if self.windows {
+        if self.has(Extra::WindowsLines) {
             text = text.replace('\n', "\r\n");
         }
         text
@@ -355,22 +375,10 @@ impl Layout {
 }
 
 fn layout() -> impl Strategy<Value = Layout> {
-    let flag = any::<bool>;
-    let sizes = (
-        prop::sample::select(vec![0usize, 2, 4]),
-        prop::sample::select(vec![3usize, 4, 6]),
-    );
-    (sizes, flag(), flag(), flag(), flag(), flag()).prop_map(
-        |((dash, gap), before, after, team, windows, ends)| Layout {
-            dash,
-            gap,
-            before,
-            after,
-            team,
-            windows,
-            ends,
-        },
-    )
+    let dash = prop::sample::select(vec![0usize, 2, 4]);
+    let gap = prop::sample::select(vec![3usize, 4, 6]);
+    let extras = prop::sample::subsequence(EXTRAS.to_vec(), 0..=EXTRAS.len());
+    (dash, gap, extras).prop_map(|(dash, gap, extras)| Layout { dash, gap, extras })
 }
 
 proptest! {
