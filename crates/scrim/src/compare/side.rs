@@ -66,7 +66,11 @@ impl Side {
         }
         let folder = format!("{}/", self.folder.display());
         let text = problems.render().replace(&folder, "");
-        Failure::Usage(format!("{} is not in order:\n{}", self.name, text.trim_end()))
+        Failure::Usage(format!(
+            "{} is not in order:\n{}",
+            self.name,
+            text.trim_end()
+        ))
     }
 
     pub(super) fn folder(&self) -> &Path {
