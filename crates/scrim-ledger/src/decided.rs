@@ -386,6 +386,9 @@ pub struct TableUse {
     pub agreements: Vec<String>,
     /// The columns that the query uses; `None` when the record does not say.
     pub used: Option<Vec<String>>,
+    /// What a decision point outside took away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub narrowing: Option<Arc<Narrowing>>,
 }
 
 /// The tables of an entry in short, without what takes long to read.
@@ -407,6 +410,8 @@ struct BriefTable {
     #[serde(default)]
     columns: Vec<BriefColumns>,
     used: Option<Used>,
+    #[serde(default)]
+    narrowing: Option<Arc<Narrowing>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -441,12 +446,14 @@ impl Brief {
                     one.columns.into_iter().flat_map(|run| run.names).collect()
                 }
             }),
+            narrowing: one.narrowing,
         });
         let older = self.decisions.into_iter().map(|one| TableUse {
             table: one.table,
             hash: one.hash,
             agreements: agreements(one.arms),
             used: None,
+            narrowing: None,
         });
         decided.chain(older).collect()
     }

@@ -49,7 +49,8 @@ impl Told {
         let (Ok(then), Some(facts)) = (&self.kept, &self.record.facts) else {
             return Again::Unable;
         };
-        if then.decide(facts, &decision.table).hash == decision.hash {
+        let again = then.decide(facts, &decision.table);
+        if again.narrowed_like(decision).hash == decision.hash {
             Again::Same
         } else if then.left_out(&decision.table) {
             Again::SourceAway

@@ -79,7 +79,7 @@ impl<'a> Replay<'a> {
         };
         let (mut same, mut affected) = (true, false);
         for used in &record.uses {
-            let decision = self.decide(facts, &used.table);
+            let decision = narrowed(self.decide(facts, &used.table), used);
             if decision.hash == used.hash {
                 continue;
             }
@@ -152,12 +152,20 @@ impl<'a> Replay<'a> {
         new: &Decision,
     ) -> Option<Option<Change>> {
         let then = self.sets.get(record.policy_version.as_ref()?).await.ok()?;
-        let old = then.decide(facts, &used.table);
+        let old = narrowed(then.decide(facts, &used.table), used);
         if old.hash != used.hash {
             return None;
         }
         let (before, after) = (&then.local.policy, &self.new.policy);
         Some(compare::decisions((before, &old), (after, new)))
+    }
+}
+
+/// A decision without what was taken away outside then: nobody can be asked what would be now.
+fn narrowed(decision: Decision, used: &TableUse) -> Decision {
+    match &used.narrowing {
+        Some(narrowing) => decision.narrowed(narrowing),
+        None => decision,
     }
 }
 
