@@ -52,8 +52,16 @@ impl Flight {
 
     /// The accounts file has changed and holds these accounts.
     pub(crate) fn accounts_changed(&self, accounts: Accounts) {
+        let (now, then) = (
+            accounts.ids().count(),
+            self.authenticator.accounts().ids().count(),
+        );
+        tracing::info!(
+            now,
+            then,
+            "the accounts file has changed: it counts from the next start on"
+        );
         drop(accounts);
-        tracing::info!("the accounts file has changed: it counts from the next start on");
     }
 
     /// Opens a session by password.
