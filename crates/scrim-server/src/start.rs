@@ -154,11 +154,7 @@ impl Server {
     /// # Errors
     /// The first thing that stands in the way; problems in files come all at once.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
-        let address = config.listen.flight;
-        let plain = config.tls.is_none() && !config.listen.allow_plaintext_beyond_loopback;
-        if plain && !address.ip().is_loopback() {
-            return Err(StartError::Plaintext(address));
-        }
+        let address = protected_address(&config)?;
         let transport = transport(config.tls.as_ref())?;
         let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
         let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
@@ -376,6 +372,16 @@ impl Drop for Running {
         self.keeping.abort();
         self.task.abort();
     }
+}
+
+/// The address to listen on, if nothing travels unencrypted that must not.
+fn protected_address(config: &Config) -> Result<SocketAddr, StartError> {
+    let address = config.listen.flight;
+    let plain = config.tls.is_none() && !config.listen.allow_plaintext_beyond_loopback;
+    if plain && !address.ip().is_loopback() {
+        return Err(StartError::Plaintext(address));
+    }
+    Ok(address)
 }
 
 /// Closed sessions stay closed, whatever happened in between. What is revoked is told.

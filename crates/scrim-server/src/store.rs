@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(store.get(&other).unwrap(), others);
         let versions: Vec<_> = store.versions().unwrap().into_iter().collect();
         assert_eq!(versions.len(), 2);
-        assert_eq!(store.find(&one[..9]).unwrap(), one);
+        assert_eq!(store.find(one.get(..9).unwrap()).unwrap(), one);
         let ambiguous = store.find("").unwrap_err();
         assert!(matches!(ambiguous, StoreError::Ambiguous { count: 2, .. }));
         assert!(matches!(store.find("x"), Err(StoreError::Unknown(_))));

@@ -147,12 +147,11 @@ impl FlightService for Flight {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let bodies = match request.extensions().get::<Shown>().cloned() {
-            Some(shown) => self.administer(shown, request.get_ref()).await?,
-            None => {
-                let caller = caller_of(&request)?;
-                self.action(&caller, request.into_inner()).await?
-            }
+        let bodies = if let Some(shown) = request.extensions().get::<Shown>().cloned() {
+            self.administer(shown, request.get_ref()).await?
+        } else {
+            let caller = caller_of(&request)?;
+            self.action(&caller, request.into_inner()).await?
         };
         let results = bodies.into_iter().map(|body| arrow_flight::Result { body });
         Ok(Response::new(once(results)))

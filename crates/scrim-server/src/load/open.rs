@@ -152,16 +152,26 @@ pub(super) async fn all(
         }
     }
     for (name, opened) in lookups {
-        match (opened, before.lookups.get(&name)) {
-            (Ok(table), _) => drop(open.lookups.insert(name, table)),
-            (Err(problem), Some(table)) => {
-                tracing::warn!(%problem, "a look-up table cannot be opened anew; it is asked as it was");
-                open.lookups.insert(name, Arc::clone(table));
-            }
-            (Err(problem), None) => drop(unavailable.lookups.insert(name, problem)),
-        }
+        keep_lookup(name, opened, before, &mut open, &mut unavailable);
     }
     Ok(Sources { open, unavailable })
+}
+
+fn keep_lookup(
+    name: String,
+    opened: Result<Arc<LookupTable>, Problem>,
+    before: &OpenSources,
+    open: &mut OpenSources,
+    unavailable: &mut Unavailable,
+) {
+    match (opened, before.lookups.get(&name)) {
+        (Ok(table), _) => drop(open.lookups.insert(name, table)),
+        (Err(problem), Some(table)) => {
+            tracing::warn!(%problem, "a look-up table cannot be opened anew; it is asked as it was");
+            open.lookups.insert(name, Arc::clone(table));
+        }
+        (Err(problem), None) => drop(unavailable.lookups.insert(name, problem)),
+    }
 }
 
 async fn table(
