@@ -8,7 +8,6 @@ import time
 import servers
 
 CONTRACTS, AGREEMENTS = 1_000, 10_000
-CHANGES = 20
 CONTRACT = """\
 apiVersion: v3.1.0
 kind: DataContract
@@ -17,7 +16,11 @@ version: 1.0.0
 status: active
 domain: many
 servers:
-  - {{server: files, type: local, path: data/{environment}/nation.parquet, format: parquet}}
+  - server: files
+    type: local
+    environment: {environment}
+    path: data/{environment}/nation.parquet
+    format: parquet
 schema:
   - name: many_{number}
     physicalName: nation
@@ -61,9 +64,9 @@ parameters: {{names: [FRANCE, GERMANY]}}
 
 def reload(bench, report, look_up):
     """A small policy set, then a large one; `look_up` asks a server for single orders."""
-    for name, contracts, agreements, at_most in (
-        ("the example's policies", 0, 0, 0.1),
-        (f"{CONTRACTS} contracts, {AGREEMENTS} agreements", CONTRACTS, AGREEMENTS, 2.0),
+    for name, contracts, agreements, count, at_most in (
+        ("the example's policies", 0, 0, 20, 0.1),
+        (f"{CONTRACTS} contracts, {AGREEMENTS} agreements", CONTRACTS, AGREEMENTS, 5, 2.0),
     ):
         world = servers.World(
             bench.folder / f"reload-{contracts}", bench.scrim, bench.rows.parent, bench.rows.name
@@ -72,7 +75,7 @@ def reload(bench, report, look_up):
         ledger = bench.folder / f"ledger-reload-{contracts}"
         with servers.Server(world, world.configure("reload", ledger)) as server:
             changes = Changes(world.folder / "policies", ledger / "ledger.jsonl")
-            report.reload(name, [changes.one() for _ in range(CHANGES)], at_most)
+            report.reload(name, [changes.one() for _ in range(count)], at_most)
             without, during = [], []
             for _ in range(bench.rounds):
                 without.append(look_up(server)["p99_ms"])

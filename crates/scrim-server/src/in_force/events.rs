@@ -44,6 +44,7 @@ mod linux {
     pub(in super::super) struct Events {
         inotify: AsyncFd<Inotify>,
         folders: Vec<(WatchDescriptor, PathBuf)>,
+        buffer: Vec<u8>,
     }
 
     impl Events {
@@ -57,6 +58,7 @@ mod linux {
             Ok(Self {
                 inotify,
                 folders: Vec::new(),
+                buffer: vec![0; BUFFER_BYTES],
             })
         }
 
@@ -93,11 +95,10 @@ mod linux {
 
         /// Waits for events. May be dropped at any time.
         pub(in super::super) async fn next(&mut self) -> io::Result<Vec<Event>> {
-            let mut buffer = [0; BUFFER_BYTES];
-            loop {
+            let told = loop {
                 let mut ready = self.inotify.readable_mut().await?;
                 let read = ready.try_io(|inotify| {
-                    let events = inotify.get_mut().read_events(&mut buffer)?;
+                    let events = inotify.get_mut().read_events(&mut self.buffer)?;
                     let told = |event: inotify::Event<&std::ffi::OsStr>| {
                         let name = event.name.map(PathBuf::from);
                         (event.wd, event.mask, name)
@@ -105,10 +106,11 @@ mod linux {
                     Ok(events.map(told).collect::<Vec<_>>())
                 });
                 if let Ok(told) = read {
-                    let told = told?.into_iter();
-                    return Ok(told.flat_map(|told| self.events(told)).collect());
+                    break told?;
                 }
-            }
+            };
+            let told = told.into_iter();
+            Ok(told.flat_map(|told| self.events(told)).collect())
         }
 
         /// A folder may be watched by several names.

@@ -5,7 +5,7 @@ use scrim_policy::Documents;
 
 use crate::load::{self, Inputs};
 
-/// Stands for the version of a folder that cannot be read.
+/// Begins what stands for the version of a folder that cannot be read.
 const UNREADABLE: &str = "unreadable";
 
 /// The policies in the folder, or why they cannot be read.
@@ -28,12 +28,15 @@ impl Found {
         let files = read.await.and_then(|files| files);
         let version = match &files {
             Ok(files) => Documents::version_of(files),
-            Err(_) => UNREADABLE.to_owned(),
+            Err(problems) => {
+                let why = load::sha256(&problems.to_string());
+                format!("{UNREADABLE}-{why}")
+            }
         };
         Self { version, files }
     }
 
-    /// Their version, or a word that is none.
+    /// Their version, or for each reason why there is none another word.
     pub(crate) fn version(&self) -> &str {
         &self.version
     }

@@ -266,20 +266,7 @@ impl InForce {
         if why.cause == LoadCause::SourceHealed || names(&before) != names(&left_out) {
             self.left_out.send_replace(left_out.clone());
         }
-        if !left_out.is_empty() {
-            tracing::warn!("{}", described(&left_out));
-        }
-        if left_out.is_empty() != before.is_empty() {
-            let health = if left_out.is_empty() {
-                "whole"
-            } else {
-                "degraded"
-            };
-            tracing::warn!(
-                left_out = left_out.len(),
-                "the health of the sources is {health}"
-            );
-        }
+        log_left_out(&before, &left_out);
         Ok(())
     }
 
@@ -360,6 +347,23 @@ async fn write_refusal(ledger: &Ledger, refused: &Refused, said: &str) -> Result
         problems: said.to_owned(),
     };
     ledger.event(event).await
+}
+
+fn log_left_out(before: &[LeftOut], after: &[LeftOut]) {
+    if !after.is_empty() {
+        tracing::warn!("{}", described(after));
+    }
+    if after.is_empty() != before.is_empty() {
+        let health = if after.is_empty() {
+            "whole"
+        } else {
+            "degraded"
+        };
+        tracing::warn!(
+            left_out = after.len(),
+            "the health of the sources is {health}"
+        );
+    }
 }
 
 fn names(left_out: &[LeftOut]) -> BTreeSet<&str> {

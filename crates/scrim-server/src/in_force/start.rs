@@ -5,7 +5,7 @@ use scrim_ledger::{Event, LoadCause, Recovery, Rollback};
 use tokio::sync::watch::Sender;
 
 use super::folder::Found;
-use super::{InForce, LoadError, Means, Refused, Why, write_refusal};
+use super::{InForce, LoadError, Means, Refused, Why, log_left_out, write_refusal};
 use crate::load::{Loaded, OpenSources, Opening};
 
 /// Puts the first policy set in force: what the folder says, or the version that was taken back if the
@@ -42,9 +42,7 @@ pub(crate) async fn start(
         );
     }
     let left_out = policies.left_out.clone();
-    if !left_out.is_empty() {
-        tracing::warn!("{}", super::described(&left_out));
-    }
+    log_left_out(&[], &left_out);
     let mut in_force = InForce {
         means,
         policies: Sender::new(policies),
