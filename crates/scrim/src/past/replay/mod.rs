@@ -84,7 +84,7 @@ impl<'a> Replay<'a> {
             if decision.hash == used.hash {
                 continue;
             }
-            let compared = self.compare(record, facts, used, decision).await?;
+            let compared = self.compare(record, facts, used, &decision).await?;
             if let Some((change, how)) = compared {
                 same = false;
                 let affects = affects(&change, used);
@@ -121,7 +121,7 @@ impl<'a> Replay<'a> {
         record: &Record,
         facts: &Facts,
         used: &TableUse,
-        new: Decision,
+        new: &Decision,
     ) -> Result<Compared, Damage> {
         let key = (used.hash.clone(), new.hash.clone());
         if let Some(compared) = self.compared.get(&key) {
@@ -129,13 +129,13 @@ impl<'a> Replay<'a> {
         }
         let compared = if let Some((then, old)) = self.again(record, facts, used).await {
             let (before, after) = (&then.local.policy, &self.new.policy);
-            let change = compare::decisions((before, &old), (after, &new));
+            let change = compare::decisions((before, &old), (after, new));
             change.map(|change| (Arc::new(change), How::Logic))
         } else {
             let readings = record.readings()?;
             let old = readings.iter().map(|reading| &reading.decision);
             let old = old.rev().find(|decision| decision.table == used.table);
-            let change = old.and_then(|old| words::changes(old, &new));
+            let change = old.and_then(|old| words::changes(old, new));
             change.map(|change| (Arc::new(change), How::Words))
         };
         if self.compared.len() >= COMPARED_MAX {
