@@ -474,16 +474,7 @@ fn read_table(
     policy_version: &Arc<str>,
 ) -> Result<Reading, String> {
     let at = |place| location(files, place);
-    let mut columns = Vec::new();
-    for run in table.columns {
-        let treatments: Vec<_> = run.shown.into_iter().map(Shown::treatment).collect();
-        let places: Vec<_> = run.at.into_iter().map(at).collect::<Result<_, _>>()?;
-        columns.extend(run.names.into_iter().map(|name| ColumnDecision {
-            name,
-            treatments: treatments.clone(),
-            location: places.clone(),
-        }));
-    }
+    let columns = read_columns(files, table.columns)?;
     let used = table.used.map(|used| match used {
         Used::Some(names) => names,
         Used::All(Every::Column) => columns.iter().map(|column| column.name.clone()).collect(),
@@ -545,6 +536,21 @@ fn read_table(
         used,
         unmatched_more: table.unmatched_more,
     })
+}
+
+fn read_columns(files: &[Arc<str>], runs: Vec<Columns>) -> Result<Vec<ColumnDecision>, String> {
+    let mut columns = Vec::new();
+    for run in runs {
+        let treatments: Vec<_> = run.shown.into_iter().map(Shown::treatment).collect();
+        let places = run.at.into_iter().map(|place| location(files, place));
+        let places: Vec<_> = places.collect::<Result<_, _>>()?;
+        columns.extend(run.names.into_iter().map(|name| ColumnDecision {
+            name,
+            treatments: treatments.clone(),
+            location: places.clone(),
+        }));
+    }
+    Ok(columns)
 }
 
 fn read_arm(files: &[Arc<str>], arm: Admits) -> Result<Arm, String> {

@@ -194,22 +194,14 @@ impl Told {
 }
 
 fn asked(record: &Record) -> String {
-    let mut text = format!(
-        "{} by {} ({})",
-        record.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-        record.principal,
-        record.org
-    );
-    if let Some(address) = record.address {
-        text.push_str(&format!(" from {address}"));
-    }
-    if let Some(client) = &record.client {
-        text.push_str(&format!(" with {}", printable(client)));
-    }
-    if let Some(session) = &record.session {
-        text.push_str(&format!(", session {session}"));
-    }
-    text
+    let at = record.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let mut said = vec![format!("{at} by {} ({})", record.principal, record.org)];
+    said.extend(record.address.map(|address| format!(" from {address}")));
+    let client = record.client.as_ref();
+    said.extend(client.map(|client| format!(" with {}", printable(client))));
+    let session = record.session.as_ref();
+    said.extend(session.map(|session| format!(", session {session}")));
+    said.concat()
 }
 
 /// What was known about who asked and in what circumstances.
@@ -305,29 +297,20 @@ fn settings(record: &Record) -> String {
 }
 
 fn outcome(record: &Record) -> String {
-    let mut text = record.outcome.to_string();
-    if let Some(code) = &record.code {
-        text.push_str(&format!(" with {code}"));
-    }
-    if let Some(closed) = record.closed {
-        let took = (closed - record.at).num_milliseconds();
-        text.push_str(&format!(" after {took} ms"));
-    }
-    let counts = [(record.rows, "rows"), (record.bytes, "bytes")];
-    let counts: Vec<_> = counts
-        .iter()
-        .filter_map(|(count, unit)| Some(format!("{} {unit}", (*count)?)))
-        .collect();
-    if !counts.is_empty() {
-        text.push_str(&format!(", {}", counts.join(", ")));
-    }
+    let mut said = vec![record.outcome.to_string()];
+    said.extend(record.code.as_ref().map(|code| format!(" with {code}")));
+    let took = record
+        .closed
+        .map(|closed| (closed - record.at).num_milliseconds());
+    said.extend(took.map(|took| format!(" after {took} ms")));
+    said.extend(record.rows.map(|rows| format!(", {rows} rows")));
+    said.extend(record.bytes.map(|bytes| format!(", {bytes} bytes")));
     if record.outcome == Outcome::Open {
-        text.push_str(": it is running, or the server was killed");
+        said.push(": it is running, or the server was killed".to_owned());
     }
-    if let Some(reason) = &record.reason {
-        text.push_str(&format!(": {}", printable(reason)));
-    }
-    text
+    let reason = record.reason.as_ref();
+    said.extend(reason.map(|reason| format!(": {}", printable(reason))));
+    said.concat()
 }
 
 /// What the record tells of a table beside the decision.

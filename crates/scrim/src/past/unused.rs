@@ -326,14 +326,14 @@ fn smaller_profiles(now: &[Now<'_>], usage: &Usage, documents: &Documents) -> Ve
 
 /// The columns of a profile as a contract says them.
 fn instead(columns: &[&(String, Treatment)]) -> String {
-    let mut text = String::from(if columns.is_empty() {
-        "columns: {}\n"
+    let mut lines = vec![if columns.is_empty() {
+        "columns: {}\n".to_owned()
     } else {
-        "columns:\n"
-    });
+        "columns:\n".to_owned()
+    }];
     for (name, treatment) in columns {
         let mut line = |path: &str, showing: &Showing| {
-            text.push_str(&format!("  {path}: {}\n", yaml(showing)));
+            lines.push(format!("  {path}: {}\n", yaml(showing)));
         };
         line(name, &treatment.root);
         for (path, showing) in &treatment.nested {
@@ -341,8 +341,8 @@ fn instead(columns: &[&(String, Treatment)]) -> String {
             line(&format!("{name}{dot}{path}"), showing);
         }
     }
-    text.push_str("default: hidden\n");
-    text
+    lines.push("default: hidden\n".to_owned());
+    lines.concat()
 }
 
 /// A treatment in YAML.

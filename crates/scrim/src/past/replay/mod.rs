@@ -11,6 +11,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,7 +21,7 @@ use scrim_policy::Decision;
 use scrim_policy::compare::{self, Change};
 
 use super::damaged;
-use super::sets::Sets;
+use super::sets::{Sets, Then};
 use crate::local::Local;
 use crate::outcome::Failure;
 pub(crate) use report::{Report, Style};
@@ -83,7 +84,7 @@ impl<'a> Replay<'a> {
             if decision.hash == used.hash {
                 continue;
             }
-            let compared = self.compare(record, facts, used, decision).await?;
+            let compared = self.compare(record, facts, used, &decision).await?;
             if let Some((change, how)) = compared {
                 same = false;
                 let affects = affects(&change, used);
@@ -120,21 +121,22 @@ impl<'a> Replay<'a> {
         record: &Record,
         facts: &Facts,
         used: &TableUse,
-        new: Decision,
+        new: &Decision,
     ) -> Result<Compared, Damage> {
         let key = (used.hash.clone(), new.hash.clone());
         if let Some(compared) = self.compared.get(&key) {
             return Ok(compared.clone());
         }
-        let compared = match self.by_logic(record, facts, used, &new).await {
-            Some(change) => change.map(|change| (Arc::new(change), How::Logic)),
-            None => {
-                let readings = record.readings()?;
-                let old = readings.iter().map(|reading| &reading.decision);
-                let old = old.filter(|decision| decision.table == used.table).last();
-                let change = old.and_then(|old| words::changes(old, &new));
-                change.map(|change| (Arc::new(change), How::Words))
-            }
+        let compared = if let Some((then, old)) = self.again(record, facts, used).await {
+            let (before, after) = (&then.local.policy, &self.new.policy);
+            let change = compare::decisions((before, &old), (after, new));
+            change.map(|change| (Arc::new(change), How::Logic))
+        } else {
+            let readings = record.readings()?;
+            let old = readings.iter().map(|reading| &reading.decision);
+            let old = old.rev().find(|decision| decision.table == used.table);
+            let change = old.and_then(|old| words::changes(old, new));
+            change.map(|change| (Arc::new(change), How::Words))
         };
         if self.compared.len() >= COMPARED_MAX {
             self.compared.clear();
@@ -143,21 +145,16 @@ impl<'a> Replay<'a> {
         Ok(compared)
     }
 
-    /// What differs, if the policies of then still decide what the record says.
-    async fn by_logic(
+    /// The decision of then and the policies that made it, if they make it again.
+    async fn again(
         &mut self,
         record: &Record,
         facts: &Facts,
         used: &TableUse,
-        new: &Decision,
-    ) -> Option<Option<Change>> {
+    ) -> Option<(Rc<Then>, Decision)> {
         let then = self.sets.get(record.policy_version.as_ref()?).await.ok()?;
         let old = narrowed(then.decide(facts, &used.table), used);
-        if old.hash != used.hash {
-            return None;
-        }
-        let (before, after) = (&then.local.policy, &self.new.policy);
-        Some(compare::decisions((before, &old), (after, new)))
+        (old.hash == used.hash).then_some((then, old))
     }
 }
 
