@@ -116,7 +116,7 @@ fn shown(set: &PolicySet) -> Vec<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn no_claim_about_requests_is_wrong(
@@ -148,7 +148,7 @@ proptest! {
         );
         let claim = sets(&one, &other).width();
         let settings = SessionSettings::default();
-        for (principal, context) in requests().into_iter().step_by(7) {
+        for (principal, context) in requests().into_iter().step_by(17) {
             let decide = |set: &PolicySet| set.decide(&principal, &context, &settings, &claims());
             let found = crate::compare::decisions((&one, &decide(&one)), (&other, &decide(&other)));
             let decided = found.map_or(Width::Equal, |change| change.width());
