@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use scrim_anonymize::Mask;
+use scrim_anonymize::{Mask, PathStep, parse_steps};
 use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -152,6 +152,17 @@ impl Treatment {
             root,
             nested: Vec::new(),
         }
+    }
+
+    /// How what lies under a path of the column is shown: as the nearest path around it says.
+    pub fn at(&self, path: &[PathStep]) -> &Showing {
+        let around = self.nested.iter().filter_map(|(named, showing)| {
+            let steps = parse_steps(named).ok()?;
+            path.starts_with(&steps).then_some((steps.len(), showing))
+        });
+        around
+            .max_by_key(|(length, _)| *length)
+            .map_or(&self.root, |(_, showing)| showing)
     }
 
     /// Whether nothing of the column is shown.

@@ -73,7 +73,7 @@ pub(super) fn changes(
     for path in paths(old.iter().chain(new)) {
         let showings = |arms: &[Treatment]| -> Vec<Showing> {
             arms.iter()
-                .map(|treatment| at(treatment, &path).clone())
+                .map(|treatment| treatment.at(&path).clone())
                 .collect()
         };
         let (was, is) = (showings(old), showings(new));
@@ -118,17 +118,6 @@ fn paths<'a>(treatments: impl Iterator<Item = &'a Treatment>) -> Vec<Vec<PathSte
     let mut paths = vec![Vec::new()];
     paths.extend(named.into_iter().filter_map(|path| parse_steps(path).ok()));
     paths
-}
-
-/// How a treatment shows what lies under a path: as the nearest path around it says.
-fn at<'a>(treatment: &'a Treatment, path: &[PathStep]) -> &'a Showing {
-    let around = treatment.nested.iter().filter_map(|(named, showing)| {
-        let steps = parse_steps(named).ok()?;
-        path.starts_with(&steps).then_some((steps.len(), showing))
-    });
-    around
-        .max_by_key(|(length, _)| *length)
-        .map_or(&treatment.root, |(_, showing)| showing)
 }
 
 /// The type of what lies under a path of a column.
