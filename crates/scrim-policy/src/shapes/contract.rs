@@ -35,7 +35,7 @@ pub static CONTRACT: Shape = Shape::closed(
             "where it is in its life; it does not decide access",
         ),
         Key::optional("domain", Kind::Text, "the schema in which clients see it").unsaid("public"),
-        Key::optional("tenant", Kind::Text, "the organisation that owns the table"),
+        Key::optional("tenant", SOME_TEXT, "the organisation that owns the table"),
         Key::ignored("tags", "of the standard"),
         Key::ignored("dataProduct", "of the standard"),
         Key::optional(
