@@ -119,8 +119,7 @@ impl Used {
                 let passed = positions.iter().filter_map(from);
                 below.same(&taken.chain(passed).collect());
             }
-            LogicalPlan::Distinct(Distinct::On(_))
-            | LogicalPlan::Distinct(Distinct::All(_))
+            LogicalPlan::Distinct(Distinct::On(_) | Distinct::All(_))
             | LogicalPlan::RecursiveQuery(_)
             | LogicalPlan::Extension(_)
             | LogicalPlan::EmptyRelation(_)

@@ -49,7 +49,7 @@ pub(crate) struct Decided {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     files: Vec<Arc<str>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    decided: Vec<Table>,
+    decided: Vec<Judged>,
 }
 
 /// A place: which of the entry's files, line and column.
@@ -57,7 +57,7 @@ pub(crate) struct Decided {
 struct Place(usize, u32, u32);
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Table {
+struct Judged {
     table: Name,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     contract: Option<(String, String, Place)>,
@@ -222,7 +222,7 @@ impl Decided {
         Place(file, location.line, location.column)
     }
 
-    fn table(&mut self, reading: &Reading) -> Table {
+    fn table(&mut self, reading: &Reading) -> Judged {
         let Decision {
             table,
             policy_version: _,
@@ -237,7 +237,7 @@ impl Decided {
             narrowing,
             hash,
         } = &*reading.decision;
-        Table {
+        Judged {
             table: (table.schema.clone(), table.table.clone()),
             contract: contract.as_ref().map(|one| {
                 (
@@ -470,7 +470,7 @@ fn location(files: &[Arc<str>], place: Place) -> Result<Location, String> {
 
 fn read_table(
     files: &[Arc<str>],
-    table: Table,
+    table: Judged,
     policy_version: &Arc<str>,
 ) -> Result<Reading, String> {
     let at = |place| location(files, place);

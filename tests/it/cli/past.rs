@@ -205,7 +205,7 @@ async fn a_statement_is_told_with_its_runs_under_the_policies_of_then() {
         "kept beside the ledger",
         "the one in the folder",
         "Shown to rolf",
-        " 5 status: ended",
+        " 4 status: ended",
         "it is ended",
         "completed",
         "refused with",
