@@ -35,6 +35,7 @@ pub use ask::{Ask, Params};
 pub use config::{EngineConfig, EngineLimits};
 pub use engine::{Engine, EngineError};
 pub use fault::{FaultKind, SourceFault};
+pub use guard::Tally;
 pub use lookup::LookupTable;
 pub use query::{Bound, Governed, Permitted, Query};
 pub use raw::{RawTable, Versioned};

@@ -73,6 +73,21 @@ impl Documents {
         self.agreements.iter()
     }
 
+    /// The contracts that are wanted, with their agreements, and no others.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&ContractDocument) -> bool) -> Self {
+        let contracts = self.contracts.iter().filter(|contract| wanted(contract));
+        let contracts: Vec<ContractDocument> = contracts.cloned().collect();
+        let is_kept = |agreement: &&AgreementDocument| {
+            contracts.iter().any(|one| one.id == agreement.contract)
+        };
+        Self {
+            agreements: self.agreements.iter().filter(is_kept).cloned().collect(),
+            contracts,
+            version: self.version.clone(),
+        }
+    }
+
     /// The version of the policy set.
     pub fn version(&self) -> &str {
         &self.version

@@ -32,6 +32,7 @@ mod access;
 mod agreement;
 mod compile;
 mod condition;
+mod coverage;
 mod decide;
 mod decision;
 mod digest;
@@ -41,6 +42,7 @@ mod facts;
 mod fit;
 mod language;
 mod odcs;
+mod raw;
 mod relationships;
 mod rules;
 mod servers;
@@ -50,6 +52,7 @@ mod tests;
 mod version;
 
 pub use agreement::{AgreementDocument, AgreementStatus};
+pub use coverage::{Coverage, Part, Point};
 pub use decision::{
     Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Showing, Treatment, Unmatched,
     Verdict,
@@ -58,6 +61,7 @@ pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
 pub use language::network;
 pub use odcs::{ContractDocument, Property};
+pub use raw::{beside_raw, raw_name};
 pub use rules::{RowRules, RuleError};
 pub use servers::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,

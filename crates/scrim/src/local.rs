@@ -12,9 +12,9 @@ use scrim_engine::{Engine, EngineConfig, EngineLimits};
 use scrim_identity::{KeyFile, read_key_file};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, SystemClock};
-use scrim_policy::{LeftOut, PolicySet};
+use scrim_policy::{Documents, LeftOut, PolicySet};
 use scrim_server::Config;
-use scrim_server::load::{self, Inputs};
+use scrim_server::load::{self, Fixtures, Inputs, Loaded};
 use tempfile::TempDir;
 
 use crate::outcome::Failure;
@@ -32,7 +32,6 @@ pub struct Local {
     pub warnings: Problems,
     /// Why tables are not there, of contracts whose sources are not there or do not fit.
     pub left_out: Problems,
-    clock: Arc<ForwardClock>,
     /// The throw-away ledger and spill folder.
     _scratch: TempDir,
 }
@@ -41,6 +40,44 @@ impl Local {
     /// Loads what a configuration names. When it has no key file yet, keys are made up: masks work,
     /// and their tokens mean nothing tomorrow.
     pub async fn open(config: Config) -> Result<Self, Failure> {
+        let bench = Bench::new(config)?;
+        let (documents, _) = bench.inputs.documents()?;
+        let loaded = bench
+            .load(documents, &Fixtures::default(), &bench.inputs)
+            .await?;
+        let policy = Arc::clone(&loaded.world.policy);
+        bench.engine.load(loaded.world);
+        Ok(Self {
+            config: bench.config,
+            engine: bench.engine,
+            policy,
+            warnings: loaded.warnings,
+            left_out: problems_of(loaded.left_out),
+            _scratch: bench.scratch,
+        })
+    }
+}
+
+/// An engine that policies can be loaded into, one set after the other.
+#[derive(Debug)]
+pub struct Bench {
+    /// The configuration.
+    pub config: Config,
+    /// What policies are loaded from.
+    pub inputs: Inputs,
+    /// The engine; it serves nothing until a world is loaded.
+    pub engine: Engine,
+    keys: KeyFile,
+    clock: Arc<ForwardClock>,
+    scratch: TempDir,
+}
+
+impl Bench {
+    /// An engine as a configuration describes it, over keys of its own if there are none.
+    ///
+    /// # Errors
+    /// When keys, credentials or scratch space cannot be had.
+    pub fn new(config: Config) -> Result<Self, Failure> {
         let clock = Arc::new(ForwardClock::default());
         let keys = if config.keys.exists() {
             read_key_file(&config.keys)
@@ -54,19 +91,28 @@ impl Local {
         let settings = engine_settings(&config, scratch.path().join("spill"));
         let engine = Engine::new(settings, ledger, Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
-        let inputs = Inputs::new(&config)?;
-        let loaded = load::policies(&inputs, keys.root_key(), &engine).await?;
-        let policy = Arc::clone(&loaded.world.policy);
-        engine.load(loaded.world);
         Ok(Self {
+            inputs: Inputs::new(&config)?,
             config,
             engine,
-            policy,
-            warnings: loaded.warnings,
-            left_out: problems_of(loaded.left_out),
+            keys,
             clock,
-            _scratch: scratch,
+            scratch,
         })
+    }
+
+    /// Compiles documents, with fixtures in the place of some sources.
+    ///
+    /// # Errors
+    /// All problems of the first step that has any.
+    pub async fn load(
+        &self,
+        documents: Documents,
+        fixtures: &Fixtures,
+        inputs: &Inputs,
+    ) -> Result<Loaded, Problems> {
+        let root_key = self.keys.root_key();
+        load::with_fixtures(documents, fixtures, inputs, root_key, &self.engine).await
     }
 
     /// Lets a minute pass, so that limits on the queries of a minute begin anew.
@@ -75,7 +121,8 @@ impl Local {
     }
 }
 
-fn problems_of(left_out: Vec<LeftOut>) -> Problems {
+/// Why contracts were left out, all in one.
+pub(crate) fn problems_of(left_out: Vec<LeftOut>) -> Problems {
     let mut problems = Problems::default();
     for one in left_out {
         problems.extend(one.problems);

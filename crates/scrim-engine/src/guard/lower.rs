@@ -105,7 +105,7 @@ pub(crate) async fn lower(
 
 /// The source's columns under the contract's names, without a qualifier, so that bare names in
 /// rules mean exactly these.
-fn contract_columns(table: &Table) -> Vec<Expr> {
+pub(super) fn contract_columns(table: &Table) -> Vec<Expr> {
     table
         .columns
         .iter()

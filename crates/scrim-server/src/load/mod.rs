@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use scrim_document::{Problem, Problems, SourceFile};
-use scrim_engine::{Engine, World};
+use scrim_engine::{Engine, RawTable, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
 use scrim_policy::{Documents, LeftOut, LoadEnv, PolicySet};
@@ -61,7 +61,11 @@ impl Inputs {
         })
     }
 
-    fn documents(&self) -> Result<(Documents, Vec<(String, String)>), Problems> {
+    /// The documents, and each file with the SHA-256 of its text.
+    ///
+    /// # Errors
+    /// All problems of reading and parsing.
+    pub fn documents(&self) -> Result<(Documents, Vec<(String, String)>), Problems> {
         let files = policy_files(&self.policies)?;
         let hashes = files
             .iter()
@@ -97,7 +101,33 @@ pub async fn policies(
     engine: &Engine,
 ) -> Result<Loaded, Problems> {
     let (documents, files) = inputs.documents()?;
-    let opened = open::all(&documents, inputs).await?;
+    let fixtures = Fixtures::default();
+    let loaded = with_fixtures(documents, &fixtures, inputs, root_key, engine).await?;
+    Ok(Loaded { files, ..loaded })
+}
+
+/// Tables that stand in the place of sources, for tests of policies.
+#[derive(Debug, Clone, Default)]
+pub struct Fixtures {
+    /// Those of contracts, by the contract's table name.
+    pub tables: BTreeMap<TableName, RawTable>,
+    /// Those of look-up tables, by name.
+    pub lookups: BTreeMap<String, RawTable>,
+}
+
+/// Compiles documents, with fixtures in the place of some sources: those are not opened, and need
+/// not be there. Everything else is as it is with the real ones.
+///
+/// # Errors
+/// All problems of the first step that has any: opening, compiling.
+pub async fn with_fixtures(
+    documents: Documents,
+    fixtures: &Fixtures,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+) -> Result<Loaded, Problems> {
+    let opened = open::all(&documents, fixtures, inputs).await?;
     let schemas = opened.schemas();
     let lookup_schemas: BTreeMap<String, SchemaRef> = opened
         .lookups
@@ -133,7 +163,7 @@ pub async fn policies(
     Ok(Loaded {
         world,
         warnings,
-        files,
+        files: Vec::new(),
         left_out,
         unlisted,
     })

@@ -12,7 +12,7 @@ use scrim_model::TableName;
 use scrim_policy::{ContractDocument, Documents, Server, Unavailable};
 use scrim_sources::{Opened, Wanted};
 
-use super::Inputs;
+use super::{Fixtures, Inputs};
 use crate::config::Lookup;
 
 /// Sources that are opened at once.
@@ -35,6 +35,24 @@ pub(super) struct Source {
 }
 
 impl Sources {
+    fn of(fixtures: &Fixtures) -> Self {
+        let table = |(name, table): (&TableName, &RawTable)| {
+            let source = Source {
+                table: table.clone(),
+                unlisted: Vec::new(),
+            };
+            (name.clone(), source)
+        };
+        let lookup = |(name, table): (&String, &RawTable)| {
+            (name.clone(), LookupTable::new(table.clone(), None))
+        };
+        Self {
+            tables: fixtures.tables.iter().map(table).collect(),
+            lookups: fixtures.lookups.iter().map(lookup).collect(),
+            unavailable: Unavailable::default(),
+        }
+    }
+
     pub(super) fn schemas(&self) -> BTreeMap<TableName, SchemaRef> {
         let tables = self.tables.iter();
         tables
@@ -43,16 +61,21 @@ impl Sources {
     }
 }
 
-/// Opens all sources.
+/// Opens all sources but those in whose place a fixture stands.
 ///
 /// # Errors
 /// Contracts that name no place that can be read.
-pub(super) async fn all(documents: &Documents, inputs: &Inputs) -> Result<Sources, Problems> {
+pub(super) async fn all(
+    documents: &Documents,
+    fixtures: &Fixtures,
+    inputs: &Inputs,
+) -> Result<Sources, Problems> {
     // Collected first: a closure over borrowed contracts inside a stream would keep a server's start
     // from being spawned.
     let mut tables = Vec::new();
     let mut problems = Problems::default();
-    for contract in documents.contracts() {
+    let real = |contract: &&ContractDocument| !fixtures.tables.contains_key(&contract.name);
+    for contract in documents.contracts().filter(real) {
         match contract.server(inputs.environment.as_deref()) {
             Ok(server) => tables.push(table(contract, server, inputs)),
             Err(problem) => problems.push(problem),
@@ -62,17 +85,14 @@ pub(super) async fn all(documents: &Documents, inputs: &Inputs) -> Result<Source
     let lookups: Vec<_> = inputs
         .lookups
         .iter()
+        .filter(|(name, _)| !fixtures.lookups.contains_key(*name))
         .map(|(name, at)| named_lookup(name, at, inputs))
         .collect();
     let (tables, lookups): (Vec<_>, Vec<_>) = tokio::join!(
         futures::stream::iter(tables).buffered(AT_ONCE).collect(),
         futures::stream::iter(lookups).buffered(AT_ONCE).collect(),
     );
-    let mut sources = Sources {
-        tables: BTreeMap::new(),
-        lookups: BTreeMap::new(),
-        unavailable: Unavailable::default(),
-    };
+    let mut sources = Sources::of(fixtures);
     for (name, opened) in tables {
         match opened {
             Ok(source) => drop(sources.tables.insert(name, source)),

@@ -1,0 +1,292 @@
+//! An answer against what is expected of it.
+
+use scrim_document::Location;
+use scrim_model::Refusal;
+use scrim_policy::{Decision, Verdict};
+
+use super::answer::{Answer, Rows, told};
+use super::compare;
+use super::fixtures::is_named;
+use super::format::{Columns, Count, DecisionExpect, Expect, Placed, Refused, Shown};
+
+/// Something that is not as expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What was expected, and what was found.
+    pub message: String,
+    /// Where the expectation stands.
+    pub at: Location,
+}
+
+impl Difference {
+    /// A difference from what stands in a place.
+    pub(super) fn new(at: &Location, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            at: at.clone(),
+        }
+    }
+}
+
+/// Everything about an answer that is not as expected; `case` is where its case stands.
+pub(super) fn answer(answer: &Answer, expect: &Expect, case: &Location) -> Vec<Difference> {
+    match (answer, &expect.refused) {
+        (Answer::Refused(refusal), Some(expected)) => refused(refusal, expected),
+        (Answer::Refused(refusal), None) => {
+            // What was decided explains a refusal, so a case may expect that alone.
+            if expect.decision.is_some() && !expect.is_of_rows() {
+                return Vec::new();
+            }
+            vec![Difference::new(case, format!("refused: {}", told(refusal)))]
+        }
+        (Answer::Rows(found), Some(Placed { at, value })) => {
+            let (code, rows) = (&value.code, found.rows.len() as u64);
+            let message = format!("expected the refusal {code}, got {}", row_word(rows));
+            vec![Difference::new(at, message)]
+        }
+        (Answer::Rows(found), None) => rows(found, expect),
+    }
+}
+
+fn refused(refusal: &Refusal, expected: &Placed<Refused>) -> Vec<Difference> {
+    let Refused { code, message } = &expected.value;
+    if refusal.code().as_str() != code {
+        let message = format!("expected the refusal {code}, got {}", told(refusal));
+        return vec![Difference::new(&expected.at, message)];
+    }
+    match message {
+        Some(part) if !refusal.message().contains(part.as_str()) => {
+            let found = refusal.message();
+            let message = format!("expected a message with `{part}`, got `{found}`");
+            vec![Difference::new(&expected.at, message)]
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+fn rows(found: &Rows, expect: &Expect) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    if let Some(Placed { at, value }) = &expect.columns {
+        let wrong = columns(&found.columns, value).into_iter();
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
+    }
+    if let Some(Placed { at, value }) = &expect.row_count {
+        let wrong = count(found.rows.len() as u64, *value);
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
+    }
+    if let Some(Placed { at, value }) = &expect.rows {
+        let wrong = compare::difference(&found.rows, value, found.ordered);
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
+    }
+    for Placed { at, value } in &expect.never_contains {
+        let wrong = contained(found, value);
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
+    }
+    for (column, Placed { at, value }) in &expect.masks {
+        let place = found.columns.iter().position(|name| name == column);
+        let mask = place.map(|at| found.masks.get(at).and_then(Option::as_deref));
+        let wrong = shown(column, mask, value);
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
+    }
+    let of_column =
+        |column: &str, at: &Location, wrong: &dyn Fn(&[Option<&str>]) -> Option<String>| {
+            let message = match found.values(column) {
+                Some(values) => wrong(&values),
+                None => Some(format!("the result has no column `{column}`")),
+            };
+            message.map(|message| Difference::new(at, message))
+        };
+    for (column, Placed { at, value }) in &expect.matches {
+        let wrong = |values: &[Option<&str>]| {
+            let misfit = value.misfit(values)?;
+            Some(format!(
+                "expected `{column}` to match `{}`, got {misfit}",
+                value.as_str()
+            ))
+        };
+        differences.extend(of_column(column, at, &wrong));
+    }
+    for Placed { at, value } in &expect.all_null {
+        let wrong = |values: &[Option<&str>]| all_null(value, values);
+        differences.extend(of_column(value, at, &wrong));
+    }
+    differences
+}
+
+/// Why a column is not without values.
+pub(super) fn all_null(column: &str, values: &[Option<&str>]) -> Option<String> {
+    let value = values.iter().flatten().next()?;
+    Some(format!("expected no value in `{column}`, got {value}"))
+}
+
+fn columns(found: &[String], expected: &Columns) -> Vec<String> {
+    match expected {
+        Columns::Exactly(expected) if expected == found => Vec::new(),
+        Columns::Exactly(expected) => vec![exactly(found, expected)],
+        Columns::Some { has, lacks } => {
+            let missing = has.iter().filter(|name| !found.contains(name));
+            let missing = missing.map(|name| format!("expected a column `{name}`, there is none"));
+            let there = lacks.iter().filter(|name| found.contains(name));
+            let there = there.map(|name| format!("expected no column `{name}`, there is one"));
+            missing.chain(there).collect()
+        }
+    }
+}
+
+/// Tells that columns are not the expected ones.
+pub(super) fn exactly(found: &[String], expected: &[String]) -> String {
+    let list = |names: &[String]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "expected the columns {}, got {}",
+        list(expected),
+        list(found)
+    )
+}
+
+/// Why a number is not the expected one.
+pub(super) fn count(found: u64, expected: Count) -> Option<String> {
+    let Count { min, max } = expected;
+    if (min..=max).contains(&found) {
+        return None;
+    }
+    let expected = match (min, max) {
+        (min, max) if min == max => row_word(min),
+        (min, u64::MAX) => format!("at least {}", row_word(min)),
+        (0, max) => format!("at most {}", row_word(max)),
+        (min, max) => format!("{min} to {}", row_word(max)),
+    };
+    Some(format!("expected {expected}, got {found}"))
+}
+
+fn row_word(rows: u64) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    }
+}
+
+fn contained(found: &Rows, text: &str) -> Option<String> {
+    let mut cells = found.rows.iter().flatten().flatten();
+    if let Some(cell) = cells.find(|cell| cell.contains(text)) {
+        return Some(format!("expected `{text}` nowhere, got {cell}"));
+    }
+    let in_bytes = holds(&found.bytes, text.as_bytes());
+    in_bytes.then(|| format!("expected `{text}` nowhere, but it is in the result's bytes"))
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    let Some(first) = text.first() else {
+        return false;
+    };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        let Some(here) = rest.get(at..) else { break };
+        if here.starts_with(text) {
+            return true;
+        }
+        rest = here.get(1..).unwrap_or_default();
+    }
+    false
+}
+
+/// Why a column is not shown as expected: `found` is none when it is not there, and its mask's name
+/// when it has one.
+pub(super) fn shown(column: &str, found: Option<Option<&str>>, expected: &Shown) -> Option<String> {
+    let holds = match (expected, found) {
+        (Shown::Hidden, None) | (Shown::Clear, Some(None)) | (Shown::Masked, Some(Some(_))) => true,
+        // A column that several agreements mask bears all their names.
+        (Shown::Through(name), Some(Some(mask))) => mask.split(',').any(|part| part == name),
+        (Shown::Hidden, Some(_))
+        | (Shown::Clear, Some(Some(_)) | None)
+        | (Shown::Masked | Shown::Through(_), Some(None) | None) => false,
+    };
+    let word = match expected {
+        Shown::Clear => "clear".to_owned(),
+        Shown::Masked => "masked".to_owned(),
+        Shown::Hidden => "hidden".to_owned(),
+        Shown::Through(name) => format!("masked by {name}"),
+    };
+    let is = match found {
+        None => "it is not there".to_owned(),
+        Some(None) => "it is clear".to_owned(),
+        Some(Some(mask)) => format!("it is masked by {mask}"),
+    };
+    (!holds).then(|| format!("expected `{column}` {word}, {is}"))
+}
+
+/// Everything about a decision that is not as expected.
+pub(super) fn decision(
+    expected: &Placed<DecisionExpect>,
+    decisions: &[impl AsRef<Decision>],
+) -> Vec<Difference> {
+    let Placed { at, value } = expected;
+    let wanted = |decision: &&Decision| match &value.table {
+        Some(name) => is_named(&decision.table, name),
+        None => true,
+    };
+    let found: Vec<&Decision> = decisions.iter().map(AsRef::as_ref).filter(wanted).collect();
+    let [decision] = found.as_slice() else {
+        let message = match found.len() {
+            0 => "the statement names no such table",
+            _ => "the statement names several tables: say which with `table`",
+        };
+        return vec![Difference::new(at, message)];
+    };
+    let mut messages = Vec::new();
+    let (verdict, guard) = verdict(decision);
+    if let Some(expected) = value
+        .verdict
+        .as_deref()
+        .filter(|expected| *expected != verdict)
+    {
+        messages.push(format!("expected the verdict {expected}, got {verdict}"));
+    }
+    if let Some(expected) = value
+        .guard
+        .as_deref()
+        .filter(|expected| Some(*expected) != guard)
+    {
+        let found = guard.unwrap_or("none");
+        messages.push(format!(
+            "expected the guard {expected} to close the table, got {found}"
+        ));
+    }
+    if let Some(expected) = &value.agreements {
+        let found: Vec<&str> = decision
+            .arms
+            .iter()
+            .map(|arm| arm.agreement.as_str())
+            .collect();
+        if *expected != found {
+            let list = |ids: &[&str]| match ids {
+                [] => "none".to_owned(),
+                ids => ids.join(", "),
+            };
+            let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+            let (expected, found) = (list(&expected), list(&found));
+            let mut message = format!("expected the agreements {expected}, got {found}");
+            for unmatched in &decision.unmatched {
+                let (id, why) = (&unmatched.agreement, &unmatched.reason);
+                message.push_str(&format!("; {id} does not match: {why}"));
+            }
+            messages.push(message);
+        }
+    }
+    messages
+        .into_iter()
+        .map(|message| Difference::new(at, message))
+        .collect()
+}
+
+/// The word for a verdict, and the guard that closes the table.
+pub(super) fn verdict(decision: &Decision) -> (&'static str, Option<&str>) {
+    match &decision.verdict {
+        Verdict::Shown => ("shown", None),
+        Verdict::NoAgreement => ("no-agreement", None),
+        Verdict::PurposeRequired => ("purpose-required", None),
+        Verdict::Closed { guard, .. } => ("closed", Some(guard)),
+    }
+}
