@@ -116,7 +116,11 @@ fn unknown_profiles(contracts: &[ContractDocument], agreements: &[AgreementDocum
 fn is_test(path: &str) -> bool {
     let mut parts = path.split(['/', '\\']).rev();
     let name = parts.next().unwrap_or(path);
-    name.ends_with(".test.yaml") || name.ends_with(".test.yml") || parts.any(|part| part == "tests")
+    // Where the folder itself lies does not matter, should somebody give whole paths.
+    let mut within = parts.take_while(|part| !matches!(*part, "contracts" | "agreements"));
+    name.ends_with(".test.yaml")
+        || name.ends_with(".test.yml")
+        || within.any(|part| part == "tests")
 }
 
 fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {

@@ -62,13 +62,22 @@ fn policy_tests_report_to_files_and_fail_below_a_coverage() {
     let said = test(&["--format", "junit", "--out", "report.xml"]).good();
     assert!(said.trim_end().ends_with(" passed, 0 failed"), "{said}");
     let xml = std::fs::read_to_string(world.path("report.xml")).unwrap();
-    assert!(xml.contains("<testsuite name=\"tests/claims.test.yaml\""), "{xml}");
+    assert!(
+        xml.contains("<testsuite name=\"tests/claims.test.yaml\""),
+        "{xml}"
+    );
     let json: serde_json::Value =
         serde_json::from_str(&test(&["--format", "json", "--coverage"]).good()).unwrap();
-    assert_eq!((&json["failed"], &json["coverage"]["percent"]), (&0.into(), &100.into()));
+    assert_eq!(
+        (&json["failed"], &json["coverage"]["percent"]),
+        (&0.into(), &100.into())
+    );
     let few = test(&["--only", "claims", "--min-coverage", "90"]).bad(1);
     assert!(few.contains("90 % is asked for"), "{few}");
-    world.write("policies/tests/odd.test.yaml", "kind: PolicyTest\nat: noon\n");
+    world.write(
+        "policies/tests/odd.test.yaml",
+        "kind: PolicyTest\nat: noon\n",
+    );
     assert!(test(&[]).bad(2).contains("`noon` is no time"));
 }
 

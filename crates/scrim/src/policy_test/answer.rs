@@ -9,11 +9,11 @@ use scrim_model::Refusal;
 use crate::render::text;
 
 /// A row as text; `None` is NULL.
-pub type Row = Vec<Option<String>>;
+pub(crate) type Row = Vec<Option<String>>;
 
 /// What came back.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Rows.
     Rows(Rows),
     /// A refusal.
@@ -22,17 +22,17 @@ pub enum Answer {
 
 /// The rows that came back.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// The names of the columns.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// The name of each column's mask; `None` when it is clear.
-    pub masks: Vec<Option<String>>,
+    pub(crate) masks: Vec<Option<String>>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Whether the statement says in which order they come.
-    pub ordered: bool,
+    pub(crate) ordered: bool,
     /// The result as it would travel.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Rows {
@@ -40,7 +40,7 @@ impl Rows {
     ///
     /// # Errors
     /// When a value cannot be written.
-    pub fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, ArrowError> {
+    pub(crate) fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, ArrowError> {
         let names = schema.fields().iter().map(|field| field.name().clone());
         let columns: Vec<String> = names.collect();
         let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
@@ -69,7 +69,7 @@ impl Rows {
     }
 
     /// The values of a column; none when it is not there.
-    pub fn values(&self, column: &str) -> Option<Vec<Option<&str>>> {
+    pub(crate) fn values(&self, column: &str) -> Option<Vec<Option<&str>>> {
         let at = self.columns.iter().position(|name| name == column)?;
         let values = self.rows.iter();
         Some(values.map(|row| row.get(at)?.as_deref()).collect())

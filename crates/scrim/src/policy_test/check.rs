@@ -84,7 +84,7 @@ fn rows(found: &Rows, expect: &Expect) -> Vec<Difference> {
     }
     for (column, Placed { at, value }) in &expect.masks {
         let place = found.columns.iter().position(|name| name == column);
-        let mask = place.map(|at| found.masks.get(at).and_then(Option::as_deref));
+        let mask = Found::of(place, |at| found.masks.get(at)?.as_deref());
         let wrong = shown(column, mask, value);
         differences.extend(wrong.map(|message| Difference::new(at, message)));
     }
@@ -192,16 +192,39 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
     false
 }
 
-/// Why a column is not shown as expected: `found` is none when it is not there, and its mask's name
-/// when it has one.
-pub(super) fn shown(column: &str, found: Option<Option<&str>>, expected: &Shown) -> Option<String> {
+/// How a column turned out to be shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found<'a> {
+    /// It is not there.
+    Absent,
+    /// As it is.
+    Clear,
+    /// Through masks of these names, joined with commas.
+    Through(&'a str),
+}
+
+impl<'a> Found<'a> {
+    /// A column at its place among all, by the name of its mask.
+    pub(super) fn of(place: Option<usize>, mask: impl Fn(usize) -> Option<&'a str>) -> Self {
+        match place.map(mask) {
+            None => Self::Absent,
+            Some(None) => Self::Clear,
+            Some(Some(name)) => Self::Through(name),
+        }
+    }
+}
+
+/// Why a column is not shown as expected.
+pub(super) fn shown(column: &str, found: Found<'_>, expected: &Shown) -> Option<String> {
     let holds = match (expected, found) {
-        (Shown::Hidden, None) | (Shown::Clear, Some(None)) | (Shown::Masked, Some(Some(_))) => true,
+        (Shown::Hidden, Found::Absent)
+        | (Shown::Clear, Found::Clear)
+        | (Shown::Masked, Found::Through(_)) => true,
         // A column that several agreements mask bears all their names.
-        (Shown::Through(name), Some(Some(mask))) => mask.split(',').any(|part| part == name),
-        (Shown::Hidden, Some(_))
-        | (Shown::Clear, Some(Some(_)) | None)
-        | (Shown::Masked | Shown::Through(_), Some(None) | None) => false,
+        (Shown::Through(name), Found::Through(masks)) => masks.split(',').any(|mask| mask == name),
+        (Shown::Hidden, Found::Clear | Found::Through(_))
+        | (Shown::Clear, Found::Absent | Found::Through(_))
+        | (Shown::Masked | Shown::Through(_), Found::Absent | Found::Clear) => false,
     };
     let word = match expected {
         Shown::Clear => "clear".to_owned(),
@@ -210,9 +233,9 @@ pub(super) fn shown(column: &str, found: Option<Option<&str>>, expected: &Shown)
         Shown::Through(name) => format!("masked by {name}"),
     };
     let is = match found {
-        None => "it is not there".to_owned(),
-        Some(None) => "it is clear".to_owned(),
-        Some(Some(mask)) => format!("it is masked by {mask}"),
+        Found::Absent => "it is not there".to_owned(),
+        Found::Clear => "it is clear".to_owned(),
+        Found::Through(masks) => format!("it is masked by {masks}"),
     };
     (!holds).then(|| format!("expected `{column}` {word}, {is}"))
 }
@@ -255,30 +278,32 @@ pub(super) fn decision(
         ));
     }
     if let Some(expected) = &value.agreements {
-        let found: Vec<&str> = decision
-            .arms
-            .iter()
-            .map(|arm| arm.agreement.as_str())
-            .collect();
-        if *expected != found {
-            let list = |ids: &[&str]| match ids {
-                [] => "none".to_owned(),
-                ids => ids.join(", "),
-            };
-            let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-            let (expected, found) = (list(&expected), list(&found));
-            let mut message = format!("expected the agreements {expected}, got {found}");
-            for unmatched in &decision.unmatched {
-                let (id, why) = (&unmatched.agreement, &unmatched.reason);
-                message.push_str(&format!("; {id} does not match: {why}"));
-            }
-            messages.push(message);
-        }
+        messages.extend(agreements(decision, expected));
     }
     messages
         .into_iter()
         .map(|message| Difference::new(at, message))
         .collect()
+}
+
+/// Why other agreements match than the expected ones.
+fn agreements(decision: &Decision, expected: &[String]) -> Option<String> {
+    let arms = decision.arms.iter();
+    let found: Vec<&str> = arms.map(|arm| arm.agreement.as_str()).collect();
+    if *expected == found {
+        return None;
+    }
+    let list = |ids: &[&str]| match ids {
+        [] => "none".to_owned(),
+        ids => ids.join(", "),
+    };
+    let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    let (expected, found) = (list(&expected), list(&found));
+    let message = format!("expected the agreements {expected}, got {found}");
+    let unmatched = decision.unmatched.iter();
+    let reasons = unmatched.map(|one| format!("{} does not match: {}", one.agreement, one.reason));
+    let parts: Vec<String> = std::iter::once(message).chain(reasons).collect();
+    Some(parts.join("; "))
 }
 
 /// The word for a verdict, and the guard that closes the table.

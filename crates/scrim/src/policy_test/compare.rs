@@ -74,10 +74,12 @@ pub(super) fn beyond(some: &[Row], all: &[Row]) -> Option<String> {
     (!beyond.is_empty()).then(|| shown(&beyond))
 }
 
-/// The rows that two lists have in common, as a message shows them.
+/// The rows that two lists have in common, as a message shows them; one without any value says nothing.
 pub(super) fn common(some: &[Row], others: &[Row]) -> Option<String> {
     let others = sorted(others);
-    let both = some.iter().filter(|row| others.binary_search(row).is_ok());
+    let says = |row: &&Row| row.iter().any(Option::is_some);
+    let both = some.iter().filter(says);
+    let both = both.filter(|row| others.binary_search(row).is_ok());
     let both: Vec<Row> = both.cloned().collect();
     (!both.is_empty()).then(|| shown(&both))
 }

@@ -5,7 +5,7 @@ use arrow::compute::regexp_is_match_scalar;
 
 /// A regular expression that is known to be one.
 #[derive(Debug, Clone)]
-pub struct Pattern(String);
+pub(crate) struct Pattern(String);
 
 impl Pattern {
     /// Checks a regular expression.

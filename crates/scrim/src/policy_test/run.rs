@@ -259,10 +259,13 @@ async fn with_fixtures(
 
 /// Whether a case may speak of a table; saying yes too often opens a source for nothing.
 fn names(case: &Case, table: &TableName) -> bool {
-    let in_sql = case
-        .sql
-        .as_ref()
-        .is_some_and(|sql| sql.to_lowercase().contains(&table.table.to_lowercase()));
+    let name = table.table.to_lowercase();
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let in_sql = case.sql.as_ref().is_some_and(|sql| {
+        let sql = sql.to_lowercase();
+        let mut words = sql.split(|c| !part(c));
+        words.any(|word| word == name) || (!name.chars().all(part) && sql.contains(&name))
+    });
     let seen = case.expect.sees.iter().map(|seen| &seen.name.value);
     let mut names = seen.chain(case.expect.denied.iter().map(|name| &name.value));
     in_sql || names.any(|name| is_named(table, name))

@@ -8,7 +8,7 @@ use scrim_policy::{Decision, raw_name};
 
 use super::answer::{Answer, Rows, told};
 use super::ask::{Stage, hear};
-use super::check::{self, Difference};
+use super::check::{self, Difference, Found};
 use super::fixtures::is_named;
 use super::format::{Placed, SeenColumn, SeenColumns, SeenTable};
 
@@ -80,20 +80,21 @@ async fn table(
             missed.extend(hidden(stage, found));
         }
         SeenColumns::Some(columns) => {
-            for (column, Placed { at, value }) in columns {
+            for named in columns {
+                let (column, Placed { at, value }) = named;
                 let place = names.iter().position(|name| name == column);
-                let of_column = place.map(|at| found.columns.get(at)?.mask.as_deref());
+                let shown = Found::of(place, |at| found.columns.get(at)?.mask.as_deref());
                 let wrong = match &value.shown {
-                    Some(shown) => check::shown(column, of_column, shown),
+                    Some(expected) => check::shown(column, shown, expected),
                     None if place.is_none() => Some(format!("there is no column `{column}`")),
                     None => None,
                 };
-                look.differences
-                    .extend(wrong.map(|message| Difference::new(at, message)));
+                let wrong = wrong.map(|message| Difference::new(at, message));
+                look.differences.extend(wrong);
                 if place.is_some() {
                     read.insert(column.clone());
-                    look.differences
-                        .extend(values(stage, ask, found, column, value, at).await);
+                    let wrong = values(stage, ask, found, named).await;
+                    look.differences.extend(wrong);
                 } else {
                     missed.insert(column.clone());
                 }
@@ -167,10 +168,12 @@ async fn values(
     stage: &Stage<'_>,
     ask: &Ask,
     table: &VisibleTable,
-    column: &str,
-    expected: &SeenColumn,
-    at: &scrim_document::Location,
+    (column, expected): &(String, Placed<SeenColumn>),
 ) -> Vec<Difference> {
+    let Placed {
+        at,
+        value: expected,
+    } = expected;
     if expected.never_contains.is_empty() && expected.matches.is_none() && !expected.all_null {
         return Vec::new();
     }

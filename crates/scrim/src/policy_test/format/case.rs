@@ -11,17 +11,17 @@ use super::{Placed, texts};
 
 /// One question with what its answer must be.
 #[derive(Debug, Clone)]
-pub struct Case {
+pub(crate) struct Case {
     /// What it shows.
-    pub name: String,
+    pub(crate) name: String,
     /// In whose names it is asked: keys of the personas.
-    pub personas: Vec<String>,
+    pub(crate) personas: Vec<String>,
     /// The statement; none when only tables are looked at.
-    pub sql: Option<String>,
+    pub(crate) sql: Option<String>,
     /// What must hold.
-    pub expect: Expect,
+    pub(crate) expect: Expect,
     /// Where it stands.
-    pub location: Location,
+    pub(crate) location: Location,
     with: Option<With>,
     agreement: Option<String>,
     purpose: Option<String>,
@@ -33,20 +33,20 @@ pub struct Case {
 
 /// How a persona asks a case.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// The persona, as it is in this case.
-    pub persona: Persona,
+    pub(crate) persona: Persona,
     /// The circumstances.
-    pub situation: Situation,
+    pub(crate) situation: Situation,
     /// The purpose that is stated.
-    pub purpose: Option<String>,
+    pub(crate) purpose: Option<String>,
     /// The one agreement to act under.
-    pub agreement: Option<String>,
+    pub(crate) agreement: Option<String>,
 }
 
 impl Case {
     /// How a persona asks it: the case's own words beat the persona's, which beat the file's.
-    pub fn asked(&self, persona: &Persona) -> Asked {
+    pub(crate) fn asked(&self, persona: &Persona) -> Asked {
         let mut situation = self.base.clone();
         persona.context.apply(&mut situation);
         if let Some(at) = &self.at {

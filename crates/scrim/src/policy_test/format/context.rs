@@ -10,7 +10,7 @@ use super::Placed;
 
 /// What is said about the circumstances in one place.
 #[derive(Debug, Clone, Default)]
-pub struct Circumstances {
+pub(crate) struct Circumstances {
     ip: Option<IpAddr>,
     network: Option<Placed<String>>,
     country: Option<String>,
@@ -27,16 +27,16 @@ pub struct Circumstances {
 /// The circumstances of a case: complete but for the names of networks, and the address of one that
 /// is only named.
 #[derive(Debug, Clone)]
-pub struct Situation {
+pub(crate) struct Situation {
     /// What is known.
-    pub context: Context,
+    pub(crate) context: Context,
     /// The named network that the request comes from; an address in it has to be found.
-    pub network: Option<Placed<String>>,
+    pub(crate) network: Option<Placed<String>>,
 }
 
 impl Situation {
     /// A time of which nothing else is known.
-    pub fn at(time: DateTime<Utc>) -> Self {
+    pub(crate) fn at(time: DateTime<Utc>) -> Self {
         Self {
             context: Context::at(time),
             network: None,
@@ -46,7 +46,7 @@ impl Situation {
 
 impl Circumstances {
     /// Puts what is said here in the place of what was said before.
-    pub fn apply(&self, to: &mut Situation) {
+    pub(crate) fn apply(&self, to: &mut Situation) {
         fn set<T: Clone>(to: &mut Option<T>, from: Option<&T>) {
             if let Some(value) = from {
                 *to = Some(value.clone());

@@ -9,49 +9,49 @@ use crate::policy_test::pattern::Pattern;
 
 /// What must hold of an answer; what is not said may be anything.
 #[derive(Debug, Clone, Default)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// It is refused.
-    pub refused: Option<Placed<Refused>>,
+    pub(crate) refused: Option<Placed<Refused>>,
     /// The names of the columns.
-    pub columns: Option<Placed<Columns>>,
+    pub(crate) columns: Option<Placed<Columns>>,
     /// The rows, as text; `None` is NULL.
-    pub rows: Option<Placed<Vec<Vec<Option<String>>>>>,
+    pub(crate) rows: Option<Placed<Vec<Vec<Option<String>>>>>,
     /// How many rows there are.
-    pub row_count: Option<Placed<Count>>,
+    pub(crate) row_count: Option<Placed<Count>>,
     /// Texts that are nowhere in it.
-    pub never_contains: Vec<Placed<String>>,
+    pub(crate) never_contains: Vec<Placed<String>>,
     /// How columns are shown.
-    pub masks: Vec<(String, Placed<Shown>)>,
+    pub(crate) masks: Vec<(String, Placed<Shown>)>,
     /// What each value of a column matches.
-    pub matches: Vec<(String, Placed<Pattern>)>,
+    pub(crate) matches: Vec<(String, Placed<Pattern>)>,
     /// Columns without any value.
-    pub all_null: Vec<Placed<String>>,
+    pub(crate) all_null: Vec<Placed<String>>,
     /// Personas that get the same.
-    pub same_as: Vec<Placed<String>>,
+    pub(crate) same_as: Vec<Placed<String>>,
     /// Personas that get none of the same rows.
-    pub differs_from: Vec<Placed<String>>,
+    pub(crate) differs_from: Vec<Placed<String>>,
     /// A case whose rows hold all of these.
-    pub subset_of: Option<Placed<String>>,
+    pub(crate) subset_of: Option<Placed<String>>,
     /// What was decided.
-    pub decision: Option<Placed<DecisionExpect>>,
+    pub(crate) decision: Option<Placed<DecisionExpect>>,
     /// Tables that are visible.
-    pub sees: Vec<SeenTable>,
+    pub(crate) sees: Vec<SeenTable>,
     /// Tables that are not.
-    pub denied: Vec<Placed<String>>,
+    pub(crate) denied: Vec<Placed<String>>,
 }
 
 /// A refusal that is expected.
 #[derive(Debug, Clone)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// Its code.
-    pub code: String,
+    pub(crate) code: String,
     /// A part of its message.
-    pub message: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 /// Columns that are expected.
 #[derive(Debug, Clone)]
-pub enum Columns {
+pub(crate) enum Columns {
     /// These, in this order.
     Exactly(Vec<String>),
     /// Among others.
@@ -65,16 +65,16 @@ pub enum Columns {
 
 /// A number that is expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
+pub(crate) struct Count {
     /// At least so many.
-    pub min: u64,
+    pub(crate) min: u64,
     /// At most so many.
-    pub max: u64,
+    pub(crate) max: u64,
 }
 
 /// How a column is expected to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub(crate) enum Shown {
     /// As it is.
     Clear,
     /// Through any mask.
@@ -87,15 +87,15 @@ pub enum Shown {
 
 /// A decision that is expected.
 #[derive(Debug, Clone)]
-pub struct DecisionExpect {
+pub(crate) struct DecisionExpect {
     /// The table, as written.
-    pub table: Option<String>,
+    pub(crate) table: Option<String>,
     /// The verdict, in the words of [`VERDICTS`].
-    pub verdict: Option<String>,
+    pub(crate) verdict: Option<String>,
     /// The agreements that match, sorted.
-    pub agreements: Option<Vec<String>>,
+    pub(crate) agreements: Option<Vec<String>>,
     /// The guard that closes the table.
-    pub guard: Option<String>,
+    pub(crate) guard: Option<String>,
 }
 
 /// The words for verdicts.
@@ -103,17 +103,17 @@ pub(crate) const VERDICTS: [&str; 4] = ["shown", "no-agreement", "purpose-requir
 
 impl Expect {
     /// Whether it says anything about the answer to a statement.
-    pub fn is_of_answer(&self) -> bool {
+    pub(crate) fn is_of_answer(&self) -> bool {
         self.refused.is_some() || self.is_of_rows() || self.decision.is_some()
     }
 
     /// Whether it says anything about tables, without a statement.
-    pub fn is_of_tables(&self) -> bool {
+    pub(crate) fn is_of_tables(&self) -> bool {
         !self.sees.is_empty() || !self.denied.is_empty()
     }
 
     /// Whether it takes other personas or cases to find out.
-    pub fn needs_others(&self) -> bool {
+    pub(crate) fn needs_others(&self) -> bool {
         !self.same_as.is_empty()
             || !self.differs_from.is_empty()
             || self.subset_of.is_some()
@@ -131,7 +131,7 @@ impl Expect {
     }
 
     /// Whether it says anything about the rows of an answer.
-    pub fn is_of_rows(&self) -> bool {
+    pub(crate) fn is_of_rows(&self) -> bool {
         self.columns.is_some()
             || self.rows.is_some()
             || self.row_count.is_some()

@@ -13,35 +13,35 @@ use std::collections::BTreeMap;
 
 use scrim_document::{Location, MapReader, Node, Problems, SourceFile};
 
-pub use case::{Asked, Case};
-pub use context::Situation;
-pub use expect::{Columns, Count, DecisionExpect, Expect, Refused, Shown};
-pub use persona::Persona;
-pub use seen::{SeenColumn, SeenColumns, SeenTable};
-pub use tables::{Cell, Form, TableFixture};
+pub(crate) use case::{Asked, Case};
+pub(crate) use context::Situation;
+pub(crate) use expect::{Columns, Count, DecisionExpect, Expect, Refused, Shown};
+pub(crate) use persona::Persona;
+pub(crate) use seen::{SeenColumn, SeenColumns, SeenTable};
+pub(crate) use tables::{Cell, Form, TableFixture};
 
 /// One test file.
 #[derive(Debug, Clone)]
-pub struct TestFile {
+pub(crate) struct TestFile {
     /// Its path as shown.
-    pub path: String,
+    pub(crate) path: String,
     /// Rows in the place of governed tables, by the name that is written.
-    pub tables: BTreeMap<String, TableFixture>,
+    pub(crate) tables: BTreeMap<String, TableFixture>,
     /// Rows in the place of look-up tables, by name.
-    pub lookups: BTreeMap<String, TableFixture>,
+    pub(crate) lookups: BTreeMap<String, TableFixture>,
     /// The people in it, by name.
-    pub personas: BTreeMap<String, Persona>,
+    pub(crate) personas: BTreeMap<String, Persona>,
     /// Its cases, in order.
-    pub cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
 }
 
 /// Something that was written in a place.
 #[derive(Debug, Clone)]
-pub struct Placed<T> {
+pub(crate) struct Placed<T> {
     /// Where it stands.
-    pub at: Location,
+    pub(crate) at: Location,
     /// What it is.
-    pub value: T,
+    pub(crate) value: T,
 }
 
 impl<T> Placed<T> {
@@ -59,7 +59,7 @@ impl TestFile {
     ///
     /// # Errors
     /// All problems of the file.
-    pub fn parse(file: &SourceFile) -> Result<Self, Problems> {
+    pub(crate) fn parse(file: &SourceFile) -> Result<Self, Problems> {
         let root = Node::parse(file)?;
         let mut problems = Problems::default();
         let parsed = read_file(&root, file, &mut problems);
@@ -70,7 +70,7 @@ impl TestFile {
     }
 
     /// Whether anything stands in the place of sources.
-    pub fn has_fixtures(&self) -> bool {
+    pub(crate) fn has_fixtures(&self) -> bool {
         !self.tables.is_empty() || !self.lookups.is_empty()
     }
 }

@@ -9,36 +9,36 @@ use super::context::{Circumstances, circumstances};
 
 /// Someone in whose name a case asks.
 #[derive(Debug, Clone)]
-pub struct Persona {
+pub(crate) struct Persona {
     /// The principal's id.
-    pub id: String,
+    pub(crate) id: String,
     /// Its organisation.
-    pub org: String,
+    pub(crate) org: String,
     /// Its groups.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// Its roles.
-    pub roles: Vec<String>,
+    pub(crate) roles: Vec<String>,
     /// Person, program or agent.
-    pub kind: PrincipalKind,
+    pub(crate) kind: PrincipalKind,
     /// How it proved who it is.
-    pub acr: Option<String>,
+    pub(crate) acr: Option<String>,
     /// Seconds since it signed in.
-    pub auth_age: Option<i64>,
+    pub(crate) auth_age: Option<i64>,
     /// For whom it acts.
-    pub on_behalf_of: Option<String>,
+    pub(crate) on_behalf_of: Option<String>,
     /// Its attributes, as YAML.
-    pub attributes: BTreeMap<String, Node>,
+    pub(crate) attributes: BTreeMap<String, Node>,
     /// The purpose that it states.
-    pub purpose: Option<String>,
+    pub(crate) purpose: Option<String>,
     /// Its circumstances.
-    pub context: Circumstances,
+    pub(crate) context: Circumstances,
     /// Where it stands.
-    pub node: Node,
+    pub(crate) node: Node,
 }
 
 /// What is different about a persona in one case.
 #[derive(Debug, Clone)]
-pub struct With {
+pub(crate) struct With {
     org: Option<String>,
     groups: Option<Vec<String>>,
     roles: Option<Vec<String>>,
@@ -53,7 +53,7 @@ pub struct With {
 impl Persona {
     /// The persona as it is in a case.
     #[must_use]
-    pub fn with(&self, with: Option<&With>) -> Self {
+    pub(crate) fn with(&self, with: Option<&With>) -> Self {
         let mut persona = self.clone();
         let Some(with) = with.cloned() else {
             return persona;

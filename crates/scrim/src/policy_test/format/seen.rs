@@ -8,18 +8,18 @@ use crate::policy_test::pattern::Pattern;
 
 /// A table that is visible.
 #[derive(Debug, Clone)]
-pub struct SeenTable {
+pub(crate) struct SeenTable {
     /// Its name, as written.
-    pub name: Placed<String>,
+    pub(crate) name: Placed<String>,
     /// How many of its rows are visible.
-    pub rows: Option<Placed<Count>>,
+    pub(crate) rows: Option<Placed<Count>>,
     /// Its columns.
-    pub columns: SeenColumns,
+    pub(crate) columns: SeenColumns,
 }
 
 /// What is said about columns.
 #[derive(Debug, Clone)]
-pub enum SeenColumns {
+pub(crate) enum SeenColumns {
     /// These are all, in this order.
     Exactly(Placed<Vec<String>>),
     /// How some of them are shown.
@@ -28,28 +28,32 @@ pub enum SeenColumns {
 
 /// What must hold of one column.
 #[derive(Debug, Clone, Default)]
-pub struct SeenColumn {
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of a test file that holds or is not asked"
+)]
+pub(crate) struct SeenColumn {
     /// How it is shown.
-    pub shown: Option<Shown>,
+    pub(crate) shown: Option<Shown>,
     /// Texts that are in no value.
-    pub never_contains: Vec<Placed<String>>,
+    pub(crate) never_contains: Vec<Placed<String>>,
     /// What each value matches.
-    pub matches: Option<Placed<Pattern>>,
+    pub(crate) matches: Option<Placed<Pattern>>,
     /// Whether there is no value.
-    pub all_null: bool,
+    pub(crate) all_null: bool,
     /// No value contains the one that it stands for.
-    pub never_shows_input: bool,
+    pub(crate) never_shows_input: bool,
     /// Equal values are shown as equal ones.
-    pub same_for_same_input: bool,
+    pub(crate) same_for_same_input: bool,
     /// Different values are shown as different ones.
-    pub distinct_for_distinct_input: bool,
+    pub(crate) distinct_for_distinct_input: bool,
     /// Personas to whom every value is shown differently.
-    pub differs_between: Vec<Placed<String>>,
+    pub(crate) differs_between: Vec<Placed<String>>,
 }
 
 impl SeenTable {
     /// The columns of which more is said than that they are there.
-    pub fn named(&self) -> impl Iterator<Item = (&String, &SeenColumn)> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&String, &SeenColumn)> {
         let named = match &self.columns {
             SeenColumns::Exactly(_) => &[],
             SeenColumns::Some(named) => named.as_slice(),
@@ -60,7 +64,7 @@ impl SeenTable {
 
 impl SeenColumn {
     /// Whether values must be looked at.
-    pub fn asks_values(&self) -> bool {
+    pub(crate) fn asks_values(&self) -> bool {
         !self.never_contains.is_empty()
             || self.matches.is_some()
             || self.all_null
@@ -68,7 +72,7 @@ impl SeenColumn {
     }
 
     /// Whether values must be compared with those that they stand for.
-    pub fn asks_inputs(&self) -> bool {
+    pub(crate) fn asks_inputs(&self) -> bool {
         self.never_shows_input
             || self.same_for_same_input
             || self.distinct_for_distinct_input

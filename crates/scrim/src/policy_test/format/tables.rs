@@ -7,16 +7,16 @@ use scrim_document::{Entry, MapReader, Node, Problems, Value as Yaml};
 
 /// Rows in the place of a source.
 #[derive(Debug, Clone)]
-pub struct TableFixture {
+pub(crate) struct TableFixture {
     /// The name that it is for.
-    pub key: Node,
+    pub(crate) key: Node,
     /// What stands there.
-    pub form: Form,
+    pub(crate) form: Form,
 }
 
 /// How rows are given.
 #[derive(Debug, Clone)]
-pub enum Form {
+pub(crate) enum Form {
     /// By the path of a file.
     File(Node, String),
     /// One by one; the names are those of columns without any value, too.
@@ -30,7 +30,7 @@ pub enum Form {
 
 /// A value, before it has its column's type.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// None.
     Null,
     /// True or false.
@@ -51,7 +51,7 @@ pub enum Cell {
 
 impl Cell {
     /// The value of a node.
-    pub fn of(node: &Node) -> Self {
+    pub(crate) fn of(node: &Node) -> Self {
         match node.value() {
             Yaml::Null => Self::Null,
             Yaml::Bool(value) => Self::Bool(*value),

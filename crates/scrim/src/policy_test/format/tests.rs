@@ -38,7 +38,7 @@ fn a_case_knows_its_circumstances() {
         .into();
     let rows = &file.cases[0].expect.rows.as_ref().unwrap();
     assert_eq!(rows.value, vec![row]);
-    assert_eq!((rows.at.line, rows.at.column), (8, 58));
+    assert_eq!((rows.at.line, rows.at.column), (8, 57));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn mistakes_are_named_with_their_place() {
         (
             "as: ivan, context",
             "as: ivam, context",
-            "a.test.yaml:9:20: there is no persona `ivam` in this file (help: did you mean `ivan`?)",
+            "a.test.yaml:9:21: there is no persona `ivam` in this file (help: did you mean `ivan`?)",
         ),
         ("table-closed", "closed", "`closed` is no code of a refusal"),
         (
