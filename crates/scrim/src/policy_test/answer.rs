@@ -1,7 +1,9 @@
 //! What came back: rows as text and as bytes, or a refusal.
 
+use std::sync::OnceLock;
+
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use scrim_model::Refusal;
@@ -20,60 +22,142 @@ pub(crate) enum Answer {
     Refused(Refusal),
 }
 
-/// The rows that came back.
-#[derive(Debug, Default)]
+/// The rows that came back. Large results are mostly searched for what must not be in them, so they
+/// become text only where somebody compares values.
+#[derive(Debug)]
 pub(crate) struct Rows {
     /// The names of the columns.
     pub(crate) columns: Vec<String>,
     /// The name of each column's mask; `None` when it is clear.
     pub(crate) masks: Vec<Option<String>>,
-    /// The rows.
-    pub(crate) rows: Vec<Row>,
     /// Whether the statement says in which order they come.
     pub(crate) ordered: bool,
     /// The result as it would travel.
     pub(crate) bytes: Vec<u8>,
+    batches: Vec<RecordBatch>,
+    text: OnceLock<Result<Vec<Row>, String>>,
 }
 
 impl Rows {
-    /// Makes text and bytes of a result.
+    /// Takes over a result.
     ///
     /// # Errors
-    /// When a value cannot be written.
-    pub(crate) fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, ArrowError> {
+    /// When it cannot travel.
+    pub(crate) fn of(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
         let names = schema.fields().iter().map(|field| field.name().clone());
         let columns: Vec<String> = names.collect();
         let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
-        let mut rows = Vec::new();
-        for batch in batches {
+        for batch in &batches {
             writer.write(batch)?;
-            let values = batch
-                .columns()
-                .iter()
-                .map(|column| Ok((column, text::column(column, "null")?)))
-                .collect::<Result<Vec<_>, ArrowError>>()?;
-            for row in 0..batch.num_rows() {
-                let cell = |(column, values): &(&ArrayRef, Vec<String>)| {
-                    values.get(row).filter(|_| !column.is_null(row)).cloned()
-                };
-                rows.push(values.iter().map(cell).collect());
-            }
         }
         Ok(Self {
             masks: vec![None; columns.len()],
             columns,
-            rows,
             ordered: false,
             bytes: writer.into_inner()?,
+            batches,
+            text: OnceLock::new(),
         })
     }
 
-    /// The values of a column; none when it is not there.
-    pub(crate) fn values(&self, column: &str) -> Option<Vec<Option<&str>>> {
-        let at = self.columns.iter().position(|name| name == column)?;
-        let values = self.rows.iter();
-        Some(values.map(|row| row.get(at)?.as_deref()).collect())
+    /// How many rows there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.batches
+            .iter()
+            .map(|batch| batch.num_rows() as u64)
+            .sum()
     }
+
+    /// The rows as text.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn text(&self) -> Result<&[Row], String> {
+        let text = self.text.get_or_init(|| {
+            let mut rows: Vec<Row> = Vec::new();
+            for batch in &self.batches {
+                let columns = batch.columns().iter().map(cells);
+                let columns: Vec<Row> = columns.collect::<Result<_, _>>()?;
+                let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+                for _ in 0..batch.num_rows() {
+                    rows.push(
+                        columns
+                            .iter_mut()
+                            .map(|cells| cells.next().flatten())
+                            .collect(),
+                    );
+                }
+            }
+            Ok(rows)
+        });
+        text.as_deref().map_err(Clone::clone)
+    }
+
+    /// The values of a column as text; none when it is not there.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn values(&self, column: &str) -> Result<Option<Vec<Option<String>>>, String> {
+        let Some(at) = self.columns.iter().position(|name| name == column) else {
+            return Ok(None);
+        };
+        let columns = self
+            .batches
+            .iter()
+            .filter_map(|batch| batch.columns().get(at));
+        let parts: Vec<Row> = columns.map(cells).collect::<Result<_, _>>()?;
+        Ok(Some(parts.into_iter().flatten().collect()))
+    }
+
+    /// A value that holds a text, or that it is somewhere among the bytes.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn finds(&self, text: &str) -> Result<Option<String>, String> {
+        let in_bytes = holds(&self.bytes, text.as_bytes());
+        for column in self.batches.iter().flat_map(RecordBatch::columns) {
+            // Text is among the bytes as it is; of anything else only the written form is text.
+            if is_text(column.data_type()) && !in_bytes {
+                continue;
+            }
+            let mut cells = cells(column)?.into_iter().flatten();
+            if let Some(cell) = cells.find(|cell| cell.contains(text)) {
+                return Ok(Some(format!("got {cell}")));
+            }
+        }
+        Ok(in_bytes.then(|| "but it is in the result's bytes".to_owned()))
+    }
+}
+
+fn cells(column: &ArrayRef) -> Result<Row, String> {
+    let values = text::column(column, "null").map_err(|error| error.to_string())?;
+    let cells = values.into_iter().enumerate();
+    Ok(cells
+        .map(|(row, cell)| (!column.is_null(row)).then_some(cell))
+        .collect())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    let Some(first) = text.first() else {
+        return false;
+    };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| byte == first) {
+        let Some(here) = rest.get(at..) else { break };
+        if here.starts_with(text) {
+            return true;
+        }
+        rest = here.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// The owner at the keyboard may know what a client may not.

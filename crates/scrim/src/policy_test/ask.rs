@@ -71,12 +71,10 @@ pub(super) async fn hear(bench: &Bench, ask: &Ask, sql: &str) -> Result<Heard, S
             match batches {
                 Err(refusal) => Answer::Refused(refusal),
                 Ok(batches) => {
-                    let rows = Rows::of(&schema, &batches).map_err(|error| error.to_string())?;
-                    Answer::Rows(Rows {
-                        masks,
-                        ordered,
-                        ..rows
-                    })
+                    let rows = Rows::of(&schema, batches);
+                    let mut rows = rows.map_err(|error| error.to_string())?;
+                    (rows.masks, rows.ordered) = (masks, ordered);
+                    Answer::Rows(rows)
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::answer::{Answer, Rows, told};
 use super::compare;
 use super::fixtures::is_named;
 use super::format::{Columns, Count, DecisionExpect, Expect, Placed, Refused, Shown};
+use super::pattern::Pattern;
 
 /// Something that is not as expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +41,13 @@ pub(super) fn answer(answer: &Answer, expect: &Expect, case: &Location) -> Vec<D
             vec![Difference::new(case, format!("refused: {}", told(refusal)))]
         }
         (Answer::Rows(found), Some(Placed { at, value })) => {
-            let (code, rows) = (&value.code, found.rows.len() as u64);
+            let (code, rows) = (&value.code, found.count());
             let message = format!("expected the refusal {code}, got {}", row_word(rows));
             vec![Difference::new(at, message)]
         }
-        (Answer::Rows(found), None) => rows(found, expect),
+        (Answer::Rows(found), None) => {
+            rows(found, expect).unwrap_or_else(|why| vec![Difference::new(case, why)])
+        }
     }
 }
 
@@ -64,57 +67,69 @@ fn refused(refusal: &Refusal, expected: &Placed<Refused>) -> Vec<Difference> {
     }
 }
 
-fn rows(found: &Rows, expect: &Expect) -> Vec<Difference> {
+/// Everything about rows that is not as expected, or why they cannot be looked at.
+fn rows(found: &Rows, expect: &Expect) -> Result<Vec<Difference>, String> {
     let mut differences = Vec::new();
+    let mut differ = |at: &Location, message: Option<String>| {
+        differences.extend(message.map(|message| Difference::new(at, message)));
+    };
     if let Some(Placed { at, value }) = &expect.columns {
-        let wrong = columns(&found.columns, value).into_iter();
-        differences.extend(wrong.map(|message| Difference::new(at, message)));
+        for message in columns(&found.columns, value) {
+            differ(at, Some(message));
+        }
     }
     if let Some(Placed { at, value }) = &expect.row_count {
-        let wrong = count(found.rows.len() as u64, *value);
-        differences.extend(wrong.map(|message| Difference::new(at, message)));
+        differ(at, count(found.count(), *value));
     }
     if let Some(Placed { at, value }) = &expect.rows {
-        let wrong = compare::difference(&found.rows, value, found.ordered);
-        differences.extend(wrong.map(|message| Difference::new(at, message)));
+        let rows = found.text()?;
+        differ(at, compare::difference(rows, value, found.ordered));
     }
     for Placed { at, value } in &expect.never_contains {
-        let wrong = contained(found, value);
-        differences.extend(wrong.map(|message| Difference::new(at, message)));
+        let where_found = found.finds(value)?;
+        differ(
+            at,
+            where_found.map(|found| format!("expected `{value}` nowhere, {found}")),
+        );
     }
     for (column, Placed { at, value }) in &expect.masks {
         let place = found.columns.iter().position(|name| name == column);
         let mask = Found::of(place, |at| found.masks.get(at)?.as_deref());
-        let wrong = shown(column, mask, value);
-        differences.extend(wrong.map(|message| Difference::new(at, message)));
+        differ(at, shown(column, mask, value));
     }
-    let of_column =
-        |column: &str, at: &Location, wrong: &dyn Fn(&[Option<&str>]) -> Option<String>| {
-            let message = match found.values(column) {
-                Some(values) => wrong(&values),
-                None => Some(format!("the result has no column `{column}`")),
-            };
-            message.map(|message| Difference::new(at, message))
-        };
+    let missing = |column: &str| Some(format!("the result has no column `{column}`"));
     for (column, Placed { at, value }) in &expect.matches {
-        let wrong = |values: &[Option<&str>]| {
-            let misfit = value.misfit(values)?;
-            Some(format!(
-                "expected `{column}` to match `{}`, got {misfit}",
-                value.as_str()
-            ))
-        };
-        differences.extend(of_column(column, at, &wrong));
+        let values = found.values(column)?;
+        differ(
+            at,
+            values.map_or_else(|| missing(column), |values| matches(column, &values, value)),
+        );
     }
     for Placed { at, value } in &expect.all_null {
-        let wrong = |values: &[Option<&str>]| all_null(value, values);
-        differences.extend(of_column(value, at, &wrong));
+        let values = found.values(value)?;
+        differ(
+            at,
+            values.map_or_else(|| missing(value), |values| all_null(value, &values)),
+        );
     }
-    differences
+    Ok(differences)
+}
+
+/// Why values do not match a regular expression.
+pub(super) fn matches(
+    column: &str,
+    values: &[Option<String>],
+    pattern: &Pattern,
+) -> Option<String> {
+    let misfit = pattern.misfit(values)?;
+    Some(format!(
+        "expected `{column}` to match `{}`, got {misfit}",
+        pattern.as_str()
+    ))
 }
 
 /// Why a column is not without values.
-pub(super) fn all_null(column: &str, values: &[Option<&str>]) -> Option<String> {
+pub(super) fn all_null(column: &str, values: &[Option<String>]) -> Option<String> {
     let value = values.iter().flatten().next()?;
     Some(format!("expected no value in `{column}`, got {value}"))
 }
@@ -166,30 +181,6 @@ fn row_word(rows: u64) -> String {
         1 => "1 row".to_owned(),
         rows => format!("{rows} rows"),
     }
-}
-
-fn contained(found: &Rows, text: &str) -> Option<String> {
-    let mut cells = found.rows.iter().flatten().flatten();
-    if let Some(cell) = cells.find(|cell| cell.contains(text)) {
-        return Some(format!("expected `{text}` nowhere, got {cell}"));
-    }
-    let in_bytes = holds(&found.bytes, text.as_bytes());
-    in_bytes.then(|| format!("expected `{text}` nowhere, but it is in the result's bytes"))
-}
-
-fn holds(bytes: &[u8], text: &[u8]) -> bool {
-    let Some(first) = text.first() else {
-        return false;
-    };
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        let Some(here) = rest.get(at..) else { break };
-        if here.starts_with(text) {
-            return true;
-        }
-        rest = here.get(1..).unwrap_or_default();
-    }
-    false
 }
 
 /// How a column turned out to be shown.

@@ -23,12 +23,12 @@ impl Pattern {
     }
 
     /// The first value that it does not match; NULL is no value.
-    pub(super) fn misfit<'a>(&self, values: &[Option<&'a str>]) -> Option<&'a str> {
-        let texts: StringArray = values.iter().copied().collect();
+    pub(super) fn misfit<'a>(&self, values: &'a [Option<String>]) -> Option<&'a str> {
+        let texts: StringArray = values.iter().map(Option::as_deref).collect();
         // That it is a regular expression was checked when it was read.
         let matched = regexp_is_match_scalar(&texts, &self.0, None).ok()?;
         let mut pairs = values.iter().zip(matched.iter());
-        pairs.find_map(|(value, matches)| value.filter(|_| matches != Some(true)))
+        pairs.find_map(|(value, matches)| value.as_deref().filter(|_| matches != Some(true)))
     }
 }
 
@@ -39,8 +39,10 @@ mod tests {
     #[test]
     fn the_first_value_that_does_not_match_is_found() {
         let pattern = Pattern::new("^[0-9]{3}$").unwrap();
-        assert_eq!(pattern.misfit(&[Some("021"), None, Some("100")]), None);
-        assert_eq!(pattern.misfit(&[Some("021"), Some("02139")]), Some("02139"));
+        let values = ["021", "", "100"].map(|v| Some(v.to_owned()).filter(|v| !v.is_empty()));
+        assert_eq!(pattern.misfit(&values), None);
+        let values = ["021", "02139"].map(|v| Some(v.to_owned()));
+        assert_eq!(pattern.misfit(&values), Some("02139"));
         assert!(Pattern::new("(").is_err());
     }
 }

@@ -417,14 +417,27 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
     let (Answer::Rows(own), expect) = (&heard.answer, &job.case.expect) else {
         return Vec::new();
     };
+    if !expect.needs_others() {
+        return Vec::new();
+    }
+    let own = match own.text() {
+        Ok(own) => own,
+        Err(why) => return vec![Difference::new(&job.case.location, why)],
+    };
     let mut differences = Vec::new();
-    let same = |theirs: &[Row]| compare::difference(&own.rows, theirs, false);
+    let same = |theirs: &[Row]| match compare::beyond(own, theirs) {
+        Some(more) => Some(format!("expected the same rows, only these are {more}")),
+        None => Some(format!(
+            "expected the same rows, only theirs are {}",
+            compare::beyond(theirs, own)?
+        )),
+    };
     for name in &expect.same_as {
         let wrong = against(stage, job, (job.case, &name.value, sql), &same).await;
         differences.extend(wrong.map(|why| Difference::new(&name.at, why)));
     }
     let differs = |theirs: &[Row]| {
-        let common = compare::common(&own.rows, theirs)?;
+        let common = compare::common(own, theirs)?;
         Some(format!("expected no row of these, got {common} for both"))
     };
     for name in &expect.differs_from {
@@ -433,7 +446,7 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
     }
     if let Some(Placed { at, value }) = &expect.subset_of {
         let within = |theirs: &[Row]| {
-            let beyond = compare::beyond(&own.rows, theirs)?;
+            let beyond = compare::beyond(own, theirs)?;
             Some(format!(
                 "expected only rows of the case `{value}`, also got {beyond}"
             ))
@@ -464,7 +477,7 @@ async fn against(
     };
     let why = match hear(stage.bench, &ask, sql).await {
         Ok(heard) => match heard.answer {
-            Answer::Rows(theirs) => wrong(&theirs.rows),
+            Answer::Rows(theirs) => theirs.text().map_or_else(Some, wrong),
             Answer::Refused(refusal) => Some(format!("refused: {}", told(&refusal))),
         },
         Err(why) => Some(why),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scrim_engine::{Ask, VisibleTable};
 use scrim_policy::{Decision, raw_name};
 
-use super::answer::{Answer, Rows, told};
+use super::answer::{Answer, Row, Rows, told};
 use super::ask::{Stage, hear};
 use super::check::{self, Difference, Found};
 use super::fixtures::is_named;
@@ -103,14 +103,8 @@ async fn table(
     }
     if let Some(Placed { at, value }) = &seen.rows {
         let sql = format!("SELECT count(*) FROM {}", sql_name(found));
-        let wrong = match rows(stage, ask, &sql).await {
-            Ok(rows) => {
-                let count = rows
-                    .rows
-                    .first()
-                    .and_then(|row| row.first()?.as_deref()?.parse().ok());
-                check::count(count.unwrap_or_default(), *value)
-            }
+        let wrong = match counted(stage, ask, &sql).await {
+            Ok(count) => check::count(count, *value),
             Err(why) => Some(why),
         };
         look.differences
@@ -182,18 +176,18 @@ async fn values(
         Ok(found) => found,
         Err(why) => return vec![Difference::new(at, why)],
     };
-    let values = found.values(column).unwrap_or_default();
+    let values = match found.values(column) {
+        Ok(values) => values.unwrap_or_default(),
+        Err(why) => return vec![Difference::new(at, why)],
+    };
     let mut differences = Vec::new();
     if expected.all_null {
         let wrong = check::all_null(column, &values);
         differences.extend(wrong.map(|message| Difference::new(at, message)));
     }
-    if let Some(Placed { at, value }) = &expected.matches
-        && let Some(misfit) = value.misfit(&values)
-    {
-        let pattern = value.as_str();
-        let message = format!("expected `{column}` to match `{pattern}`, got {misfit}");
-        differences.push(Difference::new(at, message));
+    if let Some(Placed { at, value }) = &expected.matches {
+        let wrong = check::matches(column, &values, value);
+        differences.extend(wrong.map(|message| Difference::new(at, message)));
     }
     for Placed { at, value } in &expected.never_contains {
         let mut shown = values.iter().flatten();
@@ -210,6 +204,17 @@ async fn rows(stage: &Stage<'_>, ask: &Ask, sql: &str) -> Result<Rows, String> {
         Answer::Rows(rows) => Ok(rows),
         Answer::Refused(refusal) => Err(format!("refused: {}", told(&refusal))),
     }
+}
+
+/// The number that a statement counts.
+async fn counted(stage: &Stage<'_>, ask: &Ask, sql: &str) -> Result<u64, String> {
+    let found = rows(stage, ask, sql).await?;
+    let cell = found
+        .text()?
+        .first()
+        .and_then(|row| row.first()?.as_deref());
+    let count = cell.and_then(|cell| cell.parse().ok());
+    count.ok_or_else(|| "the rows could not be counted".to_owned())
 }
 
 fn sql_name(table: &VisibleTable) -> String {
@@ -233,11 +238,11 @@ async fn pairs(
     let (raw, shown) = (quoted(&raw_name(column)), quoted(column));
     let sql = format!("SELECT {raw}, {shown} FROM {}", parts.join("."));
     let found = rows(stage, ask, &sql).await?;
-    let pair = |row: Vec<Option<String>>| {
-        let mut cells = row.into_iter();
-        Some((cells.next()??, cells.next()?))
+    let pair = |row: &Row| match row.as_slice() {
+        [Some(raw), shown] => Some((raw.clone(), shown.clone())),
+        _ => None,
     };
-    Ok(found.rows.into_iter().filter_map(pair).collect())
+    Ok(found.text()?.iter().filter_map(pair).collect())
 }
 
 /// Compares shown values of a column with those that they stand for. `others` ask as the personas
