@@ -33,7 +33,7 @@ pub(crate) struct Rows {
     /// Whether the statement says in which order they come.
     pub(crate) ordered: bool,
     /// The result as it would travel.
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     batches: Vec<RecordBatch>,
     text: OnceLock<Result<Vec<Row>, String>>,
 }
@@ -117,7 +117,8 @@ impl Rows {
         let in_bytes = holds(&self.bytes, text.as_bytes());
         for column in self.batches.iter().flat_map(RecordBatch::columns) {
             // Text is among the bytes as it is; of anything else only the written form is text.
-            if is_text(column.data_type()) && !in_bytes {
+            let elsewhere = is_text(column.data_type()) || is_no_part(text, column.data_type());
+            if elsewhere && !in_bytes {
                 continue;
             }
             let mut cells = cells(column)?.into_iter().flatten();
@@ -143,6 +144,13 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
+}
+
+/// Whether a text is in no number, date, time or truth value, however it is written.
+fn is_no_part(text: &str, data_type: &DataType) -> bool {
+    let written = "0123456789+-.:TZeE infatrulsNy";
+    let plain = data_type.is_numeric() || data_type.is_temporal();
+    (plain || *data_type == DataType::Boolean) && !text.chars().all(|c| written.contains(c))
 }
 
 fn holds(bytes: &[u8], text: &[u8]) -> bool {
