@@ -21,6 +21,7 @@ import cases  # noqa: E402
 import clients  # noqa: E402
 import servers  # noqa: E402
 from crowd import connect, crowd  # noqa: E402
+import reload as reloads  # noqa: E402
 from federated import postgres, s3  # noqa: E402
 from report import Report  # noqa: E402
 from wire import wire  # noqa: E402
@@ -78,9 +79,7 @@ def streams(bench, report):
 
 def look_ups(bench, report):
     """One order by its key, and what the ledger's disk and TLS add."""
-    table = pq.read_table(bench.rows / "orders.parquet", columns=["o_orderkey", "o_orderdate"])
-    keys = [k for k, d in zip(*(c.to_pylist() for c in table.columns)) if d.year >= 1993]
-    random.Random(1).shuffle(keys)
+    keys = _keys(bench)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
         kinds = [
             ("ledger on disk", bench.server("disk")),
@@ -90,9 +89,23 @@ def look_ups(bench, report):
         for kind, server in kinds:
             with server:
                 for count in (1, 8):
-                    measured = _look_up(server, keys[:2000], count, bench.seconds)
+                    measured = _look_up(server, keys, count, bench.seconds)
                     goal = kind == "ledger on disk"
                     report.look_up(kind, count, measured, goal)
+
+
+def reload(bench, report):
+    """Changes of policies, alone and while orders are looked up."""
+    keys = _keys(bench)
+    reloads.reload(bench, report, lambda server: _look_up(server, keys, 1, bench.seconds))
+
+
+def _keys(bench):
+    """Keys of orders, in no order."""
+    table = pq.read_table(bench.rows / "orders.parquet", columns=["o_orderkey", "o_orderdate"])
+    keys = [k for k, d in zip(*(c.to_pylist() for c in table.columns)) if d.year >= 1993]
+    random.Random(1).shuffle(keys)
+    return keys[:2000]
 
 
 def _look_up(server, keys, count, seconds):
@@ -154,6 +167,7 @@ def memory(bench, report):
 GROUPS = {
     "machinery": machinery, "streams": streams, "look-ups": look_ups, "memory": memory,
     "wire": wire, "connect": connect, "crowd": crowd, "postgres": postgres, "s3": s3,
+    "reload": reload,
 }
 
 

@@ -70,6 +70,24 @@ class Report:
             text += f"; goal {wanted}, ≤ 2 cpu-ms of both sides (here {both:.2f})"
         self._add("look-up", f"{clients} clients, {kind}", text, met, **measured)
 
+    def reload(self, name, took, at_most):
+        """How long changes of policies took until they were in force."""
+        middle, longest = sorted(took)[len(took) // 2], max(took)
+        text = (
+            f"in force after {middle * 1e3:.0f} ms, {longest * 1e3:.0f} ms at most, "
+            f"of {len(took)} changes; goal ≤ {at_most * 1e3:.0f} ms"
+        )
+        self._add("reload", name, text, longest <= at_most, took=took)
+
+    def reloading(self, name, took, during, without):
+        """What changes of policies, one after the other, cost the queries that run meanwhile."""
+        text = (
+            f"p99 {during:.2f} ms ÷ {without:.2f} ms = {during / without:.2f} while {len(took)} "
+            f"changes came into force, {max(took) * 1e3:.0f} ms at most; goal ≤ 2"
+        )
+        met = during <= 2 * without
+        self._add("reload", f"look-ups under {name}", text, met, took=took, p99=during)
+
     def memory(self, streams, slow, idle, peak, at_most):
         """The server's peak above idle."""
         mib = 1024 * 1024

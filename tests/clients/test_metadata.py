@@ -144,3 +144,23 @@ def test_the_information_schema_is_ones_own(server):
     with server.adbc(RESEARCHER) as connection, connection.cursor() as cursor:
         cursor.execute(sql)
         assert {name for (name,) in cursor.fetchall()} == PATIENTS_OF_RESEARCHER
+
+
+def rows(server, persona, sql, parameters=None):
+    with server.adbc(persona) as connection, connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetch_arrow_table().to_pylist()
+
+
+def test_access_is_told_in_band(server):
+    tables = rows(server, RESEARCHER, "SHOW ACCESS")
+    patients = next(row for row in tables if row["table_name"] == "patients")
+    assert patients["contact"] == "Northgate data office"
+    assert patients["rows_limited"] is True and patients["until"].year == 2099
+    columns = rows(server, RESEARCHER, "SHOW ACCESS ON care.patients")
+    assert {row["column_name"] for row in columns} == PATIENTS_OF_RESEARCHER
+    sql = "EXPLAIN ACCESS SELECT zip FROM care.patients WHERE region = ?"
+    query = rows(server, RESEARCHER, sql, ("NORTH",))
+    assert [row["column_name"] for row in query if row["part"] == "result"] == ["zip"]
+    assert {row["column_name"] for row in query if row["part"] == "read"} == {"zip", "region"}
+    assert not [row for row in rows(server, NOBODY, "SHOW ACCESS") if row["table_schema"] == "care"]

@@ -21,7 +21,7 @@ use crate::support::tables::Table;
 
 mod cases;
 
-use cases::{EXPLAINED, FLOATS, MASKS, ORACLES, PANICS, REFUSED, STATISTICS, too_large};
+use cases::{ACCESS, EXPLAINED, FLOATS, MASKS, ORACLES, PANICS, REFUSED, STATISTICS, too_large};
 
 const ME: Persona = Persona::Ana;
 
@@ -196,6 +196,39 @@ async fn inv_07_explain_shows_the_askers_own_plan_only() {
             assert!(
                 !text.contains(inside),
                 "{sql}: the plan shows {inside}\n{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn inv_07_access_is_told_of_what_shows_only() {
+    let (_, scene) = world(613, 2, limits()).await;
+    for sql in ACCESS {
+        let seen = observe(&scene.engine, &scene.ask(ME), sql).await;
+        let text = seen.to_string();
+        assert!(seen.answer.is_ok(), "{sql}\n{text}");
+        for inside in [
+            "consent",
+            "home",
+            "extra",
+            "secret",
+            "vault",
+            "X%",
+            "wards",
+            "lookup",
+            "principal",
+            "context",
+            "office",
+            "audit",
+            "research",
+            "beta",
+            CANARY,
+        ] {
+            let written = sql.contains(inside);
+            assert!(
+                written || !text.contains(inside),
+                "{sql} tells of {inside}\n{text}"
             );
         }
     }

@@ -4,9 +4,12 @@ mod contract;
 mod demo;
 mod files;
 mod ledger;
+mod past;
 mod policy;
+mod revoke;
 pub(crate) mod serve;
 mod source;
+mod versions;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

@@ -406,16 +406,8 @@ impl Hosted {
 
     /// Puts the policies in force that lie in the folder now.
     pub(crate) async fn reload(&self) {
-        let config = self.world.config();
-        let keys = read_key_file(&config.keys).unwrap();
-        let loaded = load::policies(
-            &Inputs::new(&config).unwrap(),
-            keys.root_key(),
-            self.engine(),
-        )
-        .await;
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
-        self.engine().load(loaded.world);
+        let loaded = self.running.reload().await.unwrap();
+        loaded.unwrap_or_else(|refused| panic!("{refused:?}"));
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -136,7 +136,9 @@ async fn with_lookup(world: &Scratch, lookup: LookupTable) -> Local {
     let local = Local::start(world).await;
     let loaded = load_policies(&local.config, &local.engine).await;
     let mut served = loaded.unwrap_or_else(|problems| panic!("{problems}")).world;
-    served.lookups.insert("entitlements".to_owned(), lookup);
+    served
+        .lookups
+        .insert("entitlements".to_owned(), Arc::new(lookup));
     local.engine.load(served);
     local
 }

@@ -548,7 +548,8 @@ async fn no_folder_is_no_policy_set_and_an_empty_one_shows_nothing() {
     assert!(said.contains("contracts"), "{said}");
     std::fs::create_dir_all(world.path("policies/contracts")).unwrap();
     let local = Local::start(&world).await;
-    assert_eq!(local.engine.visible(&local.usual("nora")).unwrap().len(), 0);
+    let visible = local.engine.visible(&local.usual("nora")).await.unwrap();
+    assert!(visible.is_empty(), "{visible:?}");
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ macro_rules! files {
 }
 
 files!(
+    access,
     columns_follow_row,
     explain,
     joins,

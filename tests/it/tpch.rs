@@ -12,6 +12,7 @@ use scrim_identity::{KeyFile, hash_password, write_new_key_file};
 use scrim_model::{Clock, Secret};
 use scrim_testkit::tpch;
 
+use crate::cli::scrim;
 use crate::client::Client;
 use crate::kit::{Hosted, Scratch, TestClock, copy};
 
@@ -232,4 +233,10 @@ async fn the_partner_sees_a_tenth_of_the_lines_with_three_masks() {
         found.len()
     );
     assert!(equal(&found, &expected));
+}
+
+#[test]
+fn the_policies_have_no_lints() {
+    let said = scrim(world().root(), ["policy", "lint", "--deny", "note"]).good();
+    assert!(said.contains("nothing found"), "{said}");
 }

@@ -1,5 +1,6 @@
 //! Decimal numbers of a policy, kept exactly as written.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -77,6 +78,12 @@ impl Exact {
             return self.digits.checked_mul(power);
         }
         (self.digits % power == 0).then_some(self.digits / power)
+    }
+
+    /// How it stands to another number; `None` when they have too many digits for one scale.
+    pub(crate) fn order(self, other: Self) -> Option<Ordering> {
+        let scale = i8::try_from(self.scale.max(other.scale)).ok()?;
+        Some(self.at_scale(scale)?.cmp(&other.at_scale(scale)?))
     }
 
     /// The nearest double.

@@ -18,20 +18,25 @@ mod keys;
 mod mask;
 mod network;
 mod number;
+mod order;
 mod params;
 mod path;
 mod pseudonym;
+mod shapes;
 mod text;
 mod treatment;
+mod weak;
 
 pub use bind::BoundMask;
 pub use compact::{compact, compact_batch};
 pub use error::MaskError;
 pub use keys::{MaskKeys, blinded};
-pub use mask::{MASK_NAMES, Mask};
+pub use mask::Mask;
 pub use params::ParamValue;
 pub use path::{PathStep, format_path, parse_path, parse_steps, type_at};
+pub use shapes::{MASKS, MaskKind, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use treatment::{BoundTreatment, Show};
+pub use weak::Weakness;
 
 #[cfg(test)]
 mod laws;

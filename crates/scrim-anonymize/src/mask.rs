@@ -5,7 +5,8 @@ use std::fmt;
 
 use arrow::array::timezone::Tz;
 use arrow::datatypes::DataType;
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bind::{BoundMask, bind};
 use crate::date::Unit;
@@ -13,28 +14,8 @@ use crate::error::MaskError;
 use crate::exact::Exact;
 use crate::keys::MaskKeys;
 use crate::params::{ParamValue, Reader};
+use crate::shapes::{MASKS, MaskKind};
 use crate::text::compile;
-
-/// The names of all masks, sorted.
-pub const MASK_NAMES: [&str; 14] = [
-    "bottom_code",
-    "bucket",
-    "constant",
-    "email",
-    "ip_truncate",
-    "null",
-    "partial",
-    "prefix",
-    "pseudonymize",
-    "regex_replace",
-    "round",
-    "top_code",
-    "truncate_date",
-    "zip3",
-];
-
-/// The most characters that a parameter may keep, and the longest text it may hold.
-const CHARACTERS_MAX: u32 = 65_536;
 
 /// What one column shows instead of its values; parameters are checked, the column is not.
 ///
@@ -108,12 +89,35 @@ pub(crate) enum KeepDomain {
     None,
 }
 
+impl KeepDomain {
+    pub(crate) const ALL: [Self; 3] = [Self::Tld, Self::Full, Self::None];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tld => "tld",
+            Self::Full => "full",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What a value shows in which a pattern found nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum NoMatch {
     Redact,
     Keep,
+}
+
+impl NoMatch {
+    pub(crate) const ALL: [Self; 2] = [Self::Redact, Self::Keep];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Redact => "redact",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 /// Who can link a pseudonym: one recipient, or all recipients of a group.
@@ -138,55 +142,71 @@ impl Serialize for Scope {
     }
 }
 
+/// Reads what [`Mask`] writes, by the reader of policies.
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            mask: String,
+            #[serde(flatten)]
+            params: BTreeMap<String, ParamValue>,
+        }
+        let written = Written::deserialize(deserializer)?;
+        Self::parse(&written.mask, &written.params).map_err(D::Error::custom)
+    }
+}
+
 impl Mask {
     /// Checks a mask's name and parameters.
     pub fn parse(name: &str, params: &BTreeMap<String, ParamValue>) -> Result<Self, MaskError> {
-        let kind = match name {
-            "null" => Reader::new("null", params, &[]).map(|_| Kind::Null)?,
-            "constant" => constant(params)?,
-            "partial" => partial(params)?,
-            "prefix" => {
-                let reader = Reader::new("prefix", params, &["length"])?;
-                Kind::Prefix {
-                    length: reader.count("length", None, 1, CHARACTERS_MAX)?,
-                }
-            }
-            "email" => email(params)?,
-            "regex_replace" => regex_replace(params)?,
-            "pseudonymize" => pseudonymize(params)?,
-            "truncate_date" => truncate_date(params)?,
-            "round" => Kind::Round {
-                to: Reader::new("round", params, &["to"])?.step("to")?,
+        let Some(shape) = MASKS.iter().find(|shape| shape.name == name) else {
+            let known: Vec<_> = MASKS.iter().map(|shape| shape.name).collect();
+            return Err(MaskError::UnknownMask {
+                name: name.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        let reader = Reader::new(shape, params)?;
+        let kind = match shape.kind {
+            MaskKind::Null => Kind::Null,
+            MaskKind::Constant => Kind::Constant {
+                value: reader.required("value", reader.raw("value"))?.clone(),
             },
-            "bucket" => {
-                let reader = Reader::new("bucket", params, &["width", "origin"])?;
-                let origin = reader.number("origin")?.unwrap_or(Exact::from(0));
-                Kind::Bucket {
-                    width: reader.step("width")?,
-                    origin,
-                }
-            }
-            "top_code" => Kind::TopCode {
-                limit: limit("top_code", params)?,
+            MaskKind::Partial => Kind::Partial {
+                keep_first: reader.count("keep_first")?,
+                keep_last: reader.count("keep_last")?,
+                fill: reader.some_text("fill")?,
+                min_masked: reader.count("min_masked")?,
             },
-            "bottom_code" => Kind::BottomCode {
-                limit: limit("bottom_code", params)?,
+            MaskKind::Prefix => Kind::Prefix {
+                length: reader.count("length")?,
             },
-            "zip3" => zip3(params)?,
-            "ip_truncate" => {
-                let reader = Reader::new("ip_truncate", params, &["v4", "v6"])?;
-                Kind::IpTruncate {
-                    v4: reader.count("v4", Some(24), 0, 32)?,
-                    v6: reader.count("v6", Some(48), 0, 128)?,
-                }
-            }
-            _ => {
-                let known = MASK_NAMES.join(", ");
-                return Err(MaskError::UnknownMask {
-                    name: name.to_owned(),
-                    known,
-                });
-            }
+            MaskKind::Email => Kind::Email {
+                keep_local: reader.count("keep_local")?,
+                keep_domain: reader
+                    .one_of("keep_domain", &KeepDomain::ALL.map(|one| (one.name(), one)))?,
+            },
+            MaskKind::RegexReplace => regex_replace(&reader)?,
+            MaskKind::Pseudonymize => pseudonymize(&reader)?,
+            MaskKind::TruncateDate => truncate_date(&reader)?,
+            MaskKind::Round => Kind::Round {
+                to: reader.step("to")?,
+            },
+            MaskKind::Bucket => Kind::Bucket {
+                width: reader.step("width")?,
+                origin: reader.number("origin")?,
+            },
+            MaskKind::TopCode => Kind::TopCode {
+                limit: reader.number("limit")?,
+            },
+            MaskKind::BottomCode => Kind::BottomCode {
+                limit: reader.number("limit")?,
+            },
+            MaskKind::Zip3 => zip3(&reader)?,
+            MaskKind::IpTruncate => Kind::IpTruncate {
+                v4: reader.count("v4")?,
+                v6: reader.count("v6")?,
+            },
         };
         Ok(Self(kind))
     }
@@ -216,6 +236,27 @@ impl Mask {
     /// The name a policy uses for it.
     pub fn name(&self) -> &'static str {
         self.0.name()
+    }
+
+    /// The mask for those who see what it gives: with the parameters that its results show anyway,
+    /// and without those that could tell of values, columns or recipients behind it.
+    pub fn told(&self) -> String {
+        match &self.0 {
+            // A pattern may spell out what it looks for; domain and scope name others.
+            Kind::RegexReplace { .. } | Kind::Pseudonymize { .. } => self.name().to_owned(),
+            Kind::Null
+            | Kind::Constant { .. }
+            | Kind::Partial { .. }
+            | Kind::Prefix { .. }
+            | Kind::Email { .. }
+            | Kind::TruncateDate { .. }
+            | Kind::Round { .. }
+            | Kind::Bucket { .. }
+            | Kind::TopCode { .. }
+            | Kind::BottomCode { .. }
+            | Kind::Zip3
+            | Kind::IpTruncate { .. } => self.to_string(),
+        }
     }
 
     /// The group whose recipients may link this mask's pseudonyms, if the scope names one.
@@ -273,14 +314,11 @@ impl fmt::Display for Mask {
             Kind::Email {
                 keep_local,
                 keep_domain,
-            } => {
-                let domain = match keep_domain {
-                    KeepDomain::Tld => "tld",
-                    KeepDomain::Full => "full",
-                    KeepDomain::None => "none",
-                };
-                write!(f, "(keep_local={keep_local}, keep_domain={domain})")
-            }
+            } => write!(
+                f,
+                "(keep_local={keep_local}, keep_domain={})",
+                keep_domain.name()
+            ),
             Kind::RegexReplace {
                 pattern,
                 replacement,
@@ -312,70 +350,29 @@ impl fmt::Display for Mask {
     }
 }
 
-type Params = BTreeMap<String, ParamValue>;
-
-fn constant(params: &Params) -> Result<Kind, MaskError> {
-    let reader = Reader::new("constant", params, &["value"])?;
-    let value = reader.required("value", reader.raw("value"))?.clone();
-    Ok(Kind::Constant { value })
-}
-
-fn partial(params: &Params) -> Result<Kind, MaskError> {
-    let known = ["keep_first", "keep_last", "fill", "min_masked"];
-    let reader = Reader::new("partial", params, &known)?;
-    Ok(Kind::Partial {
-        keep_first: reader.count("keep_first", Some(0), 0, CHARACTERS_MAX)?,
-        keep_last: reader.count("keep_last", Some(0), 0, CHARACTERS_MAX)?,
-        fill: reader.text("fill")?.unwrap_or("****").to_owned(),
-        // Zero would show short values whole.
-        min_masked: reader.count("min_masked", Some(4), 1, CHARACTERS_MAX)?,
-    })
-}
-
-fn email(params: &Params) -> Result<Kind, MaskError> {
-    let reader = Reader::new("email", params, &["keep_local", "keep_domain"])?;
-    let domains = [
-        ("tld", KeepDomain::Tld),
-        ("full", KeepDomain::Full),
-        ("none", KeepDomain::None),
-    ];
-    Ok(Kind::Email {
-        keep_local: reader.count("keep_local", Some(1), 0, CHARACTERS_MAX)?,
-        keep_domain: reader.one_of("keep_domain", Some(KeepDomain::Tld), &domains)?,
-    })
-}
-
-fn regex_replace(params: &Params) -> Result<Kind, MaskError> {
-    let known = ["pattern", "replacement", "on_no_match"];
-    let reader = Reader::new("regex_replace", params, &known)?;
-    let pattern = reader
-        .required("pattern", reader.text("pattern")?)?
-        .to_owned();
+fn regex_replace(reader: &Reader<'_>) -> Result<Kind, MaskError> {
+    let pattern = reader.some_text("pattern")?;
     compile(&pattern).map_err(|problem| reader.bad("pattern", problem))?;
-    let choices = [("redact", NoMatch::Redact), ("keep", NoMatch::Keep)];
     Ok(Kind::RegexReplace {
         pattern,
-        replacement: reader
-            .required("replacement", reader.text("replacement")?)?
-            .to_owned(),
-        on_no_match: reader.one_of("on_no_match", Some(NoMatch::Redact), &choices)?,
+        replacement: reader.some_text("replacement")?,
+        on_no_match: reader.one_of("on_no_match", &NoMatch::ALL.map(|one| (one.name(), one)))?,
     })
 }
 
-fn pseudonymize(params: &Params) -> Result<Kind, MaskError> {
-    let reader = Reader::new("pseudonymize", params, &["domain", "scope", "bits"])?;
+fn pseudonymize(reader: &Reader<'_>) -> Result<Kind, MaskError> {
     let domain = reader.text("domain")?;
     if domain.is_some_and(str::is_empty) {
         return Err(reader.bad("domain", "must not be empty"));
     }
-    let scope = match reader.text("scope")? {
-        None | Some("recipient") => Scope::Recipient,
-        Some(text) => match text.strip_prefix("group:").filter(|id| !id.is_empty()) {
+    let scope = match reader.some_text("scope")?.as_str() {
+        "recipient" => Scope::Recipient,
+        text => match text.strip_prefix("group:").filter(|id| !id.is_empty()) {
             Some(id) => Scope::Group(id.to_owned()),
             None => return Err(reader.bad("scope", "must be `recipient` or `group:` and its id")),
         },
     };
-    let bits = reader.count("bits", Some(128), 0, 256)?;
+    let bits = reader.count("bits")?;
     if ![64, 96, 128, 256].contains(&bits) {
         let problem = "must be 64, 96, 128 or 256; shorter tokens would make two people one";
         return Err(reader.bad("bits", problem));
@@ -387,26 +384,18 @@ fn pseudonymize(params: &Params) -> Result<Kind, MaskError> {
     })
 }
 
-fn truncate_date(params: &Params) -> Result<Kind, MaskError> {
-    let reader = Reader::new("truncate_date", params, &["unit", "zone"])?;
-    let units = Unit::ALL.map(|unit| (unit.name(), unit));
-    let zone = reader.text("zone")?.unwrap_or("UTC");
+fn truncate_date(reader: &Reader<'_>) -> Result<Kind, MaskError> {
+    let zone = reader.some_text("zone")?;
     if zone.parse::<Tz>().is_err() {
         return Err(reader.bad("zone", "must be a time zone such as UTC or Europe/Berlin"));
     }
     Ok(Kind::TruncateDate {
-        unit: reader.one_of("unit", None, &units)?,
-        zone: zone.to_owned(),
+        unit: reader.one_of("unit", &Unit::ALL.map(|unit| (unit.name(), unit)))?,
+        zone,
     })
 }
 
-fn limit(mask: &'static str, params: &Params) -> Result<Exact, MaskError> {
-    let reader = Reader::new(mask, params, &["limit"])?;
-    reader.required("limit", reader.number("limit")?)
-}
-
-fn zip3(params: &Params) -> Result<Kind, MaskError> {
-    let reader = Reader::new("zip3", params, &["population"])?;
+fn zip3(reader: &Reader<'_>) -> Result<Kind, MaskError> {
     if reader.raw("population").is_none() {
         return Ok(Kind::Zip3);
     }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::MaskError;
 use crate::exact::Exact;
+use crate::shapes::{MaskShape, Parameter, ParameterKind, Unsaid};
 
 /// A parameter of a mask as it was read from a policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ParamValue {
     /// `true` or `false`.
@@ -72,26 +73,43 @@ impl From<&str> for ParamValue {
 /// Reads the parameters of one mask; unknown ones are refused when it is made.
 pub(crate) struct Reader<'a> {
     mask: &'static str,
+    described: &'static [Parameter],
     params: &'a BTreeMap<String, ParamValue>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(
-        mask: &'static str,
+        shape: &'static MaskShape,
         params: &'a BTreeMap<String, ParamValue>,
-        known: &[&'static str],
     ) -> Result<Self, MaskError> {
-        match params.keys().find(|key| !known.contains(&key.as_str())) {
-            None => Ok(Self { mask, params }),
+        let known = || shape.parameters.iter().map(|parameter| parameter.name);
+        match params.keys().find(|key| !known().any(|name| name == *key)) {
+            None => Ok(Self {
+                mask: shape.name,
+                described: shape.parameters,
+                params,
+            }),
             Some(unknown) => Err(MaskError::UnknownParameter {
-                mask,
+                mask: shape.name,
                 parameter: unknown.clone(),
-                known: if known.is_empty() {
+                known: if shape.parameters.is_empty() {
                     "it takes none".to_owned()
                 } else {
-                    format!("it takes {}", known.join(", "))
+                    format!("it takes {}", known().collect::<Vec<_>>().join(", "))
                 },
             }),
+        }
+    }
+
+    /// What is said of a parameter. What is not described has no default and no range.
+    fn described(&self, parameter: &str) -> Option<&'static Parameter> {
+        self.described.iter().find(|one| one.name == parameter)
+    }
+
+    fn unsaid(&self, parameter: &str) -> Option<&'static str> {
+        match self.described(parameter)?.unsaid {
+            Unsaid::Is(value) => Some(value),
+            Unsaid::Needed | Unsaid::Left => None,
         }
     }
 
@@ -118,9 +136,10 @@ impl<'a> Reader<'a> {
         self.params.get(parameter)
     }
 
+    /// Text, or what holds when it is not said.
     pub(crate) fn text(&self, parameter: &'static str) -> Result<Option<&'a str>, MaskError> {
         match self.raw(parameter) {
-            None => Ok(None),
+            None => Ok(self.unsaid(parameter)),
             Some(ParamValue::Text(text)) => Ok(Some(text)),
             Some(
                 ParamValue::Bool(_)
@@ -131,14 +150,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A whole number of at least `min` and at most `max`.
-    pub(crate) fn count(
-        &self,
-        parameter: &'static str,
-        default: Option<u32>,
-        min: u32,
-        max: u32,
-    ) -> Result<u32, MaskError> {
+    /// Text that must be there unless something holds without it.
+    pub(crate) fn some_text(&self, parameter: &'static str) -> Result<String, MaskError> {
+        self.required(parameter, self.text(parameter)?)
+            .map(str::to_owned)
+    }
+
+    /// A whole number in the range that the parameter's description gives.
+    pub(crate) fn count(&self, parameter: &'static str) -> Result<u32, MaskError> {
+        let (min, max) = match self.described(parameter).map(|one| one.holds) {
+            Some(ParameterKind::Count { min, max }) => (min, max),
+            Some(
+                ParameterKind::Anything
+                | ParameterKind::Text
+                | ParameterKind::Number
+                | ParameterKind::Step
+                | ParameterKind::Words(_)
+                | ParameterKind::Refused,
+            )
+            | None => (0, 0),
+        };
         let problem = || {
             self.bad(
                 parameter,
@@ -146,7 +177,10 @@ impl<'a> Reader<'a> {
             )
         };
         match self.raw(parameter) {
-            None => self.required(parameter, default),
+            None => {
+                let unsaid = self.unsaid(parameter).and_then(|text| text.parse().ok());
+                self.required(parameter, unsaid)
+            }
             Some(ParamValue::Int(value)) => match u32::try_from(*value) {
                 Ok(value) if (min..=max).contains(&value) => Ok(value),
                 Ok(_) | Err(_) => Err(problem()),
@@ -160,9 +194,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(crate) fn number(&self, parameter: &'static str) -> Result<Option<Exact>, MaskError> {
+    /// A number, or what holds when it is not said.
+    pub(crate) fn number(&self, parameter: &'static str) -> Result<Exact, MaskError> {
         let Some(value) = self.raw(parameter) else {
-            return Ok(None);
+            let unsaid = self.unsaid(parameter).and_then(Exact::parse);
+            return self.required(parameter, unsaid);
         };
         let exact = match value {
             ParamValue::Int(value) => Some(Exact::from(*value)),
@@ -171,12 +207,12 @@ impl<'a> Reader<'a> {
             ParamValue::Bool(_) | ParamValue::List(_) => None,
         };
         let problem = "must be a number of at most 38 digits";
-        exact.map(Some).ok_or_else(|| self.bad(parameter, problem))
+        exact.ok_or_else(|| self.bad(parameter, problem))
     }
 
     /// A number above zero.
     pub(crate) fn step(&self, parameter: &'static str) -> Result<Exact, MaskError> {
-        let step = self.required(parameter, self.number(parameter)?)?;
+        let step = self.number(parameter)?;
         if step.is_positive() {
             Ok(step)
         } else {
@@ -184,20 +220,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One of some words, each with what it means.
     pub(crate) fn one_of<T: Copy>(
         &self,
         parameter: &'static str,
-        default: Option<T>,
         choices: &[(&'static str, T)],
     ) -> Result<T, MaskError> {
-        let Some(value) = self.raw(parameter) else {
-            return self.required(parameter, default);
+        let text = match self.raw(parameter) {
+            None => Some(self.required(parameter, self.unsaid(parameter))?),
+            Some(ParamValue::Text(text)) => Some(text.as_str()),
+            Some(
+                ParamValue::Bool(_)
+                | ParamValue::Int(_)
+                | ParamValue::Float(_)
+                | ParamValue::List(_),
+            ) => None,
         };
-        let chosen = choices
-            .iter()
-            .find(|(name, _)| matches!(value, ParamValue::Text(text) if text == name))
-            .map(|(_, choice)| *choice);
-        chosen.ok_or_else(|| {
+        let chosen = choices.iter().find(|(name, _)| Some(*name) == text);
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
             self.bad(parameter, format!("must be one of {}", names.join(", ")))
         })

@@ -2,12 +2,20 @@
 //! collected instead of stopping at the first.
 //!
 //! ```
-//! use scrim_document::{MapReader, Node, Problems, SourceFile};
+//! use scrim_document::{Key, Kind, MapReader, Node, Problems, Shape, SourceFile};
 //!
+//! static GREETING: Shape = Shape::closed(
+//!     "greeting",
+//!     "how somebody is greeted",
+//!     &[
+//!         Key::required("name", Kind::Text, "who is greeted"),
+//!         Key::optional("language", Kind::Text, "in which language"),
+//!     ],
+//! );
 //! let file = SourceFile::new("greeting.yaml", "name: Zoë\nlanguge: en\n");
 //! let node = Node::parse(&file).unwrap();
 //! let mut problems = Problems::default();
-//! let mut map = MapReader::new(&node, &mut problems).unwrap();
+//! let mut map = MapReader::new(&node, &GREETING, &mut problems).unwrap();
 //! let name = map.string("name", &mut problems);
 //! let language = map.optional("language");
 //! map.finish(&mut problems);
@@ -28,11 +36,13 @@ mod node;
 mod parse;
 mod problem;
 mod reader;
+mod shape;
 mod source;
 mod words;
 
 pub use node::{Entry, Node, Value};
 pub use problem::{Problem, Problems, Severity};
 pub use reader::MapReader;
+pub use shape::{Key, Kind, Shape, Variant};
 pub use source::{Location, SourceFile};
 pub use words::nearest;

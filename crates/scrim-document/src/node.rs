@@ -108,6 +108,33 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
+    /// Whether another value says the same, wherever it stands and however it is laid out.
+    pub fn same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Float(_, a), Value::Float(_, b)) | (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::List(a), Value::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+            }
+            (Value::Map(a), Value::Map(b)) => {
+                let same = |(a, b): (&Entry, &Entry)| a.name == b.name && a.value.same(&b.value);
+                a.len() == b.len() && a.iter().zip(b).all(same)
+            }
+            (
+                Value::Null
+                | Value::Bool(_)
+                | Value::Int(_)
+                | Value::Float(..)
+                | Value::Text(_)
+                | Value::List(_)
+                | Value::Map(_),
+                _,
+            ) => false,
+        }
+    }
+
     /// The text, if it is one; no problem otherwise.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {

@@ -398,7 +398,19 @@ fn plain(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::{MapReader, Node, Problems, SourceFile, Value};
+    use crate::{Key, Kind, MapReader, Node, Problems, Shape, SourceFile, Value};
+
+    static LIMITS: Shape = Shape::closed(
+        "limits",
+        "what a test reads",
+        &[
+            Key::required("name", Kind::Text, ""),
+            Key::optional("rows", Kind::Text, ""),
+            Key::optional("limits", Kind::List(&Kind::Text), ""),
+            Key::required("needed", Kind::List(&Kind::Text), ""),
+            Key::optional("purpose", Kind::Text, ""),
+        ],
+    );
 
     fn problems_of(text: &str) -> String {
         match Node::parse(&SourceFile::new("f.yaml", text)) {
@@ -542,7 +554,7 @@ mod tests {
         let text = "name: 7\nrows: \nlimits: [a, 1]\npurpoze: x\n";
         let node = Node::parse(&SourceFile::new("policies/f.yaml", text)).unwrap();
         let mut problems = Problems::default();
-        let mut map = MapReader::new(&node, &mut problems).unwrap();
+        let mut map = MapReader::new(&node, &LIMITS, &mut problems).unwrap();
         assert_eq!(map.string("name", &mut problems), None);
         assert_eq!(map.optional_string("rows", &mut problems), None);
         assert!(map.optional_string_list("limits", &mut problems).is_empty());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A file that was read: the path that people are shown, and its text; cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl fmt::Debug for SourceFile {
 }
 
 /// A place in a file, for people: line and column count from 1, columns in characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Location {
     /// The file's path as it was given.
     pub file: Arc<str>,

@@ -8,6 +8,7 @@ use datafusion::common::utils::quote_identifier;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use scrim_policy::{Decision, Treatment};
 
+use crate::gate::Answer;
 use crate::query::{Bound, Query};
 
 /// What a result says about itself.
@@ -58,7 +59,7 @@ impl Query<Bound> {
 
     /// Whether the rows come in an order that the statement asks for as a whole.
     pub fn is_ordered(&self) -> bool {
-        !self.common.explain && sorts(self.plan())
+        self.common.answer == Answer::Rows && sorts(self.plan())
     }
 }
 
@@ -73,7 +74,7 @@ fn sorts(plan: &LogicalPlan) -> bool {
 }
 
 /// Every column's name that stands anywhere in the statement; wildcards are written out by now.
-fn names(plan: &LogicalPlan) -> BTreeSet<String> {
+pub(crate) fn names(plan: &LogicalPlan) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let walked = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -101,8 +102,10 @@ fn masked(decision: &Decision, named: &BTreeSet<String>) -> Vec<String> {
         .collect()
 }
 
-/// As the guard lowers it: any guard's rows, or no agreement that admits every row.
+/// As the guard lowers it: any guard's rows, or those of a decision point outside, or no agreement
+/// that admits every row.
 pub(crate) fn filters_rows(decision: &Decision) -> bool {
-    decision.guards.iter().any(|guard| guard.rows.is_some())
+    decision.narrowing_rows().is_some()
+        || decision.guards.iter().any(|guard| guard.rows.is_some())
         || decision.arms.iter().all(|arm| arm.rows.is_some())
 }

@@ -2,6 +2,7 @@
 
 use datafusion::common::ScalarValue;
 use scrim_identity::Authenticated;
+use scrim_ledger::Facts;
 use scrim_model::{Context, Principal, SessionId, SessionSettings};
 
 use crate::zone::TimeZone;
@@ -21,6 +22,19 @@ pub struct Ask {
     pub default_schema: Option<String>,
     /// The time zone in which its statements speak of time; `None` is UTC.
     pub time_zone: Option<TimeZone>,
+}
+
+impl Ask {
+    /// What a record holds of it.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            principal: self.principal.get().clone(),
+            context: self.context.clone(),
+            settings: self.settings.clone(),
+            default_schema: self.default_schema.clone(),
+            time_zone: self.time_zone.as_ref().map(ToString::to_string),
+        }
+    }
 }
 
 /// Values for the parameters of a statement, `$1` first.

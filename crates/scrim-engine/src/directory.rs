@@ -1,4 +1,5 @@
-//! `information_schema` as one principal sees it: only the visible tables and columns.
+//! `information_schema` as one principal sees it: only the visible tables and columns, and what it
+//! may see of them.
 
 use std::sync::Arc;
 
@@ -12,15 +13,26 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use scrim_model::CATALOG;
 
+use crate::access;
 use crate::world::VisibleTable;
 
 /// The schema whose tables describe the others.
 pub(crate) const DIRECTORY_SCHEMA: &str = "information_schema";
 
-/// One table of `information_schema`, made for the asker.
+/// A column with its name and type.
+pub(crate) type Named = (Field, ArrayRef);
+
+/// A table without data, made for the asker: one of `information_schema`, or the answer to a
+/// question about access.
 #[derive(Debug)]
 pub(crate) struct DirectoryTable {
     batch: RecordBatch,
+}
+
+impl DirectoryTable {
+    pub(crate) fn new(batch: RecordBatch) -> Self {
+        Self { batch }
+    }
 }
 
 /// The directory's table of that name; `visible` is asked only if there is one.
@@ -33,24 +45,25 @@ pub(crate) fn table(
         "tables" => tables(&visible()),
         "columns" => columns(&visible()),
         "views" => views(),
+        "access" => access::tables(&visible()),
         _ => return None,
     };
-    batch.ok().map(|batch| DirectoryTable { batch })
+    batch.ok().map(DirectoryTable::new)
 }
 
-fn text(name: &str, values: Vec<Option<String>>) -> (Field, ArrayRef) {
+pub(crate) fn text(name: &str, values: Vec<Option<String>>) -> Named {
     (
         Field::new(name, DataType::Utf8, true),
         Arc::new(StringArray::from(values)),
     )
 }
 
-fn batch(columns: Vec<(Field, ArrayRef)>) -> Result<RecordBatch> {
+pub(crate) fn batch(columns: Vec<Named>) -> Result<RecordBatch> {
     let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }
 
-fn repeated(name: &str, value: &str, rows: usize) -> (Field, ArrayRef) {
+pub(crate) fn repeated(name: &str, value: &str, rows: usize) -> Named {
     text(name, vec![Some(value.to_owned()); rows])
 }
 
@@ -98,7 +111,7 @@ fn columns(visible: &[VisibleTable]) -> Result<RecordBatch> {
         .collect();
     let positions: Vec<u64> = all.iter().map(|(_, i, _)| *i as u64 + 1).collect();
     let nothing: Vec<Option<u64>> = vec![None; all.len()];
-    let number = |name: &str, values: Vec<Option<u64>>| -> (Field, ArrayRef) {
+    let number = |name: &str, values: Vec<Option<u64>>| -> Named {
         (
             Field::new(name, DataType::UInt64, true),
             Arc::new(UInt64Array::from(values)),

@@ -13,28 +13,35 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use futures::FutureExt;
-use scrim_ledger::{Ledger, RefusedQuery};
-use scrim_model::{Clock, Code, QueryId, Refusal, TableName};
-use scrim_policy::{Decision, FunctionSet};
+use scrim_ledger::{Ledger, Reading, RefusedQuery};
+use scrim_model::{CATALOG, Clock, Code, QueryId, Refusal, TableName};
+use scrim_policy::{Decision, FunctionSet, PolicySet};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
 use crate::activity::Activity;
 use crate::ask::{Ask, Params};
 use crate::config::{EngineConfig, EngineLimits};
+use crate::directory::DIRECTORY_SCHEMA;
 use crate::errors::{Stage, refusal};
+use crate::external::{External, ExternalDecisions, Said, Wanted};
 use crate::functions::Functions;
 use crate::gate::admit;
 use crate::guard::{Lowered, Tally, lower, tally};
 use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
+use crate::rights::Revoked;
 use crate::sessions::{Sessions, in_zone};
+use crate::shadow::Shadow;
 use crate::world::{VisibleTable, World};
 use crate::zone::TimeZone;
 
 /// Planning recurses over the statement; the gate bounds how deep, this is room for it.
 const STACK_BYTES: usize = 128 * 1024 * 1024;
+
+/// Tables that the record of a refused statement tells of.
+const REFUSED_TABLES_MAX: usize = 64;
 
 /// Lowered guards that are kept.
 const LOWERED_MAX: usize = 1_024;
@@ -42,7 +49,7 @@ const LOWERED_MAX: usize = 1_024;
 /// Plans queries, governs them, and runs them on a runtime of its own.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Why an engine could not be made.
@@ -64,7 +71,12 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) activity: Arc<Activity>,
+    external: Option<Arc<External>>,
+    pub(crate) shadow: Shadow,
     world: RwLock<Option<Arc<World>>>,
+    /// How many worlds were put in force.
+    pub(crate) worlds: watch::Sender<u64>,
+    pub(crate) revoked: RwLock<Revoked>,
     lowered: Mutex<LoweredCache>,
     planners: Semaphore,
     working: watch::Sender<usize>,
@@ -106,6 +118,19 @@ impl Engine {
         ledger: Ledger,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
+        Self::narrowed(config, ledger, clock, None)
+    }
+
+    /// Starts an engine that shows no more than a decision point outside allows, if there is one.
+    ///
+    /// # Errors
+    /// When threads or the spill folder cannot be had.
+    pub fn narrowed(
+        config: EngineConfig,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, EngineError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(config.partitions.max(2))
             .thread_name("scrim-query")
@@ -124,7 +149,11 @@ impl Engine {
             ledger,
             clock,
             activity: Arc::default(),
+            external: external.map(|how| Arc::new(External::new(how))),
+            shadow: Shadow::new(),
             world: RwLock::default(),
+            worlds: watch::Sender::new(0),
+            revoked: RwLock::default(),
             lowered: Mutex::default(),
             working: watch::Sender::new(0),
             config,
@@ -147,13 +176,37 @@ impl Engine {
         }
     }
 
-    /// Puts a world in force for the next decision; running queries keep theirs.
+    /// Puts a world in force for the next decision. Running queries keep theirs; whether they may
+    /// go on is asked of [`Engine::lapsed`].
     pub fn load(&self, world: World) {
         *self
             .shared
             .world
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(world));
+        self.shared.worlds.send_modify(|count| *count += 1);
+    }
+
+    /// Has every query that may read be decided under these policies as well, in a while and without
+    /// any effect on it. The ledger is told where they would have shown something else.
+    pub fn load_shadow(&self, policy: Option<Arc<PolicySet>>) {
+        let Shared {
+            shadow,
+            handle,
+            ledger,
+            ..
+        } = self.shared.as_ref();
+        shadow.load(policy, handle, ledger);
+    }
+
+    /// The policies that queries are decided under as well.
+    pub fn shadow(&self) -> watch::Receiver<Option<Arc<PolicySet>>> {
+        self.shared.shadow.policy()
+    }
+
+    /// How many queries wait to be decided under them.
+    pub fn shadow_waiting(&self) -> watch::Receiver<usize> {
+        self.shared.shadow.undone()
     }
 
     /// The limits of a single query.
@@ -175,10 +228,12 @@ impl Engine {
     /// The tables that a principal can see, sorted; what is hidden is absent.
     ///
     /// # Errors
-    /// When no world is loaded.
-    pub fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
+    /// When no world is loaded, or a decision point outside does not answer.
+    pub async fn visible(&self, ask: &Ask) -> Result<Vec<VisibleTable>, Refusal> {
         let world = self.shared.world()?;
-        Ok(world.visible(&self.shared.informed(ask)))
+        let ask = self.shared.informed(&world, ask);
+        let said = self.said(&world, &ask, |_| Ok(Wanted::All)).await?;
+        Ok(world.visible(&ask, &said))
     }
 
     /// Binds a statement for a principal: decides every table that it names.
@@ -191,32 +246,58 @@ impl Engine {
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        self.bind_as(QueryId::new(), ask, sql, params).await
+        self.bind_as(QueryId::new(), None, ask, sql, params).await
     }
 
-    /// Binds a statement under an id that its caller knows, so that a refusal can be told with it.
+    /// Binds a statement under an id that its caller knows, so that a refusal can be told with it,
+    /// as a run of the announced statement, if it is one.
     ///
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
     pub async fn bind_as(
         &self,
         id: QueryId,
+        statement: Option<QueryId>,
         ask: &Ask,
         sql: &str,
         params: Option<Params>,
     ) -> Result<Query<Bound>, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        let (asker, text) = (ask.clone(), sql.to_owned());
+        let mut refused = Refused {
+            id,
+            statement,
+            ask: ask.clone(),
+            sql: sql.to_owned(),
+            world: None,
+            readings: Arc::default(),
+        };
+        let world = match self.shared.world() {
+            Ok(world) => world,
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
+        };
+        let ask = self.shared.informed(&world, ask);
+        refused.ask = ask.clone();
+        refused.world = Some(Arc::clone(&world));
+        let said = match self.said_of(&world, &ask, sql).await {
+            Ok(said) => said,
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
+        };
+        let (shared, text) = (Arc::clone(&self.shared), sql.to_owned());
         let bound = self
             .plan(async move {
-                let world = shared.world()?;
-                let asker = shared.informed(&asker);
-                Query::bind(shared, world, asker, text, params, id)
+                let (again, asked) = (Arc::clone(&shared), text.clone());
+                let ids = (id, statement);
+                let asker = (ask.clone(), said.clone());
+                let bound = Query::bind(shared, Arc::clone(&world), asker, text, params, ids);
+                Ok(bound.map_err(|refusal| (refusal, again.named(&world, &ask, &said, &asked))))
             })
             .await;
         match bound {
-            Ok(query) => Ok(query),
-            Err(refusal) => Err(self.refuse(ask, id, sql, refusal).await),
+            Ok(Ok(query)) => Ok(query),
+            Ok(Err((refusal, readings))) => {
+                refused.readings = readings;
+                Err(self.refuse(refused, refusal).await)
+            }
+            Err(refusal) => Err(self.refuse(refused, refusal).await),
         }
     }
 
@@ -239,14 +320,18 @@ impl Engine {
     /// # Errors
     /// A refusal, which is in the ledger before this returns.
     pub async fn start(&self, bound: Query<Bound>) -> Result<Results, Refusal> {
-        let (ask, id, sql) = (
-            bound.common.ask.clone(),
-            bound.id(),
-            bound.common.sql.clone(),
-        );
+        let (id, common) = (bound.id(), &bound.common);
+        let refused = Refused {
+            id,
+            statement: common.statement,
+            ask: common.ask.clone(),
+            sql: common.sql.clone(),
+            world: Some(Arc::clone(&common.world)),
+            readings: Arc::clone(&common.readings),
+        };
         let permitted = match bound.permit().await {
             Ok(permitted) => permitted,
-            Err(refusal) => return Err(self.refuse(&ask, id, &sql, refusal).await),
+            Err(refusal) => return Err(self.refuse(refused, refusal).await),
         };
         let governed = self.plan(permitted.govern()).await;
         governed
@@ -260,21 +345,13 @@ impl Engine {
     /// # Errors
     /// When the statement does not pass the gate, or no world is loaded.
     pub async fn explain(&self, ask: &Ask, sql: &str) -> Result<Vec<Arc<Decision>>, Refusal> {
-        let shared = Arc::clone(&self.shared);
-        let (ask, sql) = (ask.clone(), sql.to_owned());
+        let world = self.shared.world()?;
+        let ask = self.shared.informed(&world, ask);
+        let said = self.said_of(&world, &ask, sql).await?;
+        let (shared, sql) = (Arc::clone(&self.shared), sql.to_owned());
         self.plan(async move {
-            let world = shared.world()?;
-            let ask = shared.informed(&ask);
-            let admitted = admit(&sql, &shared.config.limits)?;
-            let statement = ParsedStatement::Statement(admitted.statement);
-            let (named, _) = resolve_table_references(&statement, true)
-                .map_err(|e| refusal(&e, Stage::Planning))?;
-            let default_schema = world.default_schema(&ask);
-            let decide = |named: TableReference| {
-                let schema = named.schema().unwrap_or(&default_schema);
-                Arc::new(world.decide(&ask, &TableName::new(schema, named.table())))
-            };
-            Ok(named.into_iter().map(decide).collect())
+            let named = named(&sql, &shared.config.limits)?;
+            Ok(decisions(&world, &ask, &said, named))
         })
         .await
     }
@@ -295,6 +372,44 @@ impl Engine {
             counted.map_err(|e| refusal(&e, Stage::Running))
         })
         .await
+    }
+
+    /// What is said outside about the tables that a statement names.
+    async fn said_of(&self, world: &Arc<World>, ask: &Ask, sql: &str) -> Result<Said, Refusal> {
+        let (sql, schema) = (sql.to_owned(), ask.default_schema.clone());
+        self.said(world, ask, move |limits| {
+            Ok(Wanted::of(&named(&sql, limits)?, schema.as_deref()))
+        })
+        .await
+    }
+
+    /// What is said outside about tables, if anybody is to be asked.
+    async fn said(
+        &self,
+        world: &Arc<World>,
+        ask: &Ask,
+        wanted: impl FnOnce(&EngineLimits) -> Result<Wanted, Refusal> + Send + 'static,
+    ) -> Result<Said, Refusal> {
+        let Some(external) = &self.shared.external else {
+            return Ok(Said::nobody());
+        };
+        let (asker, of) = (Arc::clone(external), (Arc::clone(world), ask.clone()));
+        let limits = self.shared.config.limits.clone();
+        let asking = self
+            .plan(async move { asker.asking(&of.0, &of.1, &wanted(&limits)?) })
+            .await?;
+        let Some(asking) = asking else {
+            return Ok(external.nothing());
+        };
+        if let Some(said) = external.kept(&asking, self.shared.clock.now()) {
+            return Ok(said);
+        }
+        // Not within a step of planning, since places for these are few.
+        let answer = external.answer(&asking).await?;
+        let (asker, world) = (Arc::clone(external), Arc::clone(world));
+        let now = self.shared.clock.now();
+        self.plan(async move { asker.understood(&world, &asking, answer, now) })
+            .await
     }
 
     /// Runs one planning step where it can take as long as its limit says without holding up
@@ -329,20 +444,27 @@ impl Engine {
         }
     }
 
-    async fn refuse(&self, ask: &Ask, query: QueryId, sql: &str, refusal: Refusal) -> Refusal {
-        log(query, &refusal);
-        let principal = ask.principal.get();
+    async fn refuse(&self, refused: Refused, refusal: Refusal) -> Refusal {
+        let Refused {
+            id,
+            statement,
+            ask,
+            sql,
+            world,
+            readings,
+        } = refused;
+        log(id, &refusal);
         let record = RefusedQuery {
-            query,
-            principal: principal.id.clone(),
-            org: principal.org.clone(),
+            query: id,
+            statement,
             session: ask.session.map(|id| id.to_string()),
-            address: ask.context.ip,
+            facts: ask.facts(),
             sql: sql
                 .chars()
                 .take(self.shared.config.limits.sql_bytes_max)
                 .collect(),
-            tables: Vec::new(),
+            policy_version: world.map(|world| world.policy.version().to_owned()),
+            readings,
             code: refusal.code(),
             reason: refusal.message().to_owned(),
         };
@@ -355,6 +477,43 @@ impl Engine {
             .with_detail(e),
         }
     }
+}
+
+/// What the ledger is told of a query that was refused, beside the refusal.
+struct Refused {
+    id: QueryId,
+    statement: Option<QueryId>,
+    ask: Ask,
+    sql: String,
+    world: Option<Arc<World>>,
+    readings: Arc<[Reading]>,
+}
+
+/// The tables that a statement names, as it names them.
+fn named(sql: &str, limits: &EngineLimits) -> Result<Vec<TableReference>, Refusal> {
+    let admitted = admit(sql, limits)?;
+    let statement = ParsedStatement::Statement(admitted.statement);
+    let named = resolve_table_references(&statement, true);
+    let (named, _) = named.map_err(|e| refusal(&e, Stage::Planning))?;
+    Ok(named)
+}
+
+/// One decision for each table, however often and by whichever names the statement names it.
+fn decisions(
+    world: &World,
+    ask: &Ask,
+    said: &Said,
+    named: Vec<TableReference>,
+) -> Vec<Arc<Decision>> {
+    let default_schema = world.default_schema(ask, said);
+    let mut decisions: Vec<Arc<Decision>> = Vec::new();
+    for named in named {
+        let name = TableName::new(named.schema().unwrap_or(&default_schema), named.table());
+        if decisions.iter().all(|known| known.table != name) {
+            decisions.push(Arc::new(world.decide(ask, &name, said)));
+        }
+    }
+    decisions
 }
 
 fn log(query: QueryId, refusal: &Refusal) {
@@ -392,18 +551,32 @@ impl Shared {
         (Arc::new(session), Arc::new(functions))
     }
 
-    fn world(&self) -> Result<Arc<World>, Refusal> {
+    pub(crate) fn world(&self) -> Result<Arc<World>, Refusal> {
         let world = self.world.read().unwrap_or_else(PoisonError::into_inner);
         world
             .clone()
             .ok_or_else(|| Refusal::internal("no world is loaded"))
     }
 
-    /// The ask with what the engine knows about recent activity.
-    fn informed(&self, ask: &Ask) -> Ask {
+    /// What the record of a refused statement tells of the tables that it names, if it can be read.
+    fn named(&self, world: &World, ask: &Ask, said: &Said, sql: &str) -> Arc<[Reading]> {
+        let mut named = named(sql, &self.config.limits).unwrap_or_default();
+        named.retain(|name| {
+            name.catalog().is_none_or(|catalog| catalog == CATALOG)
+                && name.schema() != Some(DIRECTORY_SCHEMA)
+        });
+        named.truncate(REFUSED_TABLES_MAX);
+        let decisions = decisions(world, ask, said, named).into_iter();
+        decisions.map(Reading::from).collect()
+    }
+
+    /// The ask with what the engine knows about recent activity and revoked agreements.
+    fn informed(&self, world: &World, ask: &Ask) -> Ask {
         let mut ask = ask.clone();
-        self.activity
-            .inform(&ask.principal.get().id, &mut ask.context);
+        let principal = ask.principal.get();
+        let revoked = self.revoked(&world.policy, &principal.org);
+        ask.context.revoked.extend(revoked);
+        self.activity.inform(&principal.id, &mut ask.context);
         ask
     }
 

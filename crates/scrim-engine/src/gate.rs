@@ -12,13 +12,27 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use scrim_model::{Code, Refusal};
 
+use crate::access;
 use crate::config::EngineLimits;
 
 /// One statement that passed the gate.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) statement: Box<Statement>,
-    pub(crate) explain: bool,
+    pub(crate) answer: Answer,
+}
+
+/// What is answered about a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Its rows.
+    Rows,
+    /// Its plan.
+    Plan,
+    /// How each column of its one table is shown.
+    Columns,
+    /// What it reads, and how that and its result are shown.
+    Access,
 }
 
 /// Checks and parses one statement.
@@ -33,6 +47,10 @@ pub(crate) fn admit(sql: &str, limits: &EngineLimits) -> Result<Admitted, Refusa
         .tokenize_with_location()
         .map_err(|e| Refusal::new(Code::SqlSyntax, clip(&e.to_string())))?;
     measure(&tokens, limits)?;
+    let mut answer = Answer::Rows;
+    if let Some((asked, query)) = access::asked(&tokens)? {
+        (answer, tokens) = (asked, query);
+    }
     number_placeholders(&mut tokens)?;
     let mut statements = parse(tokens, limits)?;
     let (Some(statement), None) = (statements.pop_front(), statements.pop_front()) else {
@@ -41,7 +59,15 @@ pub(crate) fn admit(sql: &str, limits: &EngineLimits) -> Result<Admitted, Refusa
             "expected exactly one statement; send several as several requests",
         ));
     };
-    classify(statement)
+    match answer {
+        Answer::Rows | Answer::Plan => classify(statement),
+        Answer::Columns | Answer::Access => {
+            let ParsedStatement::Statement(statement) = statement else {
+                return Err(not_a_query());
+            };
+            plain(statement, answer)
+        }
+    }
 }
 
 /// Makes a message short and free of line breaks.
@@ -181,7 +207,7 @@ fn parse(
 
 fn classify(statement: ParsedStatement) -> Result<Admitted, Refusal> {
     match statement {
-        ParsedStatement::Statement(statement) => plain(statement, false),
+        ParsedStatement::Statement(statement) => plain(statement, Answer::Rows),
         ParsedStatement::Explain(explain) => {
             // The printed form carries every option, whatever fields the parser has for it.
             let text = explain.to_string().to_uppercase();
@@ -197,7 +223,7 @@ fn classify(statement: ParsedStatement) -> Result<Admitted, Refusal> {
                 ));
             }
             match *explain.statement {
-                ParsedStatement::Statement(statement) => plain(statement, true),
+                ParsedStatement::Statement(statement) => plain(statement, Answer::Plan),
                 ParsedStatement::CreateExternalTable(_)
                 | ParsedStatement::CopyTo(_)
                 | ParsedStatement::Explain(_)
@@ -209,18 +235,18 @@ fn classify(statement: ParsedStatement) -> Result<Admitted, Refusal> {
     }
 }
 
-fn plain(statement: Box<Statement>, explain: bool) -> Result<Admitted, Refusal> {
+fn plain(statement: Box<Statement>, answer: Answer) -> Result<Admitted, Refusal> {
     match statement.as_ref() {
         Statement::Query(query) => {
             check_query(query)?;
-            Ok(Admitted { statement, explain })
+            Ok(Admitted { statement, answer })
         }
         Statement::ShowTables { .. }
         | Statement::ShowColumns { .. }
         | Statement::ExplainTable { .. }
-            if !explain =>
+            if answer == Answer::Rows =>
         {
-            Ok(Admitted { statement, explain })
+            Ok(Admitted { statement, answer })
         }
         Statement::Insert(_)
         | Statement::Update { .. }
@@ -248,7 +274,7 @@ fn read_only() -> Refusal {
 fn not_a_query() -> Refusal {
     Refusal::new(
         Code::StatementRefused,
-        "statements of this kind are not served; send a SELECT, EXPLAIN, SHOW TABLES, SHOW COLUMNS or DESCRIBE",
+        "statements of this kind are not served; send a SELECT, EXPLAIN, SHOW TABLES, SHOW COLUMNS, DESCRIBE, SHOW ACCESS or EXPLAIN ACCESS",
     )
 }
 
@@ -304,6 +330,9 @@ mod tests {
             "SHOW TABLES",
             "DESCRIBE t",
             "VALUES (1)",
+            "SHOW ACCESS",
+            "show access on a.\"B\".c;",
+            "EXPLAIN /* it */ ACCESS SELECT 1",
         ] {
             assert_eq!(code(sql), None, "{sql}");
         }
@@ -331,6 +360,10 @@ mod tests {
             "SHOW ALL",
             "RESET a",
             "EXPLAIN EXPLAIN SELECT 1",
+            "SHOW ACCESS ON a, b",
+            "SHOW ACCESS TO a",
+            "EXPLAIN ACCESS SHOW TABLES",
+            "EXPLAIN ACCESS",
         ] {
             assert!(
                 code(sql).is_some_and(|c| c == Code::StatementRefused || c == Code::SqlSyntax),
@@ -360,6 +393,21 @@ mod tests {
                 "{}",
                 sql.get(..40).unwrap_or_default()
             );
+        }
+    }
+
+    #[test]
+    fn inv_13_a_name_in_show_access_is_a_name() {
+        for (sql, about) in [
+            ("SHOW ACCESS ON T", "SELECT * FROM \"t\""),
+            (
+                "SHOW ACCESS ON select.\"A \"\"b\";",
+                "SELECT * FROM \"select\".\"A \"\"b\"",
+            ),
+            ("EXPLAIN ACCESS SELECT ? + ?", "SELECT $1 + $2"),
+        ] {
+            let admitted = admit(sql, &EngineLimits::default()).unwrap();
+            assert_eq!(admitted.statement.to_string(), about);
         }
     }
 

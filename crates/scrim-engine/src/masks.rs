@@ -16,7 +16,7 @@ use scrim_policy::{ColumnDecision, Decision, Showing};
 use crate::stub::StubTable;
 
 /// What a column of a result that was computed from masked ones is called.
-const DERIVED: &str = "derived";
+pub(crate) const DERIVED: &str = "derived";
 
 /// The name of a column's mask, or those of several, sorted and joined with commas; `None` when it
 /// is clear on every row. A value that is hidden on some rows is masked by `null` there.

@@ -2,7 +2,7 @@
 //! and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::cte_worktable::CteWorkTable;
@@ -17,6 +17,7 @@ use scrim_policy::{Decision, Verdict};
 
 use crate::ask::Ask;
 use crate::directory::{self, DIRECTORY_SCHEMA};
+use crate::external::Said;
 use crate::functions::Functions;
 use crate::stub::{StubTable, visible_schema};
 use crate::world::World;
@@ -26,9 +27,12 @@ use crate::world::World;
 pub(crate) struct Names<'a> {
     pub(crate) world: &'a World,
     pub(crate) ask: &'a Ask,
+    /// What was said outside about the tables that the statement names.
+    said: &'a Said,
     pub(crate) functions: &'a Functions,
     pub(crate) options: &'a ConfigOptions,
-    pub(crate) default_schema: String,
+    /// Found out when the first bare name needs it.
+    default_schema: OnceLock<String>,
     decided: Mutex<BTreeMap<TableName, Arc<Decision>>>,
 }
 
@@ -36,16 +40,17 @@ impl<'a> Names<'a> {
     pub(crate) fn new(
         world: &'a World,
         ask: &'a Ask,
+        said: &'a Said,
         functions: &'a Functions,
         options: &'a ConfigOptions,
     ) -> Self {
-        let default_schema = world.default_schema(ask);
         Self {
             world,
             ask,
+            said,
             functions,
             options,
-            default_schema,
+            default_schema: OnceLock::new(),
             decided: Mutex::default(),
         }
     }
@@ -61,7 +66,7 @@ impl<'a> Names<'a> {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         let decision = decided
             .entry(name.clone())
-            .or_insert_with(|| Arc::new(self.world.decide(self.ask, name)));
+            .or_insert_with(|| Arc::new(self.world.decide(self.ask, name, self.said)));
         Arc::clone(decision)
     }
 
@@ -78,7 +83,7 @@ impl<'a> Names<'a> {
                 ))))
             }
             Verdict::Shown | Verdict::NoAgreement => {
-                // Whoever has no agreement must not even leave a trace of the name in the record.
+                // Whoever has no agreement must leave no trace of the name in a query that goes on.
                 self.decided
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -117,12 +122,16 @@ fn unknown(written: &TableReference) -> DataFusionError {
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, written: TableReference) -> Result<Arc<dyn TableSource>> {
         let catalog = written.catalog().unwrap_or(CATALOG);
-        let schema = written.schema().unwrap_or(&self.default_schema);
+        let default = || self.world.default_schema(self.ask, self.said);
+        let schema = match written.schema() {
+            Some(schema) => schema,
+            None => self.default_schema.get_or_init(default),
+        };
         if catalog != CATALOG {
             return Err(unknown(&written));
         }
         if schema == DIRECTORY_SCHEMA {
-            return directory::table(written.table(), || self.world.visible(self.ask))
+            return directory::table(written.table(), || self.world.visible(self.ask, self.said))
                 .map(|table| provider_as_source(Arc::new(table)))
                 .ok_or_else(|| unknown(&written));
         }

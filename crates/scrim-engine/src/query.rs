@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::tree_node::Transformed;
@@ -21,21 +22,24 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{LogicalPlan, TableScan};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::sql::parser::Statement as ParsedStatement;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast::Statement;
-use scrim_ledger::{Opening, Permit};
+use scrim_ledger::{Opening, Permit, Reading};
 use scrim_model::{Code, Limits, QueryId, Refusal, TableName};
 use scrim_policy::Decision;
 
+use crate::access;
 use crate::activity::Place;
 use crate::ask::{Ask, Params};
+use crate::directory::DirectoryTable;
 use crate::engine::Shared;
 use crate::errors::{Stage, refusal};
+use crate::external::Said;
 use crate::fault;
-use crate::gate::{Admitted, admit};
+use crate::gate::{Admitted, Answer, admit};
 use crate::guard::{GuardTable, hand_down};
 use crate::labels;
 use crate::lookup::Lookups;
@@ -45,6 +49,7 @@ use crate::results::Results;
 use crate::sessions::Planning;
 use crate::share::Share;
 use crate::stub::StubTable;
+use crate::used;
 use crate::verify;
 use crate::world::World;
 
@@ -63,12 +68,14 @@ pub(crate) struct Common {
     pub(crate) world: Arc<World>,
     pub(crate) ask: Ask,
     pub(crate) sql: String,
-    pub(crate) explain: bool,
+    pub(crate) answer: Answer,
     pub(crate) schema: SchemaRef,
     pub(crate) masks: Vec<Option<String>>,
     pub(crate) session: Arc<SessionState>,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
-    /// The announcement that this run belongs to.
+    /// The tables as the record tells of them.
+    pub(crate) readings: Arc<[Reading]>,
+    /// The announced statement that this runs, if it was announced: the id that clients were told.
     pub(crate) statement: Option<QueryId>,
     /// The part of the result that this run gives; all of it when there is none.
     pub(crate) share: Option<Share>,
@@ -78,6 +85,8 @@ pub(crate) struct Common {
 #[derive(Debug)]
 pub struct Bound {
     plan: LogicalPlan,
+    /// The plan of the statement that the answer is about, when it is not what runs.
+    about: Option<LogicalPlan>,
 }
 
 /// The ledger holds the decisions.
@@ -95,6 +104,23 @@ pub struct Governed {
     physical: Arc<dyn ExecutionPlan>,
     permit: Permit,
     place: Place,
+}
+
+impl Bound {
+    /// What runs: the plan itself, or what gives the rows that are told about it.
+    fn new(
+        plan: LogicalPlan,
+        told: Option<Result<RecordBatch, DataFusionError>>,
+    ) -> Result<Self, DataFusionError> {
+        let Some(rows) = told else {
+            return Ok(Self { plan, about: None });
+        };
+        let table = provider_as_source(Arc::new(DirectoryTable::new(rows?)));
+        Ok(Self {
+            plan: LogicalPlanBuilder::scan("access", table, None)?.build()?,
+            about: Some(plan),
+        })
+    }
 }
 
 impl<S> Query<S> {
@@ -124,28 +150,36 @@ impl Query<Bound> {
     pub(crate) fn bind(
         shared: Arc<Shared>,
         world: Arc<World>,
-        ask: Ask,
+        (ask, said): (Ask, Said),
         sql: String,
         params: Option<Params>,
-        id: QueryId,
+        (id, announced): (QueryId, Option<QueryId>),
     ) -> Result<Self, Refusal> {
         let admitted = admit(&sql, &shared.config.limits)?;
-        let Admitted { statement, explain } = admitted;
+        let Admitted { statement, answer } = admitted;
         let (session, functions) = shared.planner(ask.time_zone.as_ref());
-        let names = Names::new(&world, &ask, &functions, session.config_options());
+        let names = Names::new(&world, &ask, &said, &functions, session.config_options());
         let plan = planned(&names, statement)
             .and_then(|plan| with_params(plan, params))
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let decisions = names.into_decisions();
         verify::admissible(&plan, &functions, shared.config.limits.plan_nodes_max)?;
         let masks = masks::of_plan(&plan);
+        let readings = readings(&decisions, &used::columns(&plan));
         let (plan, shape) = analysed(&session, plan)?;
-        let (schema, masks) = if explain {
-            let schema = explain_schema();
-            let masks = vec![None; schema.fields().len()];
-            (schema, masks)
-        } else {
-            (shape, masks)
+        let told = match answer {
+            Answer::Rows | Answer::Plan => None,
+            Answer::Columns => Some(access::columns(&plan, &world)),
+            Answer::Access => {
+                let planning = Planning::new(&session, ask.context.time);
+                Some(access::query(&plan, &planning, &shape, &masks))
+            }
+        };
+        let state = Bound::new(plan, told).map_err(|e| refusal(&e, Stage::Planning))?;
+        let (schema, masks) = match answer {
+            Answer::Rows => (shape, masks),
+            Answer::Plan => unmasked(explain_schema()),
+            Answer::Columns | Answer::Access => unmasked(nullable(state.plan.schema().as_arrow())),
         };
         Ok(Self {
             common: Common {
@@ -154,15 +188,16 @@ impl Query<Bound> {
                 world,
                 ask,
                 sql,
-                explain,
+                answer,
                 schema,
                 masks,
                 session,
                 decisions,
-                statement: None,
+                readings,
+                statement: announced,
                 share: None,
             },
-            state: Bound { plan },
+            state,
         })
     }
 
@@ -175,21 +210,15 @@ impl Query<Bound> {
         self.common.world.policy.version()
     }
 
-    /// Has the record say which announced statement this run belongs to.
-    #[must_use]
-    pub fn of_statement(mut self, statement: QueryId) -> Self {
-        self.common.statement = Some(statement);
-        self
-    }
-
     /// The parameters that are still open, `$1` first, with the types that the statement implies.
     ///
     /// # Errors
     /// When one parameter is used as two types.
     pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>, Refusal> {
-        let types = self
-            .state
-            .plan
+        let Bound { plan, about } = &self.state;
+        let types = about
+            .as_ref()
+            .unwrap_or(plan)
             .get_parameter_types()
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let mut parameters: Vec<_> = types.into_iter().collect();
@@ -228,19 +257,11 @@ impl Query<Bound> {
         let opening = Opening {
             query: common.id,
             statement: common.statement,
-            principal: principal.id.clone(),
-            org: principal.org.clone(),
             session: common.ask.session.map(|id| id.to_string()),
-            address: common.ask.context.ip,
-            client: common.ask.context.client.clone(),
-            purpose: common.ask.settings.purpose.clone(),
+            facts: common.ask.facts(),
             sql: common.sql.clone(),
             policy_version: common.world.policy.version().to_owned(),
-            decisions: common
-                .decisions
-                .values()
-                .map(|d| d.as_ref().clone())
-                .collect(),
+            readings: Arc::clone(&common.readings),
         };
         let permit = common
             .shared
@@ -254,6 +275,9 @@ impl Query<Bound> {
                 )
                 .with_detail(e)
             })?;
+        let (policy, decisions) = (&common.world.policy, common.decisions.values());
+        let shadow = &common.shared.shadow;
+        shadow.note(common.id, &common.ask, policy, decisions);
         Ok(Query {
             common,
             state: Permitted {
@@ -319,7 +343,7 @@ impl Query<Governed> {
             permit.failed(refusal.code(), 0, 0);
             return Err(refusal);
         }
-        if common.explain {
+        if common.answer == Answer::Plan {
             let text = vec![
                 (
                     "logical_plan",
@@ -339,9 +363,19 @@ impl Query<Governed> {
 impl Common {
     /// The strictest limits of the tables in the query.
     pub(crate) fn limits(&self) -> Limits {
-        self.decisions
+        let limits = self
+            .decisions
             .values()
-            .fold(Limits::default(), |limits, d| limits.strictest(d.limits))
+            .fold(Limits::default(), |limits, d| limits.strictest(d.limits));
+        match self.answer {
+            Answer::Rows | Answer::Plan => limits,
+            // How many of a table's rows may leave says nothing of answers about the table.
+            Answer::Columns | Answer::Access => Limits {
+                max_rows: None,
+                max_bytes: None,
+                ..limits
+            },
+        }
     }
 
     async fn plan(
@@ -374,6 +408,11 @@ impl Common {
 
     async fn guards(&self) -> Result<BTreeMap<String, Arc<GuardTable>>, Refusal> {
         let mut guards = BTreeMap::new();
+        match self.answer {
+            Answer::Rows | Answer::Plan => {}
+            // Nothing is read of the tables, so nothing of them need be there.
+            Answer::Columns | Answer::Access => return Ok(guards),
+        }
         let vault = &self.shared.sessions.vault;
         let mut lookups = Lookups::new(&self.world, vault, self.shared.clock.as_ref());
         for (name, decision) in &self.decisions {
@@ -395,6 +434,29 @@ impl Common {
         }
         Ok(guards)
     }
+}
+
+/// The tables as the record tells of them.
+fn readings(
+    decisions: &BTreeMap<TableName, Arc<Decision>>,
+    used: &BTreeMap<TableName, BTreeSet<String>>,
+) -> Arc<[Reading]> {
+    let reading = |(table, decision): (&TableName, &Arc<Decision>)| {
+        let used = used.get(table);
+        let names = decision.columns.iter().map(|column| &column.name);
+        let used = names.filter(|name| used.is_some_and(|used| used.contains(*name)));
+        Reading {
+            used: Some(used.cloned().collect()),
+            ..Reading::from(Arc::clone(decision))
+        }
+    };
+    decisions.iter().map(reading).collect()
+}
+
+/// A schema in which nothing is masked.
+fn unmasked(schema: SchemaRef) -> (SchemaRef, Vec<Option<String>>) {
+    let masks = vec![None; schema.fields().len()];
+    (schema, masks)
 }
 
 /// The plan of a statement, over stubs.

@@ -14,6 +14,7 @@ use scrim_policy::Treatment;
 
 use crate::about::filters_rows;
 use crate::fault;
+use crate::gate::Answer;
 use crate::query::{Bound, Common, Query};
 use crate::raw::RawTable;
 use crate::stub::StubTable;
@@ -39,7 +40,7 @@ impl Query<Bound> {
     /// Only a table that is shown whole is cut: where its rows are cut depends on all that lies
     /// between them, and would tell of hidden rows and columns.
     pub fn shares(&self, wanted: u16) -> u16 {
-        if self.common.explain || self.whole_table().is_none() {
+        if self.common.answer != Answer::Rows || self.whole_table().is_none() {
             return 1;
         }
         // All shares may be fetched at once.

@@ -8,6 +8,7 @@ use scrim_model::{Secret, TableName};
 use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 
 use crate::ask::Ask;
+use crate::external::Said;
 use crate::lookup::LookupTable;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
@@ -21,8 +22,8 @@ pub struct World {
     pub policy: Arc<PolicySet>,
     /// The governed tables.
     pub tables: BTreeMap<TableName, RawTable>,
-    /// Tables that only row rules may ask.
-    pub lookups: BTreeMap<String, LookupTable>,
+    /// Tables that only row rules may ask; what they hold outlives the world.
+    pub lookups: BTreeMap<String, Arc<LookupTable>>,
     /// The key from which every contract's keys are derived.
     pub root_key: Secret<[u8; 32]>,
 }
@@ -34,6 +35,8 @@ pub struct VisibleTable {
     pub name: TableName,
     /// The contract's description.
     pub description: Option<String>,
+    /// Whom to ask for more.
+    pub contact: Option<String>,
     /// The visible columns, all nullable.
     pub schema: SchemaRef,
     /// More about each column of the schema, in its order.
@@ -56,28 +59,30 @@ pub struct VisibleColumn {
 }
 
 impl World {
-    pub(crate) fn decide(&self, ask: &Ask, name: &TableName) -> Decision {
-        self.policy
-            .decide(ask.principal.get(), &ask.context, &ask.settings, name)
+    /// What the policies show of a table, without what was taken away outside.
+    pub(crate) fn decide(&self, ask: &Ask, name: &TableName, said: &Said) -> Decision {
+        let (principal, context) = (ask.principal.get(), &ask.context);
+        let decision = self.policy.decide(principal, context, &ask.settings, name);
+        said.narrow(decision)
     }
 
     /// The tables that a principal can see, sorted by name.
-    pub(crate) fn visible(&self, ask: &Ask) -> Vec<VisibleTable> {
+    pub(crate) fn visible(&self, ask: &Ask, said: &Said) -> Vec<VisibleTable> {
         let mut names = self.policy.tables_for(ask.principal.get());
         names.sort();
         names.dedup();
         let mut tables: Vec<_> = names
             .into_iter()
-            .filter_map(|name| self.visible_table(ask, name))
+            .filter_map(|name| self.visible_table(ask, name, said))
             .collect();
         keys::show(&self.policy, &mut tables);
         tables
     }
 
-    fn visible_table(&self, ask: &Ask, name: &TableName) -> Option<VisibleTable> {
+    fn visible_table(&self, ask: &Ask, name: &TableName, said: &Said) -> Option<VisibleTable> {
         let table = self.policy.table(name)?;
-        let decision = self.decide(ask, name);
-        if !matches!(decision.verdict, Verdict::Shown) || decision.columns.is_empty() {
+        let decision = self.decide(ask, name, said);
+        if !is_visible(&decision) {
             return None;
         }
         let schema = visible_schema(table, &decision);
@@ -91,6 +96,7 @@ impl World {
         Some(VisibleTable {
             name: name.clone(),
             description: table.description.clone(),
+            contact: table.contact.clone(),
             columns: schema.fields().iter().map(column).collect(),
             schema,
             primary_key: Vec::new(),
@@ -100,7 +106,7 @@ impl World {
     }
 
     /// The schema for bare names: the asked-for one, else the first that the principal can see.
-    pub(crate) fn default_schema(&self, ask: &Ask) -> String {
+    pub(crate) fn default_schema(&self, ask: &Ask, said: &Said) -> String {
         if let Some(schema) = &ask.default_schema {
             return schema.clone();
         }
@@ -108,7 +114,12 @@ impl World {
         names.sort();
         names
             .into_iter()
-            .find(|name| matches!(self.decide(ask, name).verdict, Verdict::Shown))
+            .find(|name| is_visible(&self.decide(ask, name, said)))
             .map_or_else(|| "public".to_owned(), |name| name.schema.clone())
     }
+}
+
+/// A table without columns is as good as none.
+fn is_visible(decision: &Decision) -> bool {
+    decision.verdict == Verdict::Shown && !decision.columns.is_empty()
 }

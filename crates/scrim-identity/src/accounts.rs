@@ -8,7 +8,7 @@ use std::{
 
 use argon2::PasswordHash;
 use chrono::{DateTime, Utc};
-use scrim_document::{MapReader, Node, Problems, SourceFile};
+use scrim_document::{Key, Kind, MapReader, Node, Problems, Shape, SourceFile};
 use scrim_model::{Principal, PrincipalKind, Secret, Value, ValueType};
 use sha2::{Digest as _, Sha256};
 
@@ -116,6 +116,12 @@ impl Accounts {
         Some(Authenticated::new(principal))
     }
 
+    /// Vouches for a principal as a ledger recorded it, for `scrim policy replay`, under the same
+    /// terms: whoever runs it reads the ledger and the data anyway.
+    pub fn vouch_as_recorded(principal: Principal) -> Authenticated<Principal> {
+        Authenticated::new(principal)
+    }
+
     /// Whether there is such an account and the password is its own.
     ///
     /// An unknown account costs what a known one costs: the password is checked against the hash
@@ -166,6 +172,43 @@ fn nobody() -> Option<PasswordHash> {
     password::parse(&password::hash_password(&password).ok()?).ok()
 }
 
+/// The file of accounts.
+static ACCOUNTS: Shape = Shape::closed(
+    "accounts",
+    "who may sign in",
+    &[Key::required(
+        "accounts",
+        Kind::AnyOf(&[Kind::List(&Kind::Map(&ACCOUNT)), Kind::Null]),
+        "the accounts",
+    )],
+);
+
+/// One account.
+static ACCOUNT: Shape = Shape::closed(
+    "account",
+    "who may sign in with a password",
+    &[
+        Key::required("id", Kind::Text, "its id"),
+        Key::required("org", Kind::Text, "its organisation"),
+        Key::optional("groups", Kind::List(&Kind::AnyText), "its groups"),
+        Key::optional("roles", Kind::List(&Kind::AnyText), "its roles"),
+        Key::optional(
+            "kind",
+            Kind::Words(|| PrincipalKind::ALL.map(PrincipalKind::as_str).to_vec()),
+            "who is behind it",
+        )
+        .unsaid("human"),
+        Key::optional("acr", Kind::Text, "how strongly it signs in"),
+        Key::optional("on_behalf_of", Kind::Text, "for whom it acts"),
+        Key::optional(
+            "attributes",
+            Kind::AnyOf(&[Kind::Named(&Kind::Any), Kind::Null]),
+            "values of `principal.NAME` in policies",
+        ),
+        Key::required(HASH_KEY, Kind::Text, "the hash of its password"),
+    ],
+);
+
 fn read_accounts(
     root: &Node,
     types: &BTreeMap<String, ValueType>,
@@ -175,7 +218,7 @@ fn read_accounts(
     if root.is_null() {
         return Vec::new();
     }
-    let Some(mut map) = MapReader::new(root, problems) else {
+    let Some(mut map) = MapReader::new(root, &ACCOUNTS, problems) else {
         return Vec::new();
     };
     let list = map.required("accounts", problems);
@@ -206,7 +249,7 @@ fn read_account(
     types: &BTreeMap<String, ValueType>,
     problems: &mut Problems,
 ) -> Option<Account> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &ACCOUNT, problems)?;
     let id = map.string("id", problems);
     if let (Some(id), Some(node)) = (&id, map.optional("id"))
         && let Err(what) = check_id(id)
@@ -268,12 +311,8 @@ pub(crate) fn check_id(id: &str) -> Result<(), String> {
 }
 
 fn kind_from_word(word: &str) -> Option<PrincipalKind> {
-    let kinds = [
-        PrincipalKind::Human,
-        PrincipalKind::Service,
-        PrincipalKind::Agent,
-    ];
-    kinds.into_iter().find(|kind| kind.as_str() == word)
+    let mut kinds = PrincipalKind::ALL.into_iter();
+    kinds.find(|kind| kind.as_str() == word)
 }
 
 fn read_hash(node: &Node, problems: &mut Problems) -> Option<(PasswordHash, Mark)> {

@@ -3,12 +3,12 @@
 use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scrim_model::{Principal, Secret, SessionId};
+use scrim_model::{Principal, Revocations, Secret, SessionId};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -37,7 +37,8 @@ const CHECKS_AT_ONCE_MAX: usize = 8;
 /// Knows the accounts and who is signed in.
 #[derive(Debug)]
 pub struct Authenticator {
-    accounts: Accounts,
+    accounts: RwLock<Arc<Accounts>>,
+    revocations: RwLock<Arc<Revocations>>,
     sealer: Sealer,
     pub(crate) certificates: Certificates,
     pub(crate) rules: SessionRules,
@@ -78,6 +79,8 @@ pub struct Session {
     pub(crate) renew_from: DateTime<Utc>,
     /// The name in the certificate that opened it, when no password did.
     pub(crate) certificate: Option<NameDigest>,
+    /// Which password hash its account had.
+    pub(crate) mark: Mark,
     /// Whether the token that shows it was made here, and not before a restart or elsewhere.
     pub(crate) is_ours: bool,
 }
@@ -125,7 +128,8 @@ impl Authenticator {
         // Half of the processors: those who are signed in want to be served during a storm, too.
         let checks = thread::available_parallelism().map_or(1, usize::from) / 2;
         Self {
-            accounts,
+            accounts: RwLock::new(Arc::new(accounts)),
+            revocations: RwLock::default(),
             sealer,
             certificates: Certificates::default(),
             rules,
@@ -149,9 +153,30 @@ impl Authenticator {
         self
     }
 
-    /// The accounts.
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
+    /// The accounts as they are now. Who looks twice at one request keeps them, so that it sees
+    /// the same ones.
+    pub fn accounts(&self) -> Arc<Accounts> {
+        let accounts = self.accounts.read();
+        Arc::clone(&accounts.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn put_accounts(&self, accounts: Accounts) {
+        let held = self.accounts.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        // What was proven was proven of the accounts that were.
+        *self.recent() = RecentProofs::default();
+    }
+
+    /// What is revoked.
+    pub fn revocations(&self) -> Arc<Revocations> {
+        let revocations = self.revocations.read();
+        Arc::clone(&revocations.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn change_revocations<T>(&self, change: impl FnOnce(&mut Revocations) -> T) -> T {
+        let held = self.revocations.write();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut held))
     }
 
     /// Checks a password and opens a session. Blocks while it computes, and while others do; a
@@ -178,15 +203,15 @@ impl Authenticator {
             // counted, because each refusal costs the ledger an entry.
             return Err(self.wrong(attempt));
         }
-        let credential = self.credential(attempt)?;
+        let accounts = self.accounts();
+        let credential = self.credential(attempt, &accounts)?;
         if !self.recent().contains(&credential, now) {
-            self.prove(attempt, &credential)?;
+            self.prove(attempt, &credential, &accounts)?;
         }
-        let known = self.accounts.mark(user);
+        let known = accounts.mark(user);
         let (principal, mark) = known.ok_or(LoginRefusal::Wrong)?;
         self.throttle().succeeded(user);
         self.open(principal, mark, None, now)
-            .map_err(LoginRefusal::Internal)
     }
 
     /// The session of a token, if it is one of ours and still open.
@@ -200,7 +225,8 @@ impl Authenticator {
             .open(PURPOSE, token)
             .map_err(|_| TokenRefusal::Invalid)?;
         let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| TokenRefusal::Invalid)?;
-        let known = self.accounts.mark(&claims.account);
+        let accounts = self.accounts();
+        let known = accounts.mark(&claims.account);
         let (principal, mark) = known.ok_or(TokenRefusal::Invalid)?;
         let Claims {
             id,
@@ -216,6 +242,7 @@ impl Authenticator {
         if !certificate.as_ref().is_none_or(stands) {
             return Err(TokenRefusal::Invalid);
         }
+        self.check_revoked(principal, id, span.issued)?;
         let span = self.rules.held(span);
         if span.expires <= now {
             return Err(TokenRefusal::Expired);
@@ -235,7 +262,7 @@ impl Authenticator {
         }
         Ok(Session {
             is_ours: run == self.run,
-            ..session(principal, id, span, certificate)
+            ..session(principal, mark, id, span, certificate)
         })
     }
 
@@ -246,6 +273,11 @@ impl Authenticator {
         let sessions = self.sessions();
         sessions.open.get(account, session.id).is_some()
             || !session.is_ours && !sessions.closed.contains(session.id, session.ends)
+    }
+
+    /// How many sessions are open, as far as they are known.
+    pub fn sessions_open(&self, now: DateTime<Utc>) -> usize {
+        self.sessions().open.count_at(now)
     }
 
     /// Closes a session: its tokens are refused from now on.
@@ -265,7 +297,12 @@ impl Authenticator {
     }
 
     /// Checks the password of an attempt, and remembers it if it is right.
-    fn prove(&self, attempt: Attempt<'_>, credential: &Credential) -> Result<(), LoginRefusal> {
+    fn prove(
+        &self,
+        attempt: Attempt<'_>,
+        credential: &Credential,
+        accounts: &Accounts,
+    ) -> Result<(), LoginRefusal> {
         let now = attempt.now;
         let place = self.gate.enter(credential).ok_or(LoginRefusal::Busy)?;
         // Again inside the gate, where few are at a time: a burst of guesses that all passed the
@@ -273,7 +310,7 @@ impl Authenticator {
         // right finds it proven by the first of them.
         self.check_throttle(attempt)?;
         if !self.recent().contains(credential, now) {
-            if !self.accounts.check(attempt.user, attempt.password) {
+            if !accounts.check(attempt.user, attempt.password) {
                 return Err(self.wrong(attempt));
             }
             self.recent().insert(credential.clone(), now);
@@ -282,12 +319,16 @@ impl Authenticator {
         Ok(())
     }
 
-    fn credential(&self, attempt: Attempt<'_>) -> Result<Credential, LoginRefusal> {
+    fn credential(
+        &self,
+        attempt: Attempt<'_>,
+        accounts: &Accounts,
+    ) -> Result<Credential, LoginRefusal> {
         let key = self.credential_key.as_ref().ok_or_else(|| {
             let what = "there were none when the server started".to_owned();
             LoginRefusal::Internal(IdentityError::Random(what))
         })?;
-        let hash = self.accounts.hash_of(attempt.user);
+        let hash = accounts.hash_of(attempt.user);
         let hash = Zeroizing::new(hash.map(ToString::to_string).unwrap_or_default());
         Ok(key.credential(attempt.user, attempt.password, &hash))
     }
@@ -311,18 +352,22 @@ impl Authenticator {
         LoginRefusal::Wrong
     }
 
-    /// Opens a session by password, or by a certificate, and then it ends no later than that.
+    /// Opens a session by password, or by a certificate, and then it ends no later than that. It is
+    /// proven who asks: only now may they learn that their access is revoked.
     pub(crate) fn open(
         &self,
         principal: &Principal,
         mark: Mark,
         certified: Option<&Certified>,
         now: DateTime<Utc>,
-    ) -> Result<SignedIn, IdentityError> {
+    ) -> Result<SignedIn, LoginRefusal> {
+        if self.revocations().of_principal(principal).is_some() {
+            return Err(LoginRefusal::Revoked);
+        }
         let (limit, name) = certified.map(|c| (c.not_after, c.name)).unzip();
         let (id, span) = (SessionId::new(), self.rules.span(now, limit));
-        let opened = session(principal, id, span, name);
-        let token = self.token(mark, &opened)?;
+        let opened = session(principal, mark, id, span, name);
+        let token = self.token(&opened).map_err(LoginRefusal::Internal)?;
         let mut sessions = self.sessions();
         let dropped = sessions.open.add(&principal.id, id, span, now);
         if let Some((id, open)) = dropped
@@ -333,21 +378,17 @@ impl Authenticator {
         Ok(SignedIn {
             session: opened,
             token,
-            dropped: dropped.map(|(id, open)| session(principal, id, open.span, None)),
+            dropped: dropped.map(|(id, open)| session(principal, mark, id, open.span, None)),
         })
     }
 
     /// Makes a token for a session.
-    pub(crate) fn token(
-        &self,
-        mark: Mark,
-        session: &Session,
-    ) -> Result<Secret<String>, IdentityError> {
+    pub(crate) fn token(&self, session: &Session) -> Result<Secret<String>, IdentityError> {
         let claims = Claims {
             id: session.id,
             account: session.principal.get().id.clone(),
             span: session.span(),
-            mark,
+            mark: session.mark,
             certificate: session.certificate,
             run: self.run,
         };
@@ -385,6 +426,7 @@ impl Session {
 
 pub(crate) fn session(
     principal: &Principal,
+    mark: Mark,
     id: SessionId,
     span: Span,
     certificate: Option<NameDigest>,
@@ -401,6 +443,7 @@ pub(crate) fn session(
         ends: span.ends,
         renew_from: span.renew_from,
         certificate,
+        mark,
         is_ours: true,
     }
 }

@@ -18,7 +18,7 @@ use x509_cert::{
     time::Time,
 };
 
-use crate::{Authenticator, IdentityError, Session, SignedIn, authenticator::session};
+use crate::{Authenticator, LoginRefusal, Session, SignedIn, authenticator::session};
 
 /// How much of a name is repeated to the one who brought it.
 const SHOWN_CHARS_MAX: usize = 256;
@@ -220,11 +220,11 @@ impl Authenticator {
         &self,
         certified: &Certified,
         now: DateTime<Utc>,
-    ) -> Result<SignedIn, IdentityError> {
+    ) -> Result<SignedIn, LoginRefusal> {
         let now = self.at_least_started(now);
-        let known = self.accounts().mark(&certified.account);
-        let (principal, mark) =
-            known.ok_or_else(|| IdentityError::NoAccount(certified.account.clone()))?;
+        let accounts = self.accounts();
+        let known = accounts.mark(&certified.account);
+        let (principal, mark) = known.ok_or(LoginRefusal::NoAccount)?;
         self.open(principal, mark, Some(certified), now)
     }
 
@@ -246,12 +246,13 @@ impl Authenticator {
     ) -> Option<Session> {
         let now = self.at_least_started(now);
         let account = &certified.account;
-        let (principal, _) = self.accounts().mark(account)?;
+        let accounts = self.accounts();
+        let (principal, mark) = accounts.mark(account)?;
         let mut sessions = self.sessions();
         let connection = (certified.fingerprint, peer);
         let (id, span) = sessions.open.of_connection(account, &connection, now)?;
         sessions.open.touch(account, id);
-        Some(session(principal, id, span, Some(certified.name)))
+        Some(session(principal, mark, id, span, Some(certified.name)))
     }
 }
 

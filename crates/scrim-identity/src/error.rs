@@ -21,9 +21,6 @@ pub enum IdentityError {
     /// The password could not be hashed.
     #[error("the password could not be hashed: {0}")]
     Hash(String),
-    /// An account that is needed is not there.
-    #[error("there is no account `{0}`")]
-    NoAccount(String),
     /// Something could not be sealed.
     #[error("sealing failed")]
     Seal,
@@ -79,6 +76,12 @@ pub enum LoginRefusal {
     /// Too many are signing in at once.
     #[error("too many sign-ins at once: try again in a moment")]
     Busy,
+    /// It is proven who asks, and their access is revoked.
+    #[error("the access of this account was taken back: ask the data owner")]
+    Revoked,
+    /// The account that a certificate stands for is gone.
+    #[error("the client certificate stands for an account that is not there any more")]
+    NoAccount,
     /// The server could not check the password, or not make a session.
     #[error("signing in failed inside the server")]
     Internal(#[source] IdentityError),
@@ -88,7 +91,10 @@ impl From<LoginRefusal> for Refusal {
     fn from(refusal: LoginRefusal) -> Self {
         let message = refusal.to_string();
         match refusal {
-            LoginRefusal::Wrong => Self::new(Code::Unauthenticated, message),
+            LoginRefusal::Wrong | LoginRefusal::NoAccount => {
+                Self::new(Code::Unauthenticated, message)
+            }
+            LoginRefusal::Revoked => Self::new(Code::Revoked, message),
             LoginRefusal::Throttled { .. } | LoginRefusal::Busy => {
                 Self::new(Code::Throttled, message)
             }
@@ -109,6 +115,12 @@ pub enum TokenRefusal {
     /// Its session was closed.
     #[error("the session was closed: sign in again")]
     Closed,
+    /// The access of its account is revoked.
+    #[error("the access of this account was taken back: ask the data owner")]
+    Revoked,
+    /// The data owner revoked its session.
+    #[error("the data owner ended this session: sign in again")]
+    SessionRevoked,
 }
 
 impl From<TokenRefusal> for Refusal {
@@ -116,6 +128,7 @@ impl From<TokenRefusal> for Refusal {
         let code = match refusal {
             TokenRefusal::Invalid => Code::Unauthenticated,
             TokenRefusal::Expired | TokenRefusal::Closed => Code::SessionEnded,
+            TokenRefusal::Revoked | TokenRefusal::SessionRevoked => Code::Revoked,
         };
         Self::new(code, refusal.to_string())
     }

@@ -3,7 +3,9 @@
 //! Accounts come from a file that the owner keeps ([`Accounts`]); a password is checked against an
 //! Argon2id hash ([`Authenticator::login`]), and one that was right a few minutes ago is not
 //! computed again; what the client gets is a sealed token that names a session
-//! ([`Authenticator::verify`]) and is renewed while it is used ([`Authenticator::renewal`]). A client
+//! ([`Authenticator::verify`]) and is renewed while it is used ([`Authenticator::renewal`]). Whether a
+//! session that was verified still stands is asked again while its results run
+//! ([`Authenticator::current`]): accounts change, and access is revoked. A client
 //! certificate that the transport has checked can stand for an account
 //! ([`Authenticator::certified`]). Keys come from a file that only its owner can read
 //! ([`KeyFile`]), and the same keys seal everything else that clients carry back to us
@@ -32,6 +34,7 @@ mod recent;
 mod redact;
 mod renew;
 mod seal;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -48,3 +51,4 @@ pub use password::{PASSWORD_BYTES_MAX, hash_password};
 pub use proof::Authenticated;
 pub use renew::Renewal;
 pub use seal::{SealError, Sealer};
+pub use standing::Ended;

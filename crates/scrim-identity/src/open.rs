@@ -3,11 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use scrim_model::SessionId;
+use scrim_model::{SESSION_MAX, SessionId};
 use serde::{Deserialize, Serialize};
-
-/// The longest life of a session.
-const MAX: TimeDelta = TimeDelta::days(30);
 
 /// How long sessions last, and how many one account may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +59,8 @@ impl SessionRules {
 }
 
 fn bounded(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(MAX).min(MAX)
+    let bounded = TimeDelta::from_std(duration).unwrap_or(SESSION_MAX);
+    bounded.min(SESSION_MAX)
 }
 
 /// The times of a session.
@@ -185,6 +183,32 @@ impl OpenSessions {
         self.accounts.get_mut(account)?.remove(&id)
     }
 
+    /// Takes out the sessions of accounts that are chosen.
+    pub(crate) fn remove_of(
+        &mut self,
+        is_chosen: impl Fn(&str) -> bool,
+    ) -> Vec<(String, SessionId, Open)> {
+        let mut removed = Vec::new();
+        self.accounts.retain(|account, sessions| {
+            let is_chosen = is_chosen(account);
+            if is_chosen {
+                let sessions = std::mem::take(sessions).into_iter();
+                removed.extend(sessions.map(|(id, open)| (account.clone(), id, open)));
+            }
+            !is_chosen
+        });
+        removed
+    }
+
+    /// Takes out a session of whatever account.
+    pub(crate) fn remove_any(&mut self, id: SessionId) -> Option<(String, Open)> {
+        let mut accounts = self.accounts.iter_mut();
+        accounts.find_map(|(account, sessions)| {
+            let open = sessions.remove(&id)?;
+            Some((account.clone(), open))
+        })
+    }
+
     /// Notes a session's newest times.
     pub(crate) fn renew(&mut self, account: &str, id: SessionId, span: Span) {
         if let Some(open) = self.get_mut(account, id)
@@ -227,6 +251,12 @@ impl OpenSessions {
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.accounts.values().map(BTreeMap::len).sum()
+    }
+
+    /// How many have not ended.
+    pub(crate) fn count_at(&self, now: DateTime<Utc>) -> usize {
+        let all = self.accounts.values().flat_map(BTreeMap::values);
+        all.filter(|open| open.span.expires > now).count()
     }
 }
 

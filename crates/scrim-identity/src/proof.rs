@@ -8,7 +8,7 @@ pub struct Authenticated<T>(T);
 
 impl<T> Authenticated<T> {
     /// Only for callers in this crate that have just checked a secret, and for
-    /// [`Accounts::vouch`](crate::Accounts::vouch).
+    /// [`Accounts::vouch`](crate::Accounts::vouch) and its kin.
     pub(crate) fn new(value: T) -> Self {
         Self(value)
     }

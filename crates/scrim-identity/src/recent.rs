@@ -82,8 +82,8 @@ impl Entry {
 
 /// The credentials that were proven within the last minutes.
 ///
-/// It belongs to one [`Authenticator`](crate::Authenticator), which never changes its accounts, so
-/// that other accounts begin with an empty one.
+/// It belongs to the accounts of an [`Authenticator`](crate::Authenticator): other accounts begin
+/// with an empty one.
 #[derive(Debug)]
 pub(crate) struct RecentProofs {
     // Found by comparing MACs, not in constant time: what that tells of a MAC tells nothing of the

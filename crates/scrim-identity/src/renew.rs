@@ -34,7 +34,10 @@ impl Authenticator {
             return Ok(None);
         }
         let account = &old.principal.get().id;
-        let Some((principal, mark)) = self.accounts().mark(account) else {
+        let accounts = self.accounts();
+        // With another password since, the session is over.
+        let known = accounts.mark(account).filter(|(_, mark)| *mark == old.mark);
+        let Some((principal, mark)) = known else {
             return Ok(None);
         };
         let Some(known) = self.sessions().open.get(account, old.id).map(|o| o.span) else {
@@ -46,9 +49,9 @@ impl Authenticator {
         } else {
             known
         };
-        let session = session(principal, old.id, span, old.certificate);
+        let session = session(principal, mark, old.id, span, old.certificate);
         Ok(Some(Renewal {
-            token: self.token(mark, &session)?,
+            token: self.token(&session)?,
             session,
             is_new,
         }))

@@ -1,14 +1,15 @@
 //! The kinds of entries and how their bodies are written.
 
-use std::{fmt, io, net::IpAddr, str::FromStr};
+use std::{fmt, io, net::IpAddr, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Code, QueryId, SessionId, TableName};
-use scrim_policy::Decision;
-use serde::Serialize;
+use scrim_model::{Code, QueryId, Revocation, RevocationScope, SessionId};
+use serde::{Deserialize, Serialize};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::{LedgerError, line};
+use crate::decided::Decided;
+use crate::facts;
+use crate::{Facts, LedgerError, Reading, ShadowDifference, line};
 
 /// The version of the format, in the first line.
 pub(crate) const FORMAT: u64 = 1;
@@ -20,24 +21,16 @@ pub struct Opening {
     pub query: QueryId,
     /// The announced statement that it runs, if it was announced: the id that clients were told.
     pub statement: Option<QueryId>,
-    /// Who asks; proven by the session.
-    pub principal: String,
-    /// On whose behalf; from the accounts.
-    pub org: String,
     /// The session in which it asks.
     pub session: Option<String>,
-    /// The address it asks from, as the server sees it.
-    pub address: Option<IpAddr>,
-    /// What the client calls itself; unverified.
-    pub client: Option<String>,
-    /// The purpose that the client states; unverified.
-    pub purpose: Option<String>,
+    /// Who asks, how, and what for. The client's own name and the purpose are unverified.
+    pub facts: Facts,
     /// The statement as the client sent it.
     pub sql: String,
     /// The policy set that decided.
     pub policy_version: String,
-    /// The decisions, one for each table.
-    pub decisions: Vec<Decision>,
+    /// The tables, each with its decision.
+    pub readings: Arc<[Reading]>,
 }
 
 /// A query that was refused before it was opened.
@@ -45,18 +38,18 @@ pub struct Opening {
 pub struct RefusedQuery {
     /// The query's id.
     pub query: QueryId,
-    /// Who asked; proven by the session.
-    pub principal: String,
-    /// On whose behalf; from the accounts.
-    pub org: String,
+    /// The announced statement that it was to run, if it was announced.
+    pub statement: Option<QueryId>,
     /// The session in which it asked.
     pub session: Option<String>,
-    /// The address it asked from, as the server sees it.
-    pub address: Option<IpAddr>,
+    /// Who asked, how, and what for.
+    pub facts: Facts,
     /// The statement as the client sent it; shortened to what a line can hold.
     pub sql: String,
-    /// The governed tables that it named, as far as they were known.
-    pub tables: Vec<TableName>,
+    /// The policy set that was in force, if there was one.
+    pub policy_version: Option<String>,
+    /// The tables that it named, as far as it could be read, each with what was decided about it.
+    pub readings: Arc<[Reading]>,
     /// The code that the client got.
     pub code: Code,
     /// Why, for the data owner; never a value of the data. Shortened like the statement, parts of
@@ -81,6 +74,28 @@ pub enum Event {
         version: String,
         /// Its files, each with the SHA-256 of its text.
         files: Vec<(String, String)>,
+        /// What caused it.
+        cause: LoadCause,
+        /// The operator who asked for it, if one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// While a rollback is in force: the version of the policies in the folder, which are not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+    },
+    /// Policies could not be loaded; what was in force stays.
+    PolicyRefused {
+        /// Their version, if they could be read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// What caused the attempt.
+        cause: LoadCause,
+        /// The operator who asked for it, if one did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// What is wrong with them, shortened.
+        #[serde(serialize_with = "serialize_head")]
+        problems: String,
     },
     /// A session was opened.
     SignedIn {
@@ -126,6 +141,71 @@ pub enum Event {
         /// When the session would have ended at the latest.
         expires: DateTime<Utc>,
     },
+    /// From here on queries are also decided under policies that are not enforced.
+    ShadowLoaded {
+        /// Their version.
+        version: String,
+    },
+    /// These would have decided otherwise about a query.
+    ShadowDiffered(ShadowDifference),
+    /// There was no time to decide queries under them.
+    ShadowMissed {
+        /// How many.
+        queries: u64,
+    },
+    /// The owner took access back; a start reads this, so that it stays taken.
+    Revoked(Revocation),
+    /// The owner gave it again.
+    Reinstated {
+        /// What had been taken away.
+        scope: RevocationScope,
+        /// The id of the account, organisation or agreement.
+        id: String,
+        /// Why.
+        reason: String,
+        /// Who did it.
+        by: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// What caused policies to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadCause {
+    /// The server started.
+    Start,
+    /// The folder of policies changed.
+    Folder,
+    /// The process was sent a signal.
+    Signal,
+    /// An operator asked for it.
+    Command,
+    /// An operator took an earlier version back.
+    Rollback,
+    /// A source that had been away, or did not fit its contract, is there.
+    SourceHealed,
+}
+
+impl LoadCause {
+    /// The words for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Folder => "folder",
+            Self::Signal => "signal",
+            Self::Command => "command",
+            Self::Rollback => "rollback",
+            Self::SourceHealed => "source healed",
+        }
+    }
+}
+
+impl fmt::Display for LoadCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// How a query ended.
@@ -207,13 +287,15 @@ pub(crate) struct Closing {
 pub(crate) enum Body<'a> {
     Created { format: u64, id: uuid::Uuid },
     Recovered { bytes: u64, sha256: &'a str },
-    Opened(Opened<'a>),
+    Opened(Asked<'a>),
     Closed(Closed<'a>),
     Refused(Refused<'a>),
 }
 
+/// A query as it is written: fields that the fold and people look for, the other facts, and the
+/// decisions.
 #[derive(Debug, Serialize)]
-pub(crate) struct Opened<'a> {
+pub(crate) struct Asked<'a> {
     query: QueryId,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<QueryId>,
@@ -223,10 +305,22 @@ pub(crate) struct Opened<'a> {
     address: Option<IpAddr>,
     client: Option<&'a str>,
     purpose: Option<&'a str>,
+    facts: facts::Rest<'a>,
     tables: Vec<String>,
     sql: &'a str,
-    policy_version: &'a str,
-    decisions: &'a [Decision],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql_bytes: Option<usize>,
+    policy_version: Option<&'a str>,
+    #[serde(flatten)]
+    decided: Decided,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Refused<'a> {
+    #[serde(flatten)]
+    asked: Asked<'a>,
+    code: &'a str,
+    reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -243,40 +337,47 @@ pub(crate) struct Closed<'a> {
     reason: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Refused<'a> {
-    query: QueryId,
-    principal: &'a str,
-    org: &'a str,
-    session: Option<&'a str>,
-    address: Option<IpAddr>,
-    tables: Vec<String>,
-    sql: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sql_bytes: Option<usize>,
-    code: &'a str,
-    reason: &'a str,
+impl<'a> Asked<'a> {
+    fn new(query: QueryId, session: Option<&'a str>, facts: &'a Facts, sql: &'a str) -> Self {
+        let principal = &facts.principal;
+        Self {
+            query,
+            statement: None,
+            principal: &principal.id,
+            org: &principal.org,
+            session,
+            address: facts.context.ip,
+            client: facts.context.client.as_deref(),
+            purpose: facts.settings.purpose.as_deref(),
+            facts: facts.rest(),
+            tables: Vec::new(),
+            sql,
+            sql_bytes: None,
+            policy_version: None,
+            decided: Decided::default(),
+        }
+    }
+
+    fn with(self, readings: &[Reading]) -> Self {
+        let tables = readings.iter();
+        Self {
+            tables: tables
+                .map(|reading| reading.decision.table.to_string())
+                .collect(),
+            decided: Decided::of(readings),
+            ..self
+        }
+    }
 }
 
 impl Opening {
     pub(crate) fn body(&self) -> Body<'_> {
-        Body::Opened(Opened {
-            query: self.query,
+        let session = self.session.as_deref();
+        let asked = Asked::new(self.query, session, &self.facts, &self.sql).with(&self.readings);
+        Body::Opened(Asked {
             statement: self.statement,
-            principal: &self.principal,
-            org: &self.org,
-            session: self.session.as_deref(),
-            address: self.address,
-            client: self.client.as_deref(),
-            purpose: self.purpose.as_deref(),
-            tables: self
-                .decisions
-                .iter()
-                .map(|decision| decision.table.to_string())
-                .collect(),
-            sql: &self.sql,
-            policy_version: &self.policy_version,
-            decisions: &self.decisions,
+            policy_version: Some(&self.policy_version),
+            ..asked
         })
     }
 }
@@ -297,15 +398,15 @@ fn head(text: &str, bytes_max: usize) -> &str {
 impl RefusedQuery {
     pub(crate) fn body(&self) -> Body<'_> {
         let sql = head(&self.sql, REFUSED_SQL_BYTES_MAX);
+        let session = self.session.as_deref();
+        let asked = Asked::new(self.query, session, &self.facts, sql).with(&self.readings);
         Body::Refused(Refused {
-            query: self.query,
-            principal: &self.principal,
-            org: &self.org,
-            session: self.session.as_deref(),
-            address: self.address,
-            tables: self.tables.iter().map(TableName::to_string).collect(),
-            sql,
-            sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
+            asked: Asked {
+                statement: self.statement,
+                sql_bytes: (sql.len() < self.sql.len()).then_some(self.sql.len()),
+                policy_version: self.policy_version.as_deref(),
+                ..asked
+            },
             code: self.code.as_str(),
             reason: head(&self.reason, REASON_BYTES_MAX),
         })
@@ -334,6 +435,10 @@ impl Closing {
 )]
 fn serialize_code<S: serde::Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(code.as_str())
+}
+
+fn serialize_head<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(head(text, REASON_BYTES_MAX))
 }
 
 /// Writes a body as it goes into a line.

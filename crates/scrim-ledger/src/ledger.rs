@@ -9,12 +9,12 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use scrim_model::{Clock, QueryId, SessionId};
+use scrim_model::{Clock, QueryId, Revocations, SessionId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
-    Event, LedgerError, Opening, Outcome, Permit, RefusedQuery,
+    Event, LedgerError, Opening, Outcome, Permit, RefusedQuery, Rollback,
     entry::{self, Body, Closing, FORMAT},
     line,
     replay::{Entries, Fold, Step},
@@ -59,6 +59,21 @@ pub struct Recovery {
     /// Sessions that were closed and would not have ended by themselves yet, with their ends: their
     /// tokens must stay closed after a restart.
     pub closed_sessions: Vec<(SessionId, DateTime<Utc>)>,
+    /// What the owner revoked and did not give again.
+    pub revocations: Revocations,
+    /// The rollback of policies that was in force.
+    pub rollback: Option<Rollback>,
+    /// What was wrong with the policies that were refused last, if none were loaded since.
+    pub refused_policies: Option<String>,
+}
+
+/// The end of a ledger at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// How many entries are durable.
+    pub entries: u64,
+    /// The hash of the last one.
+    pub hash: String,
 }
 
 /// A torn last line: a crash came while it was written, so nobody was told that it was.
@@ -125,10 +140,9 @@ impl Ledger {
     pub async fn open_query(&self, opening: Opening) -> Result<Permit, LedgerError> {
         let shared = &self.handle.shared;
         let body = entry::encode(&opening.body())?;
-        let hashes = opening
-            .decisions
-            .into_iter()
-            .map(|decision| decision.hash)
+        let readings = opening.readings.iter();
+        let hashes = readings
+            .map(|reading| reading.decision.hash.clone())
             .collect();
         let room = shared.room(body.len()).await?;
         let (reply, answer) = oneshot::channel();
@@ -163,6 +177,15 @@ impl Ledger {
     /// Whether openings are taken: false after a failed write, and when the server is stopping.
     pub fn healthy(&self) -> bool {
         self.handle.shared.healthy()
+    }
+
+    /// The end of what is durable.
+    pub fn head(&self) -> Head {
+        let (entries, hash) = self.handle.shared.head();
+        Head {
+            entries,
+            hash: line::hex(&hash),
+        }
     }
 
     /// Takes no more openings, and waits until all that was queued is durable.
@@ -229,12 +252,16 @@ fn replay(file: &File, path: &Path, now: DateTime<Utc>) -> Result<(Recovery, Pla
             Step::End => break,
         }
     }
+    fold.revocations.forget(now);
     let recovery = Recovery {
         entries: entries.seq,
         created: false,
         torn,
         abandoned: fold.open.into_iter().collect(),
         closed_sessions: fold.closed_sessions.into_iter().collect(),
+        revocations: fold.revocations,
+        rollback: fold.loads.rollback,
+        refused_policies: fold.loads.refused,
     };
     Ok((
         recovery,

@@ -1,5 +1,6 @@
 //! One append-only, hash-chained log of all that matters: which query was opened under which
-//! decisions and how it ended, which query was refused, who signed in, which policies were loaded.
+//! decisions and how it ended, which query was refused, who signed in, which policies were loaded,
+//! what was revoked.
 //!
 //! Only this crate turns decisions into a [`Permit`], and it does so after the record is durable:
 //! no ledger, no data. A record is closed exactly once, because its permit is one value that every
@@ -58,11 +59,24 @@
 //! | --- | --- | --- |
 //! | `created` | the first line | |
 //! | `recovered` | a start found a torn last line and cut it off: `bytes`, `sha256` of what was cut | |
-//! | `opened` | before the first byte of data is read; an *attempt*, its `closed` says how it ended | `client`, `purpose`, `sql` |
+//! | `opened` | before the first byte of data is read; an *attempt*, its `closed` says how it ended | `client`, `purpose`, `sql`, and of `facts` `agreement`, `release`, `schema`, `zone` |
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
-//! | `refused` | a query was refused before it was opened | `sql` |
-//! | `server_started`, `server_stopped`, `policy_loaded` | as named | |
+//! | `refused` | a query was refused before it was opened; its tables as far as the statement could be read | the same |
+//! | `server_started`, `server_stopped` | as named | |
+//! | `policy_loaded` | a policy set decides from now on: `version`, `files`, `cause`, `by`; `folder` while a rollback is in force | |
+//! | `policy_refused` | policies could not be loaded: `version`, `cause`, `by`, `problems` | |
+//! | `shadow_loaded`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, would have decided otherwise about a query, could not be asked about some | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
+//! | `revoked`, `reinstated` | the owner took access back, or gave it again; a start folds them, so that it stays so | |
+//!
+//! A query's entry holds all that its decisions were made from and what they were, so that they can
+//! be told and made again: `facts` (who asks and in what circumstances; what is not known is left
+//! out), `policy_version`, and in `decided` one decision for each table: `[schema, table]`, its
+//! verdict, the agreements that matched (`arms`) with the clauses and the values bound to them,
+//! `guards`, `columns` (neighbours that are shown alike stand together), the agreements that did not
+//! match (16 of them; `unmatched_more` counts the rest), limits, hash, and in `used` the columns that
+//! the query uses (`"*"` is all that it sees). A place is `file:line:column`, its file a number in
+//! `files`. Ledgers of older versions have `decisions` instead, without facts; they are read, too.
 //!
 //! # Durability
 //!
@@ -72,21 +86,31 @@
 //! dropped: the ledger is *poisoned*, every later opening is refused, and [`Ledger::healthy`] is
 //! false until the process is started again on a disk that works.
 
+mod decided;
 mod entry;
 mod error;
+mod facts;
 mod ledger;
 mod line;
 mod permit;
+mod policies;
 mod read;
 mod replay;
+mod shadow;
 mod sink;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use entry::{Event, Opening, Outcome, RefusedQuery};
+pub use decided::{Reading, TableUse};
+pub use entry::{Event, LoadCause, Opening, Outcome, RefusedQuery};
 pub use error::{Damage, LedgerError};
-pub use ledger::{FILE_NAME, Ledger, Recovery, Torn};
+pub use facts::Facts;
+pub use ledger::{FILE_NAME, Head, Ledger, Recovery, Torn};
 pub use permit::Permit;
+pub use policies::{Load, Loads, Rollback, loads};
 pub use read::{Filter, Record, Records, read};
-pub use replay::{Verified, verify};
+pub use replay::{Verified, revocations, verify};
+pub use shadow::{ShadowChange, ShadowDifference, shadow};
+pub use summary::{ShadowCounts, ShadowDifferences, ShadowSummary};

@@ -6,14 +6,18 @@ use std::{
     io::BufReader,
     net::IpAddr,
     path::Path,
+    sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
-use scrim_model::{QueryId, TableName};
+use scrim_model::QueryId;
+use scrim_policy::Decision;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Damage, Outcome,
+    Damage, Facts, Outcome, Reading, TableUse,
+    decided::{Brief, Decided},
+    facts::{Named, Rest},
     line::Line,
     replay::{Entries, Fold},
 };
@@ -21,6 +25,8 @@ use crate::{
 /// Which records to show; an empty filter shows all.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only this query, or the runs of this announced statement.
+    pub query: Option<QueryId>,
     /// Only those of this principal.
     pub principal: Option<String>,
     /// Only those that name this table: `scrim.schema.table`, `schema.table` or `table`.
@@ -34,7 +40,7 @@ pub struct Filter {
 }
 
 /// One query as the ledger tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
     /// The number of the entry that opened or refused it, which is its line in the file.
     pub seq: u64,
@@ -64,7 +70,7 @@ pub struct Record {
     pub sql: String,
     /// The policy set that decided.
     pub policy_version: Option<String>,
-    /// The governed tables.
+    /// The tables that were decided.
     pub tables: Vec<String>,
     /// The agreements under which they were shown.
     pub agreements: Vec<String>,
@@ -76,6 +82,36 @@ pub struct Record {
     pub code: Option<String>,
     /// Why it was refused, revoked or abandoned.
     pub reason: Option<String>,
+    /// What it was decided from; older versions did not write it down.
+    pub facts: Option<Facts>,
+    /// What it used of each table.
+    pub uses: Vec<TableUse>,
+    /// The entry that opened or refused it.
+    #[serde(skip)]
+    entry: Arc<[u8]>,
+}
+
+impl Record {
+    /// The tables with their decisions, as the ledger holds them.
+    pub fn readings(&self) -> Result<Vec<Reading>, Damage> {
+        /// What older versions wrote.
+        #[derive(Debug, Deserialize)]
+        struct Older {
+            #[serde(default)]
+            decisions: Vec<Decision>,
+        }
+        let lacks = |error: serde_json::Error| damage(self.seq, &error);
+        let decided: Decided = serde_json::from_slice(&self.entry).map_err(lacks)?;
+        let version = self.policy_version.as_deref().unwrap_or_default().into();
+        let mut readings = decided.readings(&version).map_err(|what| Damage {
+            line: self.seq,
+            what,
+        })?;
+        let older: Older = serde_json::from_slice(&self.entry).map_err(lacks)?;
+        let older = older.decisions.into_iter();
+        readings.extend(older.map(|decision| Reading::from(Arc::new(decision))));
+        Ok(readings)
+    }
 }
 
 /// Reads the records of a ledger that pass a filter, checking the chain on the way.
@@ -133,42 +169,58 @@ impl Records {
             return Ok(None);
         };
         self.fold.apply(&line, number)?;
-        let entry: Entry = serde_json::from_slice(line.body).map_err(|error| Damage {
-            line: number,
-            what: format!("the entry lacks something: {error}"),
-        })?;
-        Ok(match entry {
-            Entry::Opened(opened) => {
-                let record = opened.record(&line, Outcome::Open);
-                if self.filter.wants(&record) {
+        let lacks = |error: serde_json::Error| damage(number, &error);
+        let kind: Kind = serde_json::from_slice(line.body).map_err(lacks)?;
+        let record = match kind.entry {
+            EntryKind::Opened => {
+                if let Some(record) = asked(&self.filter, &line, Outcome::Open).map_err(lacks)? {
                     self.open.insert(record.query, record);
                 }
                 None
             }
-            Entry::Closed(closed) => {
+            EntryKind::Closed => {
+                let closed: Ended = serde_json::from_slice(line.body).map_err(lacks)?;
                 let ended = self.open.remove(&closed.query);
                 ended.map(|record| closed.end(record, line_time(&line)))
             }
-            Entry::Refused(refused) => {
-                let record = refused.record(&line, Outcome::Refused);
-                self.filter.wants(&record).then_some(record)
-            }
-            Entry::Other => None,
-        }
-        .filter(|record| {
-            self.filter
-                .outcome
-                .is_none_or(|outcome| outcome == record.outcome)
+            EntryKind::Refused => asked(&self.filter, &line, Outcome::Refused).map_err(lacks)?,
+            EntryKind::Other => None,
+        };
+        Ok(record.filter(|record| {
+            let outcome = self.filter.outcome;
+            outcome.is_none_or(|outcome| outcome == record.outcome)
         }))
     }
+}
+
+fn asked(
+    filter: &Filter,
+    line: &Line<'_>,
+    outcome: Outcome,
+) -> Result<Option<Record>, serde_json::Error> {
+    let asked: Asked = serde_json::from_slice(line.body)?;
+    let record = asked.record(line, outcome);
+    if !filter.wants(&record) {
+        return Ok(None);
+    }
+    let brief: Brief = serde_json::from_slice(line.body)?;
+    Ok(Some(record.with(brief)))
+}
+
+fn damage(line: u64, error: &serde_json::Error) -> Damage {
+    let what = format!("the entry lacks something: {error}");
+    Damage { line, what }
 }
 
 impl Filter {
     /// Whether a record passes, apart from its outcome, which may come later.
     fn wants(&self, record: &Record) -> bool {
-        self.principal
-            .as_ref()
-            .is_none_or(|principal| *principal == record.principal)
+        self.query
+            .is_none_or(|query| record.query == query || record.statement == Some(query))
+            && self
+                .principal
+                .as_ref()
+                .is_none_or(|principal| *principal == record.principal)
             && self.since.is_none_or(|since| record.at >= since)
             && self.until.is_none_or(|until| record.at < until)
             && self.table.as_ref().is_none_or(|table| {
@@ -180,13 +232,18 @@ impl Filter {
     }
 }
 
-/// The entries that make records.
+/// Which entries make records.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "entry", rename_all = "snake_case")]
-enum Entry {
-    Opened(Asked),
-    Closed(Ended),
-    Refused(Asked),
+struct Kind {
+    entry: EntryKind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EntryKind {
+    Opened,
+    Closed,
+    Refused,
     #[serde(other)]
     Other,
 }
@@ -201,26 +258,12 @@ struct Asked {
     address: Option<IpAddr>,
     client: Option<String>,
     purpose: Option<String>,
+    facts: Option<Rest<'static>>,
     sql: String,
     policy_version: Option<String>,
     tables: Vec<String>,
-    #[serde(default)]
-    decisions: Vec<Decided>,
     code: Option<String>,
     reason: Option<String>,
-}
-
-/// What a record tells of a decision; the entry holds all of it.
-#[derive(Debug, Deserialize)]
-struct Decided {
-    table: TableName,
-    #[serde(default)]
-    arms: Vec<Arm>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Arm {
-    agreement: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -235,21 +278,15 @@ struct Ended {
 
 impl Asked {
     fn record(self, line: &Line<'_>, outcome: Outcome) -> Record {
-        let mut tables = self.tables;
-        for decided in &self.decisions {
-            let name = decided.table.to_string();
-            if !tables.contains(&name) {
-                tables.push(name);
-            }
-        }
-        let mut agreements: Vec<_> = self
-            .decisions
-            .into_iter()
-            .flat_map(|decided| decided.arms)
-            .map(|arm| arm.agreement)
-            .collect();
-        agreements.sort();
-        agreements.dedup();
+        let facts = self.facts.map(|rest| {
+            rest.with(Named {
+                principal: self.principal.clone(),
+                org: self.org.clone(),
+                address: self.address,
+                client: self.client.clone(),
+                purpose: self.purpose.clone(),
+            })
+        });
         Record {
             seq: line.seq,
             query: self.query,
@@ -265,12 +302,33 @@ impl Asked {
             purpose: self.purpose,
             sql: self.sql,
             policy_version: self.policy_version,
-            tables,
-            agreements,
+            tables: self.tables,
+            agreements: Vec::new(),
             rows: None,
             bytes: None,
             code: self.code,
             reason: self.reason,
+            facts,
+            uses: Vec::new(),
+            entry: line.body.into(),
+        }
+    }
+}
+
+impl Record {
+    /// With what the entry says about its tables.
+    fn with(self, brief: Brief) -> Self {
+        let uses = brief.uses();
+        let mut agreements: Vec<_> = uses
+            .iter()
+            .flat_map(|one| one.agreements.iter().cloned())
+            .collect();
+        agreements.sort();
+        agreements.dedup();
+        Self {
+            agreements,
+            uses,
+            ..self
         }
     }
 }
@@ -291,6 +349,6 @@ impl Ended {
 }
 
 /// The time of a line that was checked already.
-fn line_time(line: &Line<'_>) -> DateTime<Utc> {
+pub(crate) fn line_time(line: &Line<'_>) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(line.at).map_or(DateTime::UNIX_EPOCH, |at| at.to_utc())
 }

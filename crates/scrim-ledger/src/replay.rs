@@ -10,13 +10,14 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use scrim_model::{QueryId, SessionId};
+use scrim_model::{QueryId, Revocation, RevocationScope, Revocations, SessionId};
 use serde::Deserialize;
 
 use crate::{
     Damage,
     entry::FORMAT,
     line::{self, Digest, LINE_BYTES_MAX, Line, NO_LINE},
+    policies::LastLoads,
 };
 
 /// What a check found.
@@ -199,12 +200,15 @@ impl<R: BufRead> Entries<R> {
     }
 }
 
-/// The state that the entries add up to: which records are open, which sessions were closed.
+/// The state that the entries add up to: which records are open, which sessions were closed, what
+/// is revoked, which policies were loaded last.
 #[derive(Debug)]
 pub(crate) struct Fold {
     now: DateTime<Utc>,
     pub(crate) open: BTreeSet<QueryId>,
     pub(crate) closed_sessions: BTreeMap<SessionId, DateTime<Utc>>,
+    pub(crate) revocations: Revocations,
+    pub(crate) loads: LastLoads,
 }
 
 /// The fields that matter for the state; the rest of an entry is skipped, whatever its size.
@@ -233,6 +237,8 @@ impl Fold {
             now,
             open: BTreeSet::new(),
             closed_sessions: BTreeMap::new(),
+            revocations: Revocations::default(),
+            loads: LastLoads::default(),
         }
     }
 
@@ -274,12 +280,66 @@ impl Fold {
                     self.closed_sessions.insert(id, end);
                 }
             }
-            "recovered" | "refused" | "server_started" | "server_stopped" | "policy_loaded"
-            | "signed_in" | "sign_in_refused" | "session_renewed" => {}
+            "revoked" | "reinstated" => fold_revocation(&mut self.revocations, line.body)?,
+            "policy_loaded" => self.loads.loaded(line.body).map_err(|e| lacks(&e))?,
+            "policy_refused" => self.loads.refused(line.body).map_err(|e| lacks(&e))?,
+            "recovered" | "refused" | "server_started" | "server_stopped" | "signed_in"
+            | "sign_in_refused" | "session_renewed" => {}
             _ => return Err(newer()),
         }
         Ok(())
     }
+}
+
+/// An entry about a revocation.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+enum Change {
+    Revoked(Revocation),
+    Reinstated {
+        scope: RevocationScope,
+        id: String,
+        at: DateTime<Utc>,
+    },
+}
+
+/// One that cannot be read must not be passed over: access would come back by it.
+fn fold_revocation(revocations: &mut Revocations, body: &[u8]) -> Result<(), String> {
+    let change: Change = serde_json::from_slice(body)
+        .map_err(|error| format!("the entry is no revocation that this version knows: {error}"))?;
+    match change {
+        Change::Revoked(revocation) => revocations.revoke(revocation),
+        Change::Reinstated { scope, id, at } => {
+            revocations.reinstate(scope, &id, at);
+        }
+    }
+    Ok(())
+}
+
+/// What is revoked by the entries of a ledger, which may be in use. Quick, since it looks only for
+/// such entries: whether the ledger is whole is asked of [`verify`].
+pub fn revocations(path: &Path) -> Result<Revocations, Damage> {
+    const KINDS: [&[u8]; 2] = [b"{\"entry\":\"revoked\"", b"{\"entry\":\"reinstated\""];
+    let mut entries = Entries::of_live_file(path)?;
+    let mut revocations = Revocations::default();
+    loop {
+        entries.read_line()?;
+        if entries.buffer.pop_if(|byte| *byte == b'\n').is_none() {
+            return Ok(revocations);
+        }
+        let Ok(line) = line::parse(&entries.buffer) else {
+            continue;
+        };
+        if KINDS.iter().any(|kind| line.body.starts_with(kind)) {
+            let number = entries.number;
+            fold_revocation(&mut revocations, line.body)
+                .map_err(|what| Damage { line: number, what })?;
+        }
+    }
+}
+
+fn lacks(error: &serde_json::Error) -> String {
+    format!("the entry lacks something: {error}")
 }
 
 fn newer() -> String {

@@ -49,7 +49,7 @@ pub(crate) enum Item {
     Barrier(oneshot::Sender<()>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     queue: VecDeque<Item>,
     /// Permits that are not closed yet; the writer does not end before they are.
@@ -57,6 +57,8 @@ struct State {
     stopping: bool,
     exited: bool,
     poisoned: Option<String>,
+    /// The number and hash of the last durable entry.
+    head: (u64, Digest),
 }
 
 impl State {
@@ -83,7 +85,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                live: 0,
+                stopping: false,
+                exited: false,
+                poisoned: None,
+                head: (0, line::NO_LINE),
+            }),
             wake: Condvar::new(),
             room: Arc::new(Semaphore::new(QUEUE_KIB_MAX as usize)),
             exited: watch::Sender::new(false),
@@ -159,6 +168,11 @@ impl Shared {
         drop(state);
         self.room.close();
         self.wake.notify_one();
+    }
+
+    /// The number and hash of the last durable entry.
+    pub(crate) fn head(&self) -> (u64, Digest) {
+        self.state().head
     }
 
     /// How many permits are not closed yet.
@@ -251,6 +265,7 @@ impl Writer {
         shared: Arc<Shared>,
     ) -> Self {
         let (open, buffer) = (BTreeSet::new(), Vec::new());
+        shared.state().head = (seq, head);
         Self {
             sink,
             shared,
@@ -372,6 +387,7 @@ impl Writer {
         if durably && self.unsynced {
             self.sink.sync()?;
             self.unsynced = false;
+            self.shared.state().head = (self.seq, self.head);
         }
         Ok(())
     }

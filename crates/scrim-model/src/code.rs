@@ -77,6 +77,8 @@ codes! {
     SourceChanged = "source-changed",
     /// A source holds what its contract says it does not.
     SourceInvalid = "source-invalid",
+    /// A decision point outside the policies did not answer, so nothing is shown.
+    DecisionUnavailable = "decision-unavailable",
     /// The ledger could not be written, so nothing is served.
     LedgerUnavailable = "ledger-unavailable",
     /// Nobody read the result for too long.

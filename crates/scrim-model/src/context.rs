@@ -1,5 +1,6 @@
 //! The circumstances of a request.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
@@ -29,6 +30,10 @@ pub struct Context {
     pub rows_last_day: Option<i64>,
     /// What the client calls itself.
     pub client: Option<String>,
+    /// The agreements of the principal's organisation that their owner revoked, and when; they
+    /// grant nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked: BTreeMap<String, DateTime<Utc>>,
 }
 
 impl Context {
@@ -45,6 +50,7 @@ impl Context {
             queries_last_hour: None,
             rows_last_day: None,
             client: None,
+            revoked: BTreeMap::new(),
         }
     }
 }

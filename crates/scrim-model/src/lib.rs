@@ -9,6 +9,7 @@ mod limits;
 mod names;
 mod principal;
 mod refusal;
+mod revocation;
 mod secret;
 mod time;
 
@@ -18,5 +19,6 @@ pub use limits::Limits;
 pub use names::{CATALOG, QueryId, SessionId, TableName};
 pub use principal::{Principal, PrincipalKind, Value, ValueType};
 pub use refusal::Refusal;
+pub use revocation::{Revocation, RevocationScope, Revocations, SESSION_MAX};
 pub use secret::Secret;
 pub use time::{Clock, SystemClock};

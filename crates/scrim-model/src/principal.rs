@@ -42,6 +42,9 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Human, Self::Service, Self::Agent];
+
     /// The word for it in policies and accounts.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,16 +108,23 @@ pub enum ValueType {
 }
 
 impl ValueType {
-    /// The word for it in `scrim.yaml`, and back.
+    const BY_WORD: [(&'static str, Self); 6] = [
+        ("bool", Self::Bool),
+        ("int64", Self::Int64),
+        ("float64", Self::Float64),
+        ("timestamp", Self::Timestamp),
+        ("text", Self::Text),
+        ("text_list", Self::TextList),
+    ];
+
+    /// The words for them in `scrim.yaml`.
+    pub fn words() -> Vec<&'static str> {
+        Self::BY_WORD.iter().map(|(word, _)| *word).collect()
+    }
+
+    /// The type that a word of `scrim.yaml` means.
     pub fn from_word(word: &str) -> Option<Self> {
-        Some(match word {
-            "bool" => Self::Bool,
-            "int64" => Self::Int64,
-            "float64" => Self::Float64,
-            "timestamp" => Self::Timestamp,
-            "text" => Self::Text,
-            "text_list" => Self::TextList,
-            _ => return None,
-        })
+        let found = Self::BY_WORD.iter().find(|(known, _)| *known == word);
+        found.map(|(_, meant)| *meant)
     }
 }

@@ -8,6 +8,7 @@ use scrim_document::{Entry, Location, MapReader, Node, Problems, Value as Yaml, 
 use scrim_model::Limits;
 
 use crate::Showing;
+use crate::shapes::{ACCESS, GUARD, LIMITS, PROFILE};
 
 /// Everything that is enforced for one table.
 #[derive(Debug, Clone)]
@@ -105,7 +106,15 @@ fn refused(
 
 impl AccessPolicy {
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let mut map = MapReader::new(node, problems)?;
+        Self::from_map(node, MapReader::new(node, &ACCESS, problems)?, problems)
+    }
+
+    /// Reads what is left of a map; the caller has read keys of its own.
+    pub(crate) fn from_map(
+        node: &Node,
+        mut map: MapReader<'_>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let purposes = map.required("purposes", problems);
         let purposes = purposes.and_then(|node| read_purposes(node, problems));
         let groups = match map.optional("groups") {
@@ -169,7 +178,7 @@ fn read_guards(node: &Node, problems: &mut Problems) -> Option<Vec<Guard>> {
 }
 
 fn read_guard(node: &Node, problems: &mut Problems) -> Option<Guard> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &GUARD, problems)?;
     let id = map.string("id", problems);
     let when_node = map.optional("when");
     let when = when_node.map(|node| ExprText::read(node, problems));
@@ -214,7 +223,7 @@ fn read_profiles(node: &Node, problems: &mut Problems) -> Option<Vec<Profile>> {
 
 fn read_profile(entry: &Entry, problems: &mut Problems) -> Option<Profile> {
     let node = &entry.value;
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &PROFILE, problems)?;
     let rows = map
         .optional("rows")
         .map(|node| ExprText::read(node, problems));
@@ -370,7 +379,7 @@ fn read_parameter(node: &Node, problems: &mut Problems) -> Option<ParamValue> {
 }
 
 fn read_limits(node: &Node, problems: &mut Problems) -> Option<Limits> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &LIMITS, problems)?;
     let before = problems.len();
     let mut limit = |key: &'static str, problems: &mut Problems| {
         let node = map.optional(key)?;

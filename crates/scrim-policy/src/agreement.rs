@@ -7,6 +7,7 @@ use scrim_document::{Location, MapReader, Node, Problems, Value as Yaml, nearest
 use scrim_model::Value;
 
 use crate::access::ExprText;
+use crate::shapes::{AGREEMENT, CONSUMER, OFFER};
 use crate::version::{Requirement, is_patch_of};
 
 /// Names that `agreement.*` has of its own.
@@ -28,7 +29,7 @@ pub enum AgreementStatus {
 }
 
 impl AgreementStatus {
-    const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Requested,
         Self::Approved,
         Self::Active,
@@ -106,8 +107,9 @@ impl AgreementDocument {
     }
 
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let mut map = MapReader::new(node, problems)?;
-        map.ignore(&["kind"]);
+        let mut map = MapReader::new(node, &AGREEMENT, problems)?;
+        // It was read to tell the document from others.
+        map.optional("kind");
         if let Some(api) = map.required("apiVersion", problems) {
             check_api_version(api, problems);
         }
@@ -221,7 +223,7 @@ struct ContractPart {
 }
 
 fn read_contract(node: &Node, problems: &mut Problems) -> Option<ContractPart> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &OFFER, problems)?;
     let id = required_text(&mut map, "id", problems);
     let version = required_text(&mut map, "version", problems);
     map.finish(problems);
@@ -242,7 +244,7 @@ fn read_contract(node: &Node, problems: &mut Problems) -> Option<ContractPart> {
 }
 
 fn read_consumer(node: &Node, problems: &mut Problems) -> Option<(String, ExprText)> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &CONSUMER, problems)?;
     let organisation = map.string("organisation", problems);
     let who = if let Some(who) = map.optional("who") {
         ExprText::read(who, problems)

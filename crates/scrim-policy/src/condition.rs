@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, SchemaRef};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, ScalarValue};
-use datafusion_expr::ColumnarValue;
+use datafusion_expr::{ColumnarValue, Expr};
 use datafusion_physical_expr::PhysicalExpr;
 use scrim_model::ValueType;
 
@@ -21,6 +21,8 @@ pub(crate) enum Condition {
     Known(bool),
     /// It asks about the members that its one-row batch holds.
     Asks {
+        /// The condition as it was written, for comparing it with others.
+        expr: Expr,
         /// The condition over the batch.
         condition: Arc<dyn PhysicalExpr>,
         /// The batch's schema.
@@ -49,7 +51,7 @@ impl Condition {
     ) -> Result<Self, Fault> {
         let expr = fold::substitute(checked.expr, agreement)?;
         let expr = fold::simplify(expr, &scope.schema, options)?;
-        if let datafusion_expr::Expr::Literal(value, _) = &expr {
+        if let Expr::Literal(value, _) = &expr {
             return Ok(Self::Known(matches!(
                 value,
                 ScalarValue::Boolean(Some(true))
@@ -66,6 +68,7 @@ impl Condition {
         let schema = DFSchema::from_unqualified_fields(fields, HashMap::new())?;
         let condition = fold::physical(&expr, &schema)?;
         Ok(Self::Asks {
+            expr,
             condition,
             schema: Arc::clone(schema.inner()),
             members,
@@ -80,6 +83,7 @@ impl Condition {
                 condition,
                 schema,
                 members,
+                ..
             } => evaluate(condition.as_ref(), schema, members, facts) == Some(true),
         }
     }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use chrono::SecondsFormat;
 use scrim_document::Location;
 use scrim_model::{Limits, Release, TableName};
 
@@ -30,6 +31,7 @@ pub(crate) fn decide(set: &PolicySet, facts: &Facts<'_>, table: &TableName) -> D
         columns: Vec::new(),
         unmatched: Vec::new(),
         limits: Limits::default(),
+        narrowing: None,
         hash: String::new(),
     };
     let mut treatments = Vec::new();
@@ -112,13 +114,17 @@ fn mismatch<'a>(
     facts: &Facts<'_>,
 ) -> Option<(&'a Location, String)> {
     let places = &agreement.places;
+    if let Some(at) = facts.context.revoked.get(&agreement.id) {
+        let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        return Some((&places.agreement, format!("it was revoked at {at}")));
+    }
     if agreement.status != AgreementStatus::Active {
         return Some((
             &places.status,
             format!("it is {}", agreement.status.as_str()),
         ));
     }
-    let today = facts.context.time.date_naive();
+    let today = facts.now.date_naive();
     if let Some(start) = agreement.start.filter(|start| today < *start) {
         return Some((&places.start, format!("it starts on {start}")));
     }
@@ -221,7 +227,7 @@ fn guard_clause(guard: &CompiledGuard, facts: &Facts<'_>) -> GuardClause {
 fn clause(rule: &RowRule, agreement: Option<&Agreement>, facts: &Facts<'_>) -> Clause {
     let value = |name: &String| {
         let of_agreement = agreement.and_then(|agreement| agreement.members.get(name));
-        of_agreement.cloned().or_else(|| facts.value(name))
+        of_agreement.cloned().or_else(|| facts.bound_value(name))
     };
     let known = rule.members.iter().filter_map(|(name, kind)| {
         // A value of another type than was declared is as good as none.

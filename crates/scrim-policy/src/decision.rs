@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use scrim_anonymize::Mask;
+use scrim_anonymize::{Mask, PathStep, parse_steps};
 use scrim_document::Location;
 use scrim_model::{Limits, TableName, Value};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::Narrowing;
 
 /// What a principal may see of one table in one request, and why.
 ///
 /// It holds no expressions: clauses are named by id, with the values bound to them;
 /// [`PolicySet::rules`](crate::PolicySet::rules) lowers them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The table.
     pub table: TableName,
@@ -36,17 +38,22 @@ pub struct Decision {
     pub unmatched: Vec<Unmatched>,
     /// What one query or one principal may use.
     pub limits: Limits,
+    /// What a decision point outside the policies took away, if one was asked; the rest of the
+    /// decision is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowing: Option<Arc<Narrowing>>,
     /// SHA-256, lower-case hex, over everything here that determines what is shown.
     pub hash: String,
 }
 
 /// Whether a table is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Shown, as the rest of the decision says.
     Shown,
-    /// No agreement matches: for the principal, the table does not exist.
+    /// No agreement matches, or a decision point outside took the table away: for the principal, it
+    /// does not exist.
     NoAgreement,
     /// The matching agreements serve different purposes, so one must be stated.
     PurposeRequired,
@@ -60,7 +67,7 @@ pub enum Verdict {
 }
 
 /// A contract as a decision names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractRef {
     /// Its id.
     pub id: String,
@@ -71,7 +78,7 @@ pub struct ContractRef {
 }
 
 /// One matching agreement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
     /// The agreement's id.
     pub agreement: String,
@@ -92,7 +99,7 @@ pub struct Arm {
 }
 
 /// A row filter with what is bound to it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Clause {
     /// Which clause: `contract/profiles/NAME/rows` or `contract/guards/ID/rows`.
     pub id: String,
@@ -102,11 +109,12 @@ pub struct Clause {
     pub location: Location,
     /// The values of the members it uses, by full name (`principal.org`); one that is missing here
     /// is not known, so whatever depends on it is not true.
+    #[serde(deserialize_with = "untyped")]
     pub bindings: BTreeMap<String, Value>,
 }
 
 /// A guard that holds for this request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GuardClause {
     /// The guard's id.
     pub id: String,
@@ -117,7 +125,7 @@ pub struct GuardClause {
 }
 
 /// How one visible column is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnDecision {
     /// Its name.
     pub name: String,
@@ -128,7 +136,7 @@ pub struct ColumnDecision {
 }
 
 /// What one arm does with one column.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Treatment {
     /// How the column as a whole is shown.
     pub root: Showing,
@@ -144,6 +152,17 @@ impl Treatment {
             root,
             nested: Vec::new(),
         }
+    }
+
+    /// How what lies under a path of the column is shown: as the nearest path around it says.
+    pub fn at(&self, path: &[PathStep]) -> &Showing {
+        let around = self.nested.iter().filter_map(|(named, showing)| {
+            let steps = parse_steps(named).ok()?;
+            path.starts_with(&steps).then_some((steps.len(), showing))
+        });
+        around
+            .max_by_key(|(length, _)| *length)
+            .map_or(&self.root, |(_, showing)| showing)
     }
 
     /// Whether nothing of the column is shown.
@@ -166,7 +185,7 @@ impl Treatment {
 }
 
 /// How a value is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Showing {
     /// As it is.
@@ -189,7 +208,7 @@ impl Showing {
 }
 
 /// An agreement of the principal's organisation that did not match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmatched {
     /// The agreement's id.
     pub agreement: String,
@@ -197,4 +216,31 @@ pub struct Unmatched {
     pub location: Location,
     /// Why, in an owner's words.
     pub reason: String,
+}
+
+/// Reads values that were written without their types: an instant comes back as its text.
+fn untyped<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Value>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Untyped {
+        Bool(bool),
+        Int64(i64),
+        Float64(f64),
+        Text(String),
+        TextList(Vec<String>),
+    }
+    let read = BTreeMap::<String, Untyped>::deserialize(deserializer)?;
+    let values = read.into_iter().map(|(name, value)| {
+        let value = match value {
+            Untyped::Bool(value) => Value::Bool(value),
+            Untyped::Int64(value) => Value::Int64(value),
+            Untyped::Float64(value) => Value::Float64(value),
+            Untyped::Text(value) => Value::Text(value),
+            Untyped::TextList(value) => Value::TextList(value),
+        };
+        (name, value)
+    });
+    Ok(values.collect())
 }

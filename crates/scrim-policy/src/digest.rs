@@ -71,7 +71,7 @@ pub(crate) fn of_columns(table: &Table) -> String {
 
 /// Whether a source's files rule NULL out inside a column is no part of what a clause means, and a
 /// hash that changed with it would tell of the files.
-fn without_nullability(data_type: &DataType) -> DataType {
+pub(crate) fn without_nullability(data_type: &DataType) -> DataType {
     let bare = |field: &Arc<Field>| {
         Arc::new(Field::new(
             field.name(),
@@ -154,6 +154,35 @@ pub(crate) fn of_decision(
         fields.number(limit);
     }
     hex(&fields.finish())
+}
+
+/// The hash of a decision from which something was taken away; its own when nothing was.
+pub(crate) fn of_narrowing(hash: &str, allow: bool, hidden: &[&str], rows: Option<&str>) -> String {
+    if allow && hidden.is_empty() && rows.is_none() {
+        return hash.to_owned();
+    }
+    let mut fields = Fields::new("scrim/narrowing/v1");
+    fields.text(hash);
+    fields.count(usize::from(allow));
+    // Of a table that does not exist there is nothing more to tell.
+    if allow {
+        fields.count(hidden.len());
+        for column in hidden {
+            fields.text(column);
+        }
+        fields.optional(rows);
+    }
+    hex(&fields.finish())
+}
+
+/// SHA-256 over a list of byte strings, each with its length in front, so that no two lists are the
+/// same bytes.
+pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut fields = Fields::new("scrim/fingerprint/v1");
+    for part in parts {
+        fields.bytes(part);
+    }
+    fields.finish()
 }
 
 fn clause(fields: &mut Fields, clause: Option<&Clause>) {

@@ -5,7 +5,8 @@ use scrim_document::{Node, Problem, Problems, SourceFile, nearest};
 use crate::agreement::AgreementDocument;
 use crate::compile::unknown_profile;
 use crate::odcs::ContractDocument;
-use crate::version::policy_version;
+use crate::terse::{self, PolicyDocument, is_policy};
+use crate::version::{common_folder, policy_version};
 
 /// The kinds of documents in a policy set.
 const KINDS: [&str; 2] = ["DataContract", "AccessAgreement"];
@@ -24,13 +25,11 @@ impl Documents {
     /// Give the files with paths relative to that folder: they stand in messages, in decisions and
     /// in the version.
     pub fn parse(files: Vec<SourceFile>) -> Result<Self, Problems> {
-        let files: Vec<_> = files
-            .into_iter()
-            .filter(|file| !is_test(file.path()))
-            .collect();
+        let files = without_tests(files);
         let mut problems = Problems::default();
         let mut contracts = Vec::new();
         let mut agreements = Vec::new();
+        let mut policies = Vec::new();
         for file in &files {
             let node = match Node::parse(file) {
                 Ok(node) => node,
@@ -39,6 +38,10 @@ impl Documents {
                     continue;
                 }
             };
+            if is_policy(file.path()) {
+                policies.push(PolicyDocument::read(&node, &mut problems));
+                continue;
+            }
             match kind(&node) {
                 Ok("DataContract") => {
                     contracts.extend(ContractDocument::read(&node, &mut problems));
@@ -47,6 +50,9 @@ impl Documents {
                 Err(problem) => problems.push(*problem),
             }
         }
+        // What a file that could not be read holds is not known to be missing.
+        let complete = !problems.has_errors();
+        terse::merge(&mut contracts, policies, complete, &mut problems);
         // The order of files in a folder must not show anywhere.
         contracts.sort_by(|a, b| a.id.cmp(&b.id));
         agreements.sort_by(|a, b| a.id.cmp(&b.id));
@@ -61,6 +67,11 @@ impl Documents {
             agreements,
             version,
         })
+    }
+
+    /// The version that files make, whether or not they can be read as policies.
+    pub fn version_of(files: &[SourceFile]) -> String {
+        policy_version(&without_tests(files.to_vec()))
     }
 
     /// The contracts, sorted by id.
@@ -113,6 +124,13 @@ fn unknown_profiles(contracts: &[ContractDocument], agreements: &[AgreementDocum
     problems
 }
 
+/// The files that are policies. Which folder they lie in says nothing of them.
+fn without_tests(mut files: Vec<SourceFile>) -> Vec<SourceFile> {
+    let common = common_folder(&files);
+    files.retain(|file| !is_test(file.path().get(common..).unwrap_or_default()));
+    files
+}
+
 fn is_test(path: &str) -> bool {
     let mut parts = path.split(['/', '\\']).rev();
     let name = parts.next().unwrap_or(path);
@@ -124,7 +142,8 @@ fn is_test(path: &str) -> bool {
 }
 
 fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {
-    let help = "write `kind: DataContract` or `kind: AccessAgreement`";
+    let help = "write `kind: DataContract` or `kind: AccessAgreement`; the name of a file with only \
+                an access policy ends in `.policy.yaml`";
     let Some(found) = node.get("kind") else {
         let message = if node.as_map().is_some() {
             "the key `kind` is missing".to_owned()

@@ -1,6 +1,6 @@
 //! What is known when a decision is made: the principal, the request, the session's settings.
 
-use chrono::{Datelike, Timelike};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use scrim_model::{Context, Principal, SessionSettings, Value};
 
 /// Everything that a condition may ask about, by the full names of the policy language.
@@ -9,13 +9,46 @@ pub(crate) struct Facts<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) context: &'a Context,
     pub(crate) settings: &'a SessionSettings,
+    /// The time at which agreements, `who` and `when` are judged; not the context's.
+    pub(crate) now: DateTime<Utc>,
+    /// The time whose values row filters hold.
+    pub(crate) bound: DateTime<Utc>,
 }
+
+/// The members whose values change by themselves.
+pub(crate) const CLOCKS: [&str; 4] = [
+    "context.time",
+    "context.hour",
+    "context.weekday",
+    "principal.auth_age",
+];
 
 fn text(value: Option<&String>) -> Option<Value> {
     value.map(|value| Value::Text(value.clone()))
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// What is known when a request is decided for the first time.
+    pub(crate) fn at_once(
+        principal: &'a Principal,
+        context: &'a Context,
+        settings: &'a SessionSettings,
+    ) -> Self {
+        Self {
+            principal,
+            context,
+            settings,
+            now: context.time,
+            bound: context.time,
+        }
+    }
+
+    /// The value of a member as a row filter holds it.
+    pub(crate) fn bound_value(self, member: &str) -> Option<Value> {
+        let now = self.bound;
+        Self { now, ..self }.value(member)
+    }
+
     /// The value of a member of `principal` or `context`; `None` when it is not known.
     pub(crate) fn value(&self, member: &str) -> Option<Value> {
         match member.split_once('.')? {
@@ -34,10 +67,7 @@ impl Facts<'_> {
             "roles" => Some(Value::TextList(principal.roles.clone())),
             "acr" => text(principal.acr.as_ref()),
             "auth_age" => {
-                let age = self
-                    .context
-                    .time
-                    .signed_duration_since(principal.authenticated_at?);
+                let age = self.now.signed_duration_since(principal.authenticated_at?);
                 // A sign-in in the future proves nothing.
                 Some(age.num_seconds())
                     .filter(|age| *age >= 0)
@@ -62,10 +92,10 @@ impl Facts<'_> {
                 .map(|_| Value::TextList(context.networks.clone())),
             "device" => text(context.device.as_ref()),
             "device_trusted" => context.device_trusted.map(Value::Bool),
-            "time" => Some(Value::Timestamp(context.time)),
-            "hour" => Some(Value::Int64(i64::from(context.time.hour()))),
+            "time" => Some(Value::Timestamp(self.now)),
+            "hour" => Some(Value::Int64(i64::from(self.now.hour()))),
             "weekday" => Some(Value::Int64(i64::from(
-                context.time.weekday().number_from_monday(),
+                self.now.weekday().number_from_monday(),
             ))),
             "purpose" => text(self.settings.purpose.as_ref()),
             "risk" => context.risk.map(Value::Int64),

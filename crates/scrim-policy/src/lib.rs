@@ -30,6 +30,7 @@
 
 mod access;
 mod agreement;
+pub mod compare;
 mod compile;
 mod condition;
 mod coverage;
@@ -41,12 +42,17 @@ mod env;
 mod facts;
 mod fit;
 mod language;
+mod lapsed;
+pub mod lint;
+mod narrowing;
 mod odcs;
 mod raw;
 mod relationships;
 mod rules;
 mod servers;
 mod set;
+mod shapes;
+mod terse;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -57,14 +63,21 @@ pub use decision::{
     Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Showing, Treatment, Unmatched,
     Verdict,
 };
+pub use digest::fingerprint;
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
 pub use language::network;
+pub use narrowing::{
+    AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,
+};
 pub use odcs::{ContractDocument, Property};
 pub use raw::{beside_raw, raw_name};
 pub use rules::{RowRules, RuleError};
+pub use scrim_anonymize::{MASKS, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use servers::{
     Addressing, BadRows, FileFormat, FilePlace, FileServer, PostgresServer, PostgresTls, Server,
     ServerKind, SourceEntry, TableVersion, read_source,
 };
 pub use set::{Column, ForeignKey, LeftOut, PolicySet, Table};
+pub use shapes::{AGREEMENT, CONTRACT, POLICY, SOURCE};
+pub use terse::{Parts, is_policy, join, policy_file, split};

@@ -6,30 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use scrim_document::{Location, MapReader, Node, Problem, Problems, SourceFile, nearest};
+use scrim_document::{Location, MapReader, Node, Problem, Problems, Shape, SourceFile, nearest};
 use scrim_model::TableName;
 
 use crate::access::AccessPolicy;
 use crate::fit::LOGICAL_TYPES;
 use crate::relationships::{self, Relationship};
 use crate::servers::{KINDS_HELP, Server, Unserved, read_servers};
+use crate::shapes::{COLUMN, CONTRACT, CUSTOM, ELEMENT, TABLE};
 use crate::version::{Version, is_patch_of};
-
-/// Top-level keys of ODCS v3.1 that we do not read.
-const STANDARD_KEYS: &[&str] = &[
-    "name",
-    "tenant",
-    "tags",
-    "dataProduct",
-    "support",
-    "price",
-    "team",
-    "roles",
-    "slaDefaultElement",
-    "slaProperties",
-    "authoritativeDefinitions",
-    "contractCreatedTs",
-];
 
 /// Schemas that the server itself fills.
 const RESERVED_DOMAINS: &[&str] = &["information_schema", "lookup"];
@@ -49,6 +34,10 @@ pub struct ContractDocument {
     pub physical_name: String,
     /// What the table is.
     pub description: Option<String>,
+    /// The organisation that owns the table (the standard's `tenant`), if the contract says so.
+    pub tenant: Option<String>,
+    /// Whom to ask for more: the standard's `support`, or the name of its `team`.
+    pub contact: Option<String>,
     /// Where the data lies, by environment.
     pub servers: Vec<Server>,
     /// The columns, in order.
@@ -57,6 +46,8 @@ pub struct ContractDocument {
     pub location: Location,
     pub(crate) parsed_version: Version,
     pub(crate) access: Option<AccessPolicy>,
+    /// Whether the contract itself does not say what is enforced: a file of its own must.
+    pub(crate) awaits_access: bool,
     pub(crate) node: Node,
     pub(crate) name_node: Node,
     /// The schema object's id, for references.
@@ -129,15 +120,22 @@ impl ContractDocument {
         })
     }
 
+    /// The purposes that it serves, as it names them.
+    pub fn purposes(&self) -> &[String] {
+        self.access
+            .as_ref()
+            .map_or(&[], |access| access.purposes.as_slice())
+    }
+
     /// The file of the contract.
     pub fn file(&self) -> &SourceFile {
         self.node.file()
     }
 
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let mut map = MapReader::new(node, problems)?;
-        map.ignore(STANDARD_KEYS);
-        map.ignore(&["kind"]);
+        let mut map = MapReader::new(node, &CONTRACT, problems)?;
+        // It was read to tell the document from others.
+        map.optional("kind");
         if let Some(api) = map.required("apiVersion", problems) {
             check_api_version(api, problems);
         }
@@ -161,7 +159,9 @@ impl ContractDocument {
             Some(servers) => read_servers(servers, problems),
             None => (Vec::new(), Vec::new()),
         };
-        let access = read_access(node, map.optional("customProperties"), problems);
+        let access = read_access(map.optional("customProperties"), problems);
+        let tenant = optional_text(map.optional("tenant"), problems);
+        let contact = read_contact(map.optional("support"), map.optional("team"));
         map.finish(problems);
         let (table, name_node) = table?;
         let version = version?;
@@ -174,11 +174,17 @@ impl ContractDocument {
             name: TableName::new(domain?, table.name),
             physical_name: table.physical_name,
             description: table.description.or(purpose),
+            tenant,
+            contact,
             servers,
             properties: table.properties,
             location: node.location(),
             parsed_version: version,
-            access,
+            awaits_access: matches!(access, Access::Elsewhere),
+            access: match access {
+                Access::Here(policy) => Some(policy),
+                Access::Broken | Access::Elsewhere => None,
+            },
             node: node.clone(),
             name_node,
             table_id: table.id,
@@ -186,6 +192,24 @@ impl ContractDocument {
             unserved,
         })
     }
+}
+
+/// Whom to ask, as the standard writes it; what is written otherwise is left alone.
+fn read_contact(support: Option<&Node>, team: Option<&Node>) -> Option<String> {
+    let text = |node: &Node, key: &str| {
+        let text = node.get(key).and_then(Node::as_str)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let way = |channel: &Node| match (text(channel, "channel"), text(channel, "url")) {
+        (Some(name), Some(url)) => Some(format!("{name}: {url}")),
+        (name, url) => name.or(url),
+    };
+    let ways = support.and_then(Node::as_list).unwrap_or_default();
+    let ways: Vec<String> = ways.iter().filter_map(way).collect();
+    if !ways.is_empty() {
+        return Some(ways.join("; "));
+    }
+    text(team?, "name")
 }
 
 fn check_api_version(node: &Node, problems: &mut Problems) {
@@ -241,7 +265,7 @@ fn read_table(node: &Node, problems: &mut Problems) -> Option<(TableObject, Node
         );
         return None;
     };
-    let mut map = MapReader::new(object, problems)?;
+    let mut map = MapReader::new(object, &TABLE, problems)?;
     let name_node = map.required("name", problems)?;
     let name = name_node.non_empty_string(problems)?;
     let physical_name = map.optional_string("physicalName", problems);
@@ -287,8 +311,9 @@ fn read_properties(node: &Node, problems: &mut Problems) -> Option<Vec<Property>
 }
 
 fn read_property(node: &Node, name: Option<&str>, problems: &mut Problems) -> Option<Property> {
-    let mut map = MapReader::new(node, problems)?;
     // The element of an array needs no name.
+    let shape = if name.is_some() { &ELEMENT } else { &COLUMN };
+    let mut map = MapReader::new(node, shape, problems)?;
     let name = match name {
         Some(name) => name.to_owned(),
         None => map.string("name", problems)?,
@@ -346,9 +371,11 @@ fn read_logical_type(node: &Node, problems: &mut Problems) -> Option<String> {
 /// The value of a custom property, with its entry; a problem when it stands there twice.
 pub(crate) fn custom_property<'a>(
     node: Option<&'a Node>,
+    shape: &'static Shape,
     name: &str,
     problems: &mut Problems,
 ) -> Option<(&'a Node, &'a Node)> {
+    let name = shape.key(name)?.name;
     let entries = node?.list(problems)?;
     let mut found = None;
     for entry in entries {
@@ -367,20 +394,25 @@ pub(crate) fn custom_property<'a>(
     found
 }
 
-fn read_access(
-    contract: &Node,
-    custom: Option<&Node>,
-    problems: &mut Problems,
-) -> Option<AccessPolicy> {
+/// What a contract says of what is enforced.
+enum Access {
+    /// All of it.
+    Here(AccessPolicy),
+    /// Something with mistakes, which have been reported.
+    Broken,
+    /// Nothing.
+    Elsewhere,
+}
+
+/// Reads what the contract itself says of what is enforced.
+fn read_access(custom: Option<&Node>, problems: &mut Problems) -> Access {
     let before = problems.len();
-    let Some((_, value)) = custom_property(custom, "accessPolicy", problems) else {
-        if problems.len() == before {
-            let problem = contract
-                .error("the contract has no `accessPolicy`, so nobody gets access")
-                .with_help("add a custom property `accessPolicy` with purposes and profiles");
-            problems.push(problem);
-        }
-        return None;
-    };
-    AccessPolicy::read(value, problems)
+    match custom_property(custom, &CUSTOM, "accessPolicy", problems) {
+        Some((_, value)) => match AccessPolicy::read(value, problems) {
+            Some(policy) => Access::Here(policy),
+            None => Access::Broken,
+        },
+        None if problems.len() > before => Access::Broken,
+        None => Access::Elsewhere,
+    }
 }

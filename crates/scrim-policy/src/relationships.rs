@@ -2,7 +2,9 @@
 //! object, each with references by names (`patients.patient_id`) or by ids
 //! (`schema/patients_tbl/properties/patient_id_pk`), in this contract or in the file before a `#`.
 
-use scrim_document::{MapReader, Node, Problems};
+use scrim_document::{MapReader, Node, Problems, Shape};
+
+use crate::shapes::{COLUMN_KEY, TABLE_KEY};
 
 /// The one type of relationship that the standard has.
 const FOREIGN_KEY: &str = "foreignKey";
@@ -55,9 +57,8 @@ pub(crate) fn of_property(
     node: Option<&Node>,
     problems: &mut Problems,
 ) -> Vec<Relationship> {
-    read_all(node, problems, |map, problems| {
+    read_all(node, &COLUMN_KEY, problems, |map, problems| {
         if let Some(key) = map.key("from") {
-            map.ignore(&["from"]);
             problems.push(
                 key.error("a property's relationship starts at the property")
                     .with_help("leave `from` out, or write it under the schema object"),
@@ -70,7 +71,7 @@ pub(crate) fn of_property(
 
 /// Reads the relationships of the schema object.
 pub(crate) fn of_table(node: Option<&Node>, problems: &mut Problems) -> Vec<Relationship> {
-    read_all(node, problems, |map, problems| {
+    read_all(node, &TABLE_KEY, problems, |map, problems| {
         let from = map.required("from", problems)?;
         references(from, problems).map(Start::References)
     })
@@ -78,6 +79,7 @@ pub(crate) fn of_table(node: Option<&Node>, problems: &mut Problems) -> Vec<Rela
 
 fn read_all<'a>(
     node: Option<&'a Node>,
+    shape: &'static Shape,
     problems: &mut Problems,
     mut from: impl FnMut(&mut MapReader<'a>, &mut Problems) -> Option<Start>,
 ) -> Vec<Relationship> {
@@ -87,16 +89,17 @@ fn read_all<'a>(
         .unwrap_or_default();
     items
         .iter()
-        .filter_map(|item| read(item, problems, &mut from))
+        .filter_map(|item| read(item, shape, problems, &mut from))
         .collect()
 }
 
 fn read<'a>(
     node: &'a Node,
+    shape: &'static Shape,
     problems: &mut Problems,
     from: &mut impl FnMut(&mut MapReader<'a>, &mut Problems) -> Option<Start>,
 ) -> Option<Relationship> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, shape, problems)?;
     let kind = map.optional_string("type", problems);
     if kind.is_some_and(|kind| kind != FOREIGN_KEY) {
         // Whatever else two tables have to do with one another is no key.

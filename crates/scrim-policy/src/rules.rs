@@ -36,6 +36,9 @@ pub enum RuleError {
     /// The decision does not show its table.
     #[error("the decision does not show {0}")]
     NotShown(TableName),
+    /// The row filter of a decision point outside is none.
+    #[error("a row filter from outside: {0}")]
+    Narrowing(String),
     /// The decision names something that the policy set does not hold.
     #[error("the policy set holds no {0}")]
     Unknown(String),
@@ -68,6 +71,10 @@ pub(crate) fn lower(set: &PolicySet, decision: &Decision) -> Result<RowRules, Ru
             return Err(RuleError::Unknown(format!("guard {}", clause.id)));
         }
         guards.extend(rule.and_then(|(rule, clause)| bind(set, governed, rule, clause)));
+    }
+    if let Some(text) = decision.narrowing_rows() {
+        let filter = set.narrowing_filter(governed, text);
+        guards.extend(filter.map_err(RuleError::Narrowing)?);
     }
     let arms: Result<Vec<_>, RuleError> = decision
         .arms

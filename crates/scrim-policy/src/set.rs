@@ -1,6 +1,6 @@
 //! A policy set that is in force.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use scrim_model::{Context, Limits, Principal, SessionSettings, TableName, Value,
 use crate::agreement::AgreementDocument;
 use crate::condition::Condition;
 use crate::facts::Facts;
+use crate::language::PolicyFunctions;
 use crate::rules::{RowRules, RuleError};
 use crate::{AgreementStatus, ContractRef, Decision, Documents, LoadEnv, Treatment};
 use crate::{compile, decide, digest, rules};
@@ -26,8 +27,12 @@ pub struct PolicySet {
     pub(crate) governed: Vec<Governed>,
     by_name: HashMap<TableName, usize>,
     by_organisation: HashMap<String, Vec<usize>>,
+    /// The agreements of all contracts with the organisations that they are for.
+    agreements: BTreeMap<String, String>,
     left_out: Vec<LeftOut>,
     pub(crate) options: Arc<ConfigOptions>,
+    /// What the row filters of decision points outside may call.
+    pub(crate) functions: Arc<PolicyFunctions>,
 }
 
 /// A contract that is not in force because its source does not fit it, or could not be opened: its
@@ -62,6 +67,8 @@ pub struct Table {
     pub contract: ContractRef,
     /// What it is.
     pub description: Option<String>,
+    /// Whom those who see it may ask for more.
+    pub contact: Option<String>,
     /// The contract's columns, in its order, with the source's real types, all nullable.
     pub schema: SchemaRef,
     /// More about each column of the schema, in its order.
@@ -117,6 +124,7 @@ pub(crate) struct CompiledGuard {
     pub(crate) id: String,
     pub(crate) location: Location,
     pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) when_text: Option<Arc<str>>,
     pub(crate) rows: Option<Arc<RowRule>>,
 }
 
@@ -173,7 +181,9 @@ pub(crate) struct Agreement {
     /// Index of its profile.
     pub(crate) profile: usize,
     pub(crate) who: Arc<Condition>,
+    pub(crate) who_text: Arc<str>,
     pub(crate) when: Option<Arc<Condition>>,
+    pub(crate) when_text: Option<Arc<str>>,
     pub(crate) rows: Option<Arc<RowRule>>,
     /// The members of `agreement.*`, by full name.
     pub(crate) members: BTreeMap<String, Value>,
@@ -270,8 +280,10 @@ impl PolicySet {
     pub(crate) fn assemble(
         version: &str,
         governed: Vec<Governed>,
+        agreements: BTreeMap<String, String>,
         left_out: Vec<LeftOut>,
         options: Arc<ConfigOptions>,
+        functions: Arc<PolicyFunctions>,
     ) -> Self {
         let names = governed.iter().map(|one| one.table.name.clone());
         let by_name = names
@@ -294,8 +306,10 @@ impl PolicySet {
             governed,
             by_name,
             by_organisation,
+            agreements,
             left_out,
             options,
+            functions,
         }
     }
 
@@ -309,9 +323,27 @@ impl PolicySet {
         &self.left_out
     }
 
+    /// The ids of all agreements, those of contracts that are left out among them, sorted.
+    pub fn agreements(&self) -> impl Iterator<Item = &str> {
+        self.agreements.keys().map(String::as_str)
+    }
+
+    /// Whether there is such an agreement with an organisation.
+    pub fn has_agreement(&self, id: &str, organisation: &str) -> bool {
+        self.agreements.get(id).is_some_and(|of| of == organisation)
+    }
+
     /// All governed tables, sorted by name.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.governed.iter().map(|one| &one.table)
+    }
+
+    /// The purposes of all agreements, sorted.
+    pub fn purposes(&self) -> BTreeSet<&str> {
+        let agreements = self.governed.iter().flat_map(|one| &one.agreements);
+        agreements
+            .map(|agreement| agreement.purpose.as_str())
+            .collect()
     }
 
     /// A governed table.
@@ -342,15 +374,8 @@ impl PolicySet {
         settings: &SessionSettings,
         table: &TableName,
     ) -> Decision {
-        decide::decide(
-            self,
-            &Facts {
-                principal,
-                context,
-                settings,
-            },
-            table,
-        )
+        let facts = Facts::at_once(principal, context, settings);
+        decide::decide(self, &facts, table)
     }
 
     /// Lowers the clauses of a decision to typed expressions over the columns of its table, with

@@ -110,19 +110,19 @@ impl Requirement {
     }
 }
 
-/// Bytes of the path of the folder that all files lie in. Files sorted by path: what the first and
-/// the last have in common, all have.
-fn common_folder(sorted: &[&SourceFile]) -> usize {
-    let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
+/// Bytes of the path of the folder that all files lie in. What the first and the last of them in the
+/// order of paths have in common, all have.
+pub(crate) fn common_folder(files: &[SourceFile]) -> usize {
+    let paths = || files.iter().map(SourceFile::path);
+    let (Some(first), Some(last)) = (paths().min(), paths().max()) else {
         return 0;
     };
     let same = first
-        .path()
         .bytes()
-        .zip(last.path().bytes())
+        .zip(last.bytes())
         .take_while(|(a, b)| a == b)
         .count();
-    let common = first.path().as_bytes().get(..same).unwrap_or_default();
+    let common = first.as_bytes().get(..same).unwrap_or_default();
     common
         .iter()
         .rposition(|byte| *byte == b'/')
@@ -143,7 +143,7 @@ pub(crate) fn policy_version(files: &[SourceFile]) -> String {
         digest.update(text.as_bytes());
     };
     field("scrim/policy/v1");
-    let common = common_folder(&sorted);
+    let common = common_folder(files);
     for file in sorted {
         field(file.path().get(common..).unwrap_or_default());
         field(&file.text().replace("\r\n", "\n"));

@@ -17,18 +17,21 @@ use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, ServerStreamingService};
 use tonic::{Request, Response, Status};
 
+use crate::admin::{Shown as OperatorShown, open_token};
 use crate::flight::{Caller, Flight, Peer, Standing, bearer, bearer_header};
 use crate::status::to_status;
 use crate::wire::{DoGetCodec, Message, Outgoing};
 
 const HANDSHAKE: &str = "/arrow.flight.protocol.FlightService/Handshake";
 const DO_GET: &str = "/arrow.flight.protocol.FlightService/DoGet";
+const DO_ACTION: &str = "/arrow.flight.protocol.FlightService/DoAction";
 
 /// Bytes of a request's message.
 pub(crate) const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The Flight service behind its door. All methods but the handshake, unknown ones included, first
-/// need a session; handlers find it as [`Caller`] in the request's extensions.
+/// need a session; handlers find it as [`Caller`] in the request's extensions. An action may show an
+/// operator's token instead.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     flight: Arc<Flight>,
@@ -76,11 +79,25 @@ impl Door {
         Ok((Caller::new(session, &peer, &head.headers)?, shown))
     }
 
+    /// Whoever shows, for an action, that they hold the server's key file; to everything else such a
+    /// token is none.
+    fn operator(&self, head: &Parts) -> Option<OperatorShown> {
+        if head.uri.path() != DO_ACTION {
+            return None;
+        }
+        let token = token(&head.headers).ok()??;
+        open_token(&self.flight.sealer, token, self.flight.clock.now())
+    }
+
     async fn answer(mut self, request: http::Request<Body>) -> http::Response<Body> {
         if request.uri().path() == HANDSHAKE {
             return self.pass(request).await;
         }
         let (mut head, body) = request.into_parts();
+        if let Some(shown) = self.operator(&head) {
+            head.extensions.insert(shown);
+            return self.pass(http::Request::from_parts(head, body)).await;
+        }
         let (caller, shown) = match self.caller(&head).await {
             Ok(caller) => caller,
             Err(refusal) => return to_status(&refusal, None).into_http(),

@@ -1,14 +1,8 @@
-//! Time as the shell sees it: how long until an instant, and the deadline that a client states.
+//! Time as the shell sees it: the deadline that a client states.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use tonic::codegen::http::HeaderMap;
-
-/// How long from now until then; nothing when then has passed.
-pub(crate) fn until(then: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    (then - now).to_std().unwrap_or_default()
-}
 
 /// The `grpc-timeout` of a request. The transport enforces it only until the response's headers;
 /// a stream must watch it itself.
@@ -47,18 +41,5 @@ mod tests {
         for wrong in ["", "S", "123456789S", "-1S", "5x", "5"] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_past_is_now() {
-        let now = DateTime::<Utc>::UNIX_EPOCH;
-        assert_eq!(
-            until(now - chrono::TimeDelta::seconds(5), now),
-            Duration::ZERO
-        );
-        assert_eq!(
-            until(now + chrono::TimeDelta::seconds(5), now),
-            Duration::from_secs(5)
-        );
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! This crate must never know how a clause is evaluated or a mask computed.
 
+pub mod admin;
 mod auth;
 mod clock;
 pub mod config;
@@ -14,9 +15,15 @@ mod flight;
 mod health;
 mod in_force;
 pub mod load;
+mod opa;
+pub mod revoke;
+mod shadow;
 mod start;
 mod status;
+pub mod store;
 pub mod wire;
 
 pub use config::Config;
+pub use in_force::{Policies, Refused};
+pub use opa::external_decisions;
 pub use start::{Counts, Running, Server, StartError};

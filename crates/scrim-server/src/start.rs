@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
-use scrim_identity::{Authenticator, SessionRules, read_key_file};
-use scrim_ledger::{Event, Ledger, LedgerError, Recovery};
-use scrim_model::Clock;
+use scrim_identity::{Accounts, Authenticator, SessionRules, read_key_file};
+use scrim_ledger::{Event, Ledger, LedgerError, LoadCause, Recovery};
+use scrim_model::{Clock, Revocation, Revocations};
 use scrim_policy::LeftOut;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -22,8 +22,12 @@ use crate::auth::Door;
 use crate::config::{Config, Tls};
 use crate::flight::{Flight, Parts, Phase};
 use crate::health::Health;
-use crate::in_force::InForce;
+use crate::in_force::{self, Keeper, LoadError, Means, Policies, PoliciesHandle, Refused, Watch};
 use crate::load::{self, Inputs};
+use crate::opa::external_decisions;
+use crate::revoke::{AccessChange, RevokeError, Revoked};
+use crate::shadow::Shadow;
+use crate::store::{PolicyStore, StoreError};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
 const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -50,6 +54,9 @@ pub enum StartError {
     /// The ledger cannot be used; without it nothing is served.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The policies cannot be kept beside the ledger, or those that were taken back are not there.
+    #[error(transparent)]
+    Store(StoreError),
     /// The engine cannot be made.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -89,6 +96,16 @@ impl From<Problems> for StartError {
     }
 }
 
+impl From<LoadError> for StartError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Problems(problems) => Self::Problems(problems),
+            LoadError::Store(error) => Self::Store(error),
+            LoadError::Ledger(error) => Self::Ledger(error),
+        }
+    }
+}
+
 /// A Flight SQL server.
 #[derive(Debug, Clone, Copy)]
 pub struct Server;
@@ -113,8 +130,10 @@ pub struct Running {
     warnings: Problems,
     health: Health,
     left_out: watch::Receiver<Vec<LeftOut>>,
+    policies: PoliciesHandle,
     at_once: Arc<Notify>,
-    healing: JoinHandle<()>,
+    watching: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     phase: watch::Sender<Phase>,
     task: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -135,35 +154,46 @@ impl Server {
     /// # Errors
     /// The first thing that stands in the way; problems in files come all at once.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
-        let address = config.listen.flight;
-        let plain = config.tls.is_none() && !config.listen.allow_plaintext_beyond_loopback;
-        if plain && !address.ip().is_loopback() {
-            return Err(StartError::Plaintext(address));
-        }
+        let address = protected_address(&config)?;
         let transport = transport(config.tls.as_ref())?;
         let keys = read_key_file(&config.keys).map_err(|e| StartError::Keys(e.to_string()))?;
         let accounts = load::accounts(&config.identity.accounts, &config.identity.attributes)?;
         let certificates = load::certificates(&config.identity.certificates, &accounts)?;
+        let administrators = load::administrators(&config.administrators, &accounts)?;
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
         let rules = session_rules(&config);
         let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now())
-            .with_certificates(certificates);
+            .with_certificates(certificates)
+            .with_revocations(recovery.revocations.clone());
         recover(&recovery, &authenticator, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
-        let engine = Engine::new(
+        let engine = Engine::narrowed(
             engine_config(&config, &spill),
             ledger.clone(),
             Arc::clone(&clock),
+            external_decisions(&config)?,
         )?;
+        engine.revoke_agreements(recovery.revocations.agreements());
         let (health, health_service) = Health::new().await;
-        let mut in_force = InForce::new(
-            Inputs::new(&config)?,
-            keys.root_key(),
-            engine.clone(),
-            ledger.clone(),
-            health.clone(),
-        );
-        let warnings = load_policies(&mut in_force, &ledger).await?;
+        let inputs = Inputs::new(&config)?;
+        let shadow = config.shadow.as_deref().map(|folder| {
+            let (engine, ledger) = (engine.clone(), ledger.clone());
+            Shadow::new(folder, &inputs, keys.root_key(), engine, ledger)
+        });
+        let means = Means {
+            inputs,
+            root_key: keys.root_key(),
+            engine: engine.clone(),
+            ledger: ledger.clone(),
+            store: PolicyStore::open(&config.ledger),
+            clock: Arc::clone(&clock),
+            health: health.clone(),
+            shadow,
+        };
+        let watch = Watch::new(&means.inputs, &config.identity.accounts);
+        let (in_force, warnings) = in_force::start(means, &recovery).await?;
+        let left_out = in_force.left_out();
+        let (keeper, policies, at_once) = Keeper::new(in_force, watch);
         let (phase, phases) = watch::channel(Phase::Serving);
         let flight = Flight::new(Parts {
             engine: engine.clone(),
@@ -174,13 +204,15 @@ impl Server {
             networks: config.networks,
             phase: phases,
             limits: config.limits,
+            policies: policies.clone(),
+            administrators,
         });
         let flight = Arc::new(flight);
         let door = Door::new(Arc::clone(&flight));
         let (address, stop, task) = listen(address, transport, door, health_service)?;
         tracing::info!(%address, "serving");
-        let (left_out, at_once) = (in_force.left_out(), Arc::new(Notify::new()));
-        let healing = tokio::spawn(in_force.heal(Arc::clone(&at_once)));
+        let watching = tokio::spawn(Arc::clone(&flight).keep_watch());
+        let keeping = tokio::spawn(keeper.run(Arc::clone(&flight)));
         Ok(Running {
             address,
             engine,
@@ -189,8 +221,10 @@ impl Server {
             warnings,
             health,
             left_out,
+            policies,
             at_once,
-            healing,
+            watching,
+            keeping,
             stop: Some(stop),
             phase,
             task,
@@ -235,9 +269,50 @@ impl Running {
         self.left_out.clone()
     }
 
+    /// The policies in force, as they change.
+    pub fn policies(&self) -> watch::Receiver<Policies> {
+        self.policies.watch()
+    }
+
+    /// Puts in force what the folder of policies says now, because the process was sent a signal. What
+    /// is wrong with it leaves in force what was; `None` when the server is stopping.
+    pub async fn reload(&self) -> Option<Result<Policies, Refused>> {
+        self.policies.reload(LoadCause::Signal, None).await
+    }
+
     /// Tries at once to serve what is left out, and not only when it is time.
     pub fn try_left_out(&self) {
         self.at_once.notify_one();
+    }
+
+    /// Takes access back: at once for all that runs, and for good until it is given again.
+    ///
+    /// # Errors
+    /// When there is nothing of that name, or the ledger did not take it; then it holds until the
+    /// server stops.
+    pub async fn revoke(&self, change: &AccessChange) -> Result<Revoked, RevokeError> {
+        self.flight.revoke(change).await
+    }
+
+    /// Gives access again that was taken back; what was taken.
+    ///
+    /// # Errors
+    /// When it was not, or the ledger does not take it; then nothing changes.
+    pub async fn reinstate(&self, change: &AccessChange) -> Result<Revocation, RevokeError> {
+        self.flight.reinstate(change).await
+    }
+
+    /// What is revoked.
+    pub fn revocations(&self) -> Arc<Revocations> {
+        self.flight.revocations()
+    }
+
+    /// Has other accounts hold from now on, for what runs, too.
+    ///
+    /// # Errors
+    /// When the ledger does not take that sessions were closed by it; they are all the same.
+    pub async fn replace_accounts(&self, accounts: Accounts) -> Result<(), LedgerError> {
+        self.flight.replace_accounts(accounts).await
     }
 
     /// Waits until the transport ends by itself, which it does only when it breaks.
@@ -261,7 +336,7 @@ impl Running {
         if self.stop.take().is_some_and(|stop| stop.send(()).is_err()) {
             tracing::debug!("the transport is gone already");
         }
-        self.healing.abort();
+        self.keeping.abort();
         self.health.end().await;
         if tokio::time::timeout(patience, &mut self.task)
             .await
@@ -276,6 +351,12 @@ impl Running {
                 self.task.abort();
             }
         }
+        // Not before: what streams while the server stops must not outlive its right, either.
+        self.watching.abort();
+        // What the shadow would have shown is not lost for want of a moment.
+        let mut waiting = self.engine.shadow_waiting();
+        let settled = waiting.wait_for(|count| *count == 0);
+        drop(tokio::time::timeout(END_TIMEOUT, settled).await);
         self.ledger.event(Event::ServerStopped).await?;
         self.ledger.shutdown().await?;
         self.spill.remove();
@@ -287,12 +368,23 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(Phase::Ending);
-        self.healing.abort();
+        self.watching.abort();
+        self.keeping.abort();
         self.task.abort();
     }
 }
 
-/// Closed sessions stay closed, whatever happened in between.
+/// The address to listen on, if nothing travels unencrypted that must not.
+fn protected_address(config: &Config) -> Result<SocketAddr, StartError> {
+    let address = config.listen.flight;
+    let plain = config.tls.is_none() && !config.listen.allow_plaintext_beyond_loopback;
+    if plain && !address.ip().is_loopback() {
+        return Err(StartError::Plaintext(address));
+    }
+    Ok(address)
+}
+
+/// Closed sessions stay closed, whatever happened in between. What is revoked is told.
 fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock) {
     if let Some(torn) = &recovery.torn {
         tracing::warn!(
@@ -305,6 +397,9 @@ fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock
             queries = recovery.abandoned.len(),
             "queries were running at the last stop"
         );
+    }
+    for one in recovery.revocations.in_force() {
+        tracing::warn!(scope = %one.scope, id = one.id, at = %one.at, "access is revoked");
     }
     for (session, end) in &recovery.closed_sessions {
         authenticator.close_until(*session, *end, clock.now());
@@ -335,18 +430,6 @@ fn engine_config(config: &Config, spill: &Spill) -> EngineConfig {
             ..EngineLimits::default()
         },
     }
-}
-
-/// Puts the first policy set in force.
-async fn load_policies(in_force: &mut InForce, ledger: &Ledger) -> Result<Problems, StartError> {
-    let loaded = in_force.load().await?;
-    let started = env!("CARGO_PKG_VERSION").to_owned();
-    ledger
-        .event(Event::ServerStarted { version: started })
-        .await?;
-    let warnings = loaded.warnings.clone();
-    in_force.replace(loaded).await?;
-    Ok(warnings)
 }
 
 /// The transport without its services; a certificate that cannot be used shows here.

@@ -90,6 +90,7 @@ fn log(refusal: &Refusal, query: Option<QueryId>) {
         | Code::SourceBusy
         | Code::SourceChanged
         | Code::SourceInvalid
+        | Code::DecisionUnavailable
         | Code::LedgerUnavailable => {
             tracing::error!(%query, %refusal, detail, "unavailable");
         }
@@ -152,9 +153,11 @@ fn status_code(code: Code) -> tonic::Code {
         | Code::ConcurrencyLimit
         | Code::RateLimit => tonic::Code::ResourceExhausted,
         Code::TimeLimit => tonic::Code::DeadlineExceeded,
-        Code::SourceUnavailable | Code::SourceBusy | Code::LedgerUnavailable | Code::Stopping => {
-            tonic::Code::Unavailable
-        }
+        Code::SourceUnavailable
+        | Code::SourceBusy
+        | Code::DecisionUnavailable
+        | Code::LedgerUnavailable
+        | Code::Stopping => tonic::Code::Unavailable,
         Code::SourceChanged => tonic::Code::Aborted,
         Code::Cancelled | Code::ReaderIdle => tonic::Code::Cancelled,
         Code::TicketExpired | Code::ResultChanged | Code::SourceInvalid => {

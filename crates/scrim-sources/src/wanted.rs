@@ -1,6 +1,11 @@
 //! Which table, and which of its columns.
 
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use scrim_policy::{ContractDocument, Property};
+
+use crate::files::types::declared;
 
 /// The table and columns that a contract or a look-up asks of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,22 @@ impl Wanted {
             table: table.into(),
             columns: None,
         }
+    }
+}
+
+impl Wanted {
+    /// The columns as they are declared, while the source itself cannot be asked; `None` when any
+    /// has no type. Instants are as fine as any source's may be.
+    pub fn declared(&self) -> Option<SchemaRef> {
+        let fields = self.columns.as_ref()?.iter().map(|column| {
+            let data_type = match declared(column).ok()?? {
+                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Nanosecond, zone),
+                other => other,
+            };
+            Some(Field::new(&column.name, data_type, true))
+        });
+        let fields: Option<Vec<_>> = fields.collect();
+        Some(Arc::new(Schema::new(fields?)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What tests, measurements and examples share.
 //!
-//! - [`postgres`], [`s3`] and [`http`] are real servers on free ports of this machine, which end with
-//!   the value that stands for them;
-//! - [`web::Traffic`] tells what the last two were asked, and spoils some answers;
+//! - [`postgres`], [`s3`], [`http`] and [`decisions`] are real servers on free ports of this machine,
+//!   which end with the value that stands for them;
+//! - [`web::Traffic`] tells what the last three were asked, and spoils some answers;
 //! - [`proxy`] stands before any server and spoils what it sends;
 //! - [`load`] turns Arrow batches into tables and files, and [`tpch`] writes TPC-H's tables.
 #![expect(
@@ -12,6 +12,7 @@
 )]
 
 mod background;
+pub mod decisions;
 pub mod http;
 pub mod load;
 pub mod postgres;

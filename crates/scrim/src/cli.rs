@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use scrim_model::QueryId;
+
+use crate::admin::ServerArgs;
+use crate::past::Since;
 
 /// Share tables with other organisations, under contracts that decide who sees which rows and
 /// columns, and how.
@@ -13,7 +17,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     arg_required_else_help = true
 )]
-#[command(after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or configuration.")]
+#[command(
+    after_help = "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or configuration; 3 policies differ more \
+than allowed."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -27,12 +34,18 @@ pub enum Command {
     Demo(Demo),
     /// Serve tables over Flight SQL
     Serve(Serve),
+    /// Tell how a running server is: its policies, what it does not serve, its ledger
+    Status(Status),
+    /// Take access back at once: an account's, an organisation's, an agreement's or a session's
+    Revoke(Access),
+    /// Give access again that was taken back
+    Reinstate(Access),
     /// Ask a server a question in SQL
     Query(Query),
     /// Check and test contracts and agreements
     #[command(subcommand)]
     Policy(Policy),
-    /// Draft contracts
+    /// Draft contracts, move their access policies, and print what editors check documents by
     #[command(subcommand)]
     Contract(Contract),
     /// Look at where tables come from
@@ -73,6 +86,41 @@ pub struct Serve {
     /// The configuration; paths in it start at its folder
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
     pub config: PathBuf,
+}
+
+/// `scrim status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim revoke` and `scrim reinstate`.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("whose").required(true)))]
+pub struct Access {
+    /// The account
+    #[arg(long, value_name = "ACCOUNT", group = "whose")]
+    pub principal: Option<String>,
+    /// The organisation, all of whose accounts are meant
+    #[arg(long, value_name = "NAME", group = "whose")]
+    pub organisation: Option<String>,
+    /// The agreement, whatever its file says
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub agreement: Option<String>,
+    /// The session, as the records of the ledger name it; it does not come back
+    #[arg(long, value_name = "ID", group = "whose")]
+    pub session: Option<String>,
+    /// Why, for the ledger; clients are not told
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
 }
 
 /// `scrim query`.
@@ -123,6 +171,195 @@ pub enum Policy {
     Check(PolicyFolder),
     /// Run the policy tests of a folder: on rows in the test files, or on the real sources
     Test(PolicyTest),
+    /// Decide the queries of the ledger again under proposed policies, and tell whose results change
+    Replay(PolicyReplay),
+    /// Tell from the ledger which agreements, columns and purposes nobody used
+    Unused(PolicyUnused),
+    /// Look for what is allowed and hardly meant: weak masks, clear identifiers, dead agreements
+    Lint(PolicyLint),
+    /// Sum up, from the ledger, what the shadow's policies would have shown otherwise
+    Shadow(PolicyShadow),
+    /// Have a running server put in force what its folder of policies says now
+    Reload(ServerArgs),
+    /// List the versions that were in force, and what was refused, newest last
+    History(PolicyHistory),
+    /// Print the files of a version that was in force
+    Show(PolicyShow),
+    /// Have a running server put an earlier version in force, until its folder of policies changes
+    Rollback(PolicyRollback),
+    /// Tell what changes for whom between two states of the policies
+    Diff(PolicyDiff),
+    /// Print who sees what, for every account, purpose and table
+    Matrix(PolicyMatrix),
+    /// Tell whether two running servers, or a server and a folder, have the same policies in force
+    Drift(PolicyDrift),
+}
+
+/// `scrim policy history`.
+#[derive(Debug, Args)]
+pub struct PolicyHistory {
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim policy show`.
+#[derive(Debug, Args)]
+pub struct PolicyShow {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// The configuration, which names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only this file, as it is listed
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+}
+
+/// `scrim policy rollback`.
+#[derive(Debug, Args)]
+pub struct PolicyRollback {
+    /// The version, or enough of its beginning
+    pub version: String,
+    /// Which server.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `scrim policy diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A side is a folder, a git revision as REV (of the configuration's folder of \
+policies) or REV:PATH, or a running server: grpc://HOST:PORT, or the configuration that it runs under.
+
+Exit codes: 0 done; 3 more is shown than --fail-on allows; 1 failed; 2 wrong usage or policies."
+)]
+pub struct PolicyDiff {
+    /// The old policies
+    pub old: String,
+    /// The new policies
+    pub new: String,
+    /// How sides are found.
+    #[command(flatten)]
+    pub sides: SideArgs,
+    /// Exit with 3 when anything may be shown that was not, or when anything differs
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
+    /// What is printed.
+    #[command(flatten)]
+    pub shown: DiffArgs,
+}
+
+/// When a comparison fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// When more is shown, or it cannot be told
+    Widen,
+    /// When anything differs
+    Any,
+}
+
+/// How the sides of a comparison are found.
+#[derive(Debug, Args)]
+pub struct SideArgs {
+    /// The configuration that names sources, look-ups and networks, for both sides [default:
+    /// scrim.yaml in a folder that is compared, beside it, or here]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The account to sign in with at servers, instead of the configuration's key file
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// A file whose first line is the password; `-` reads it from standard input
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// A certificate (PEM) to trust, for grpc+tls
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// What of a comparison is printed, and how.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Only this table, as schema.table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Only this organisation
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Count the rows of every agreement whose rows differ; otherwise only where logic cannot tell
+    #[arg(long)]
+    pub count: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print Markdown, for a pull request
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `scrim policy drift`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 they are the same; 3 they differ; 1 failed; 2 wrong usage.")]
+pub struct PolicyDrift {
+    /// A running server: grpc://HOST:PORT, or the configuration that it runs under; give one or two
+    #[arg(long = "server", value_name = "SERVER", required = true, num_args = 1)]
+    pub servers: Vec<String>,
+    /// The folder to compare one server with [default: the configuration's folder of policies]
+    pub dir: Option<PathBuf>,
+    /// How sides are found.
+    #[command(flatten)]
+    pub sides: SideArgs,
+    /// What is printed.
+    #[command(flatten)]
+    pub shown: DiffArgs,
+}
+
+/// `scrim policy matrix`.
+#[derive(Debug, Args)]
+pub struct PolicyMatrix {
+    /// Which policies.
+    #[command(flatten)]
+    pub policies: PolicyFolder,
+    /// Another accounts file than the configuration's
+    #[arg(long, value_name = "FILE")]
+    pub accounts: Option<PathBuf>,
+    /// Only this account; may be repeated
+    #[arg(long = "as", value_name = "ACCOUNT")]
+    pub principals: Vec<String>,
+    /// Only accounts of this organisation
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Only this table, as schema.table
+    #[arg(long)]
+    pub table: Option<String>,
+    /// Only this purpose; may be repeated [default: every purpose of an agreement, and none]
+    #[arg(long = "purpose", value_name = "PURPOSE")]
+    pub purposes: Vec<String>,
+    /// The address they come from; may be repeated
+    #[arg(long = "ip", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub ips: Vec<std::net::IpAddr>,
+    /// When they ask, as 2026-03-02T23:00:00Z; may be repeated [default: now]
+    #[arg(long = "at", value_name = "TIME", value_parser = time)]
+    pub times: Vec<chrono::DateTime<chrono::Utc>>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Text)]
+    pub format: MatrixFormat,
+}
+
+/// How a matrix is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MatrixFormat {
+    /// For reading, and for keeping beside the policies
+    Text,
+    /// One table for each place and purpose: who sees which table how
+    Markdown,
+    /// One JSON array
+    Json,
+    /// A line for each column, with a header
+    Csv,
 }
 
 /// Which policies.
@@ -173,11 +410,138 @@ pub enum TestFormat {
     Junit,
 }
 
+/// `scrim policy replay`.
+#[derive(Debug, Args)]
+pub struct PolicyReplay {
+    /// The configuration, whose ledger is read
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// The folder of the proposed policies
+    #[arg(long, value_name = "DIR")]
+    pub with: PathBuf,
+    /// Only queries from this time on: 7d, 12h, 30m, or as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Also run each statement under both policies on the data of today, and compare the results
+    #[arg(long)]
+    pub run: bool,
+    /// Print the report as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the report as Markdown, for a pull request
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `scrim policy unused`.
+#[derive(Debug, Args)]
+pub struct PolicyUnused {
+    /// The configuration, whose ledger and policies are read
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only queries from this time on: 90d, 12h, 30m, or as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Since>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scrim policy lint`.
+#[derive(Debug, Args)]
+pub struct PolicyLint {
+    /// Which policies.
+    #[command(flatten)]
+    pub policies: PolicyFolder,
+    /// The day on which to look, as 2026-03-02 [default: today]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub at: Option<chrono::DateTime<chrono::Utc>>,
+    /// How near an agreement's end is worth telling
+    #[arg(long, value_name = "DAYS", default_value = "30d", value_parser = days)]
+    pub within: u32,
+    /// A ledger, to find agreements that nobody uses: its folder or its file
+    #[arg(long, value_name = "PATH")]
+    pub ledger: Option<PathBuf>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print what was found as SARIF, with which CI annotates changes
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
+    /// What ends the command with 1: a finding this bad, or worse
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Deny::Error)]
+    pub deny: Deny,
+}
+
+/// How bad a finding must be to count as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    /// Only what is certainly not meant
+    Error,
+    /// What is likely not meant, too
+    Warning,
+    /// Everything
+    Note,
+}
+
+/// `scrim policy shadow`.
+#[derive(Debug, Args)]
+pub struct PolicyShadow {
+    /// The configuration that names the ledger
+    #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
+    pub config: PathBuf,
+    /// Only from this time on, as 2026-03-02T00:00:00Z or 2026-03-02
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<chrono::DateTime<chrono::Utc>>,
+    /// Print the numbers as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `scrim contract …`.
 #[derive(Debug, Subcommand)]
 pub enum Contract {
     /// Draft a contract from a table as it is: identifiers tagged, everything hidden
     New(NewContract),
+    /// Print the JSON Schema of a kind of document, for editors
+    Schema(ContractSchema),
+    /// Move the access policy of a contract into a file of its own, NAME.policy.yaml beside it
+    Split(ContractFile),
+    /// Move the access policy of a file of its own back into its contract
+    Join(ContractFile),
+}
+
+/// `scrim contract schema`.
+#[derive(Debug, Args)]
+pub struct ContractSchema {
+    /// The kind of document
+    #[arg(value_enum, required_unless_present = "out")]
+    pub document: Option<Document>,
+    /// Write NAME.schema.json into this folder instead, for all kinds unless one is named
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A kind of document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Document {
+    /// A contract, *.odcs.yaml
+    Contract,
+    /// An access policy in a file of its own, *.policy.yaml
+    Policy,
+    /// An agreement
+    Agreement,
+    /// A policy test, *.test.yaml
+    Test,
+    /// The configuration, scrim.yaml
+    Config,
+}
+
+/// A contract.
+#[derive(Debug, Args)]
+pub struct ContractFile {
+    /// The contract's file
+    pub file: PathBuf,
 }
 
 /// `scrim contract new`.
@@ -257,8 +621,16 @@ pub struct Explain {
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
     pub config: PathBuf,
     /// The account to look through the eyes of
-    #[arg(long = "as", value_name = "ACCOUNT")]
-    pub account: String,
+    #[arg(long = "as", value_name = "ACCOUNT", required_unless_present = "query")]
+    pub account: Option<String>,
+    /// Tell instead what a query of the ledger, or the runs of an announced statement, got and why
+    #[arg(
+        long = "query-id",
+        value_name = "ID",
+        value_parser = query_id,
+        conflicts_with_all = ["account", "purpose", "agreement", "ip", "at", "sql"]
+    )]
+    pub query: Option<QueryId>,
     /// The purpose for which it would ask
     #[arg(long)]
     pub purpose: Option<String>,
@@ -275,7 +647,8 @@ pub struct Explain {
     #[arg(long)]
     pub json: bool,
     /// The statement
-    pub sql: String,
+    #[arg(required_unless_present = "query")]
+    pub sql: Option<String>,
 }
 
 /// `scrim keys …`.
@@ -415,15 +788,39 @@ fn time(text: &str) -> Result<chrono::DateTime<chrono::Utc>, String> {
         .map_err(|_| "write it like 2026-03-02T23:00:00Z or 2026-03-02".to_owned())
 }
 
+/// The id of a query or of an announced statement.
+fn query_id(text: &str) -> Result<QueryId, String> {
+    text.parse()
+        .map_err(|_| "write it like 01a1ff90-3d34-761d-80c0-d70709b7230b".to_owned())
+}
+
+/// So long ago, or an instant.
+fn since(text: &str) -> Result<Since, String> {
+    Since::parse(text, time)
+}
+
+/// A number of days, as `30d`.
+fn days(text: &str) -> Result<u32, String> {
+    let days = text.strip_suffix('d').unwrap_or(text);
+    days.parse()
+        .map_err(|_| "write a number of days, like 30d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Cli, time};
+    use super::{Cli, days, time};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn days_are_counted() {
+        assert_eq!((days("30d"), days("7")), (Ok(30), Ok(7)));
+        assert!(days("a month").is_err() && days("-1d").is_err());
     }
 
     #[test]

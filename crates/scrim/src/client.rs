@@ -188,7 +188,7 @@ impl Answer {
     }
 }
 
-async fn connect(url: &str, ca: Option<&Path>) -> Result<Channel, ClientError> {
+pub(crate) async fn connect(url: &str, ca: Option<&Path>) -> Result<Channel, ClientError> {
     let wrong = || ClientError::Url(url.to_owned());
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     let failed = |source| ClientError::Connect {
@@ -216,7 +216,7 @@ async fn connect(url: &str, ca: Option<&Path>) -> Result<Channel, ClientError> {
 
 /// Trades the password for a token. It is done by hand because the ready-made handshake turns the
 /// server's answer into one text.
-async fn handshake(
+pub(crate) async fn handshake(
     client: &mut FlightServiceClient<Channel>,
     user: &str,
     password: &Secret<String>,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use scrim_document::Location;
 use scrim_model::{Limits, Principal, Value};
-use scrim_policy::{Clause, ColumnDecision, Decision, Showing, Table, Verdict};
+use scrim_policy::{Clause, ColumnDecision, Decision, Narrowing, Showing, Table, Verdict};
 
 use crate::render::text::{width, wrap};
 
@@ -19,6 +19,7 @@ pub fn decision(decision: &Decision, table: Option<&Table>, principal: &Principa
     let mut page = Page::default();
     page.line(0, &heading(decision, table));
     page.line(2, &verdict(decision, principal));
+    narrowing(decision, &mut page);
     agreements(decision, &mut page);
     if decision.verdict == Verdict::Shown {
         rows(decision, &mut page);
@@ -79,19 +80,27 @@ fn briefly(root: &Showing, nested: &[(String, Showing)]) -> String {
 }
 
 /// Lines under one another, names at the left, text at the right.
-#[derive(Default)]
-struct Page {
+#[derive(Debug, Default)]
+pub(crate) struct Page {
     text: String,
 }
 
 impl Page {
-    fn line(&mut self, indent: usize, text: &str) {
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
+    pub(crate) fn line(&mut self, indent: usize, text: &str) {
         for line in wrap(text, LINE - indent) {
             self.push(indent, "", 0, &line);
         }
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    pub(crate) fn heading(&mut self, text: &str) {
         self.text.push('\n');
         self.push(2, "", 0, text);
     }
@@ -103,6 +112,20 @@ impl Page {
             self.push(4, name, names, &line);
             name = "";
         }
+    }
+
+    /// One of several facts that stand under a first line.
+    pub(crate) fn fact(&mut self, name: &str, names: usize, text: &str) {
+        let mut name = name;
+        for line in wrap(text, LINE - 4 - names) {
+            self.push(2, name, names, &line);
+            name = "";
+        }
+    }
+
+    /// A line as it is.
+    pub(crate) fn verbatim(&mut self, indent: usize, text: &str) {
+        self.push(indent, "", 0, text);
     }
 
     fn push(&mut self, indent: usize, name: &str, names: usize, text: &str) {
@@ -150,6 +173,11 @@ fn verdict(decision: &Decision, principal: &Principal) -> String {
             "No contract governs a table of this name, so for everybody it does not exist."
                 .to_owned()
         }
+        Verdict::NoAgreement if decision.narrowing.is_some() => {
+            format!(
+                "Taken away by a decision from outside, so for {who} this table does not exist."
+            )
+        }
         Verdict::NoAgreement => {
             format!("No agreement matches, so for {who} this table does not exist.")
         }
@@ -160,6 +188,39 @@ fn verdict(decision: &Decision, principal: &Principal) -> String {
             format!("Closed for this request by the guard {guard} ({location}), whoever asks.")
         }
     }
+}
+
+/// What was decided outside the policies, and by whom.
+fn narrowing(decision: &Decision, page: &mut Page) {
+    let Some(narrowing) = &decision.narrowing else {
+        return;
+    };
+    let Narrowing {
+        origin,
+        allow,
+        hide,
+        rows,
+        reason,
+    } = narrowing.as_ref();
+    page.heading("Decided outside");
+    let mut texts = Vec::new();
+    if !allow {
+        texts.push("takes the table away".to_owned());
+    }
+    if !hide.is_empty() {
+        let names: Vec<&str> = hide.iter().map(String::as_str).collect();
+        texts.push(format!("takes away {}", names.join(", ")));
+    }
+    if let Some(rows) = rows {
+        let rows = rows.split_whitespace().collect::<Vec<_>>().join(" ");
+        texts.push(format!("lets through only rows with {rows}"));
+    }
+    if texts.is_empty() {
+        texts.push("takes nothing away".to_owned());
+    }
+    let reason = reason.as_ref();
+    let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    page.line(4, &format!("{origin} {}{reason}", texts.join("; ")));
 }
 
 fn agreements(decision: &Decision, page: &mut Page) {
@@ -230,7 +291,7 @@ fn bindings(bindings: &BTreeMap<String, Value>) -> String {
     pairs.join(", ")
 }
 
-fn value_text(value: &Value) -> String {
+pub(crate) fn value_text(value: &Value) -> String {
     match value {
         Value::Bool(value) => value.to_string(),
         Value::Int64(value) => value.to_string(),

@@ -1,4 +1,4 @@
-//! The command: `demo`, `serve`, `query`, `policy`, `source`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
+//! The command: `demo`, `serve`, `status`, `revoke`, `reinstate`, `query`, `policy`, `source`, `contract`, `explain`, `keys`, `accounts`, `ledger`.
 //!
 //! It is a library as well, so that tests make the same demo world and run the same policy tests
 //! as the command does.
@@ -6,22 +6,29 @@
 //! This crate must never know how anything is decided, enforced or sent: it reads arguments, calls
 //! the crates that do, and prints.
 
+pub mod admin;
 pub mod cli;
 mod client;
 mod commands;
+pub mod compare;
 pub mod demo;
 mod draft;
 pub mod explain;
 pub mod local;
+pub mod matrix;
 pub mod out;
 pub mod outcome;
+pub mod past;
 pub mod policy_test;
 mod render;
+pub mod schema;
+mod shadow;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser;
+use scrim_server::revoke::Offline;
 
 use crate::cli::{Cli, Command};
 use crate::out::Out;
@@ -57,6 +64,9 @@ fn dispatch(command: Command, out: &mut Out) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => commands::demo::run(&arguments, out),
         Command::Serve(arguments) => commands::serve::run(&arguments, out),
+        Command::Status(arguments) => commands::status::run(&arguments, out),
+        Command::Revoke(arguments) => commands::revoke::run(Offline::Revoke, &arguments, out),
+        Command::Reinstate(arguments) => commands::revoke::run(Offline::Reinstate, &arguments, out),
         Command::Query(arguments) => commands::query::run(&arguments, out),
         Command::Policy(command) => commands::policy::run(&command, out),
         Command::Contract(command) => commands::contract::run(&command, out),

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scrim_document::Problems;
-use scrim_engine::{Engine, EngineConfig, EngineLimits};
+use scrim_engine::{Engine, EngineConfig, EngineLimits, ExternalDecisions};
 use scrim_identity::{KeyFile, read_key_file};
-use scrim_ledger::Ledger;
-use scrim_model::{Clock, SystemClock};
+use scrim_ledger::{FILE_NAME, Ledger};
+use scrim_model::{Clock, Revocations, SystemClock};
 use scrim_policy::{Documents, LeftOut, PolicySet};
 use scrim_server::Config;
 use scrim_server::load::{self, Fixtures, Inputs, Loaded};
@@ -39,12 +39,25 @@ pub struct Local {
 impl Local {
     /// Loads what a configuration names. When it has no key file yet, keys are made up: masks work,
     /// and their tokens mean nothing tomorrow.
+    ///
+    /// What decides outside the policies is not asked: this is about the policies.
     pub async fn open(config: Config) -> Result<Self, Failure> {
-        let bench = Bench::new(config)?;
-        let (documents, _) = bench.inputs.documents()?;
-        let loaded = bench
-            .load(documents, &Fixtures::default(), &bench.inputs)
-            .await?;
+        Self::open_narrowed(config, None).await
+    }
+
+    /// Like [`open`](Self::open), with what decides outside the policies: what a server would show.
+    pub async fn open_as_served(config: Config) -> Result<Self, Failure> {
+        let external = scrim_server::external_decisions(&config)?;
+        Self::open_narrowed(config, external).await
+    }
+
+    async fn open_narrowed(
+        config: Config,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, Failure> {
+        let bench = Bench::narrowed(config, external)?;
+        let root_key = bench.keys.root_key();
+        let loaded = load::policies(&bench.inputs, root_key, &bench.engine).await?;
         let policy = Arc::clone(&loaded.world.policy);
         bench.engine.load(loaded.world);
         Ok(Self {
@@ -55,6 +68,18 @@ impl Local {
             left_out: problems_of(loaded.left_out),
             _scratch: bench.scratch,
         })
+    }
+
+    /// Has what the ledger of the configuration says is revoked hold here, too.
+    pub fn recall_revocations(&self) -> Result<Revocations, Failure> {
+        let path = self.config.ledger.join(FILE_NAME);
+        if !path.exists() {
+            return Ok(Revocations::default());
+        }
+        let revocations = scrim_ledger::revocations(&path);
+        let revocations = revocations.map_err(|damage| Failure::failed(&damage))?;
+        self.engine.revoke_agreements(revocations.agreements());
+        Ok(revocations)
     }
 }
 
@@ -78,6 +103,10 @@ impl Bench {
     /// # Errors
     /// When keys, credentials or scratch space cannot be had.
     pub fn new(config: Config) -> Result<Self, Failure> {
+        Self::narrowed(config, None)
+    }
+
+    fn narrowed(config: Config, external: Option<ExternalDecisions>) -> Result<Self, Failure> {
         let clock = Arc::new(ForwardClock::default());
         let keys = if config.keys.exists() {
             read_key_file(&config.keys)
@@ -89,7 +118,7 @@ impl Bench {
         let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
         let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine = Engine::new(settings, ledger, Arc::clone(&clock) as _)
+        let engine = Engine::narrowed(settings, ledger, Arc::clone(&clock) as _, external)
             .map_err(|error| Failure::failed(&error))?;
         Ok(Self {
             inputs: Inputs::new(&config)?,
@@ -143,7 +172,7 @@ impl Clock for ForwardClock {
     }
 }
 
-fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
+pub(crate) fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
     let limits = &config.limits;
     EngineConfig {
         memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),

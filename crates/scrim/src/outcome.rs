@@ -18,6 +18,8 @@ pub enum Failure {
     Failed(String),
     /// It failed and has already said so: exit code 1.
     Reported,
+    /// Policies differ more than was allowed, which has been said: exit code 3.
+    Differs,
     /// Nobody reads the output any more, which is no failure at all.
     Closed,
 }
@@ -39,6 +41,18 @@ impl Failure {
             Self::Closed => 0,
             Self::Failed(_) | Self::Reported => 1,
             Self::Usage(_) | Self::Problems(_) => 2,
+            Self::Differs => 3,
+        }
+    }
+
+    /// Why, in one line.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Usage(message) | Self::Failed(message) => message.clone(),
+            Self::Problems(problems) => problems.to_string().replace('\n', "; "),
+            Self::Reported => "it failed".to_owned(),
+            Self::Differs => "policies differ".to_owned(),
+            Self::Closed => "nobody reads the output".to_owned(),
         }
     }
 
@@ -49,7 +63,7 @@ impl Failure {
                 out.remark(format_args!("scrim: {message}"));
             }
             Self::Problems(problems) => out.remark(problems.render().trim_end()),
-            Self::Reported | Self::Closed => {}
+            Self::Reported | Self::Differs | Self::Closed => {}
         }
     }
 }

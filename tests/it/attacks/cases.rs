@@ -178,6 +178,26 @@ pub(super) const EXPLAINED: &[&str] = &[
     "EXPLAIN SELECT oid, items FROM shop.orders LIMIT 2",
 ];
 
+/// Questions about access, whose answers are made of what shows.
+pub(super) const ACCESS: &[&str] = &[
+    "SHOW ACCESS",
+    " show /* all */ access ; -- of mine",
+    "SELECT * FROM information_schema.access",
+    "SHOW ACCESS ON people",
+    "SHOW ACCESS ON Clinic.PEOPLE;;",
+    "SHOW ACCESS ON scrim.\"clinic\".people",
+    "SHOW ACCESS ON shop.orders",
+    "SHOW ACCESS ON information_schema.tables",
+    "EXPLAIN ACCESS SELECT * FROM people",
+    "explain access SELECT count(*) FROM people",
+    "EXPLAIN ACCESS SELECT p.name, v.doctor || 'x' FROM people p JOIN visits v ON p.id = v.person",
+    "EXPLAIN ACCESS SELECT id FROM people WHERE id IN (SELECT person FROM visits WHERE ward = 'W1')",
+    "EXPLAIN ACCESS WITH w AS (SELECT id, born FROM people) SELECT max(born) AS b FROM w",
+    "EXPLAIN ACCESS SELECT 1 AS one FROM (SELECT count(*) AS n FROM shop.orders) AS o",
+    "EXPLAIN ACCESS SELECT 1 AS a, 2 AS a",
+    "EXPLAIN ACCESS SELECT id FROM people p WHERE EXISTS (SELECT 1 FROM visits v WHERE v.person = p.weight)",
+];
+
 const FUNCTION: &[Code] = &[Code::FunctionRefused];
 const STATEMENT: &[Code] = &[Code::StatementRefused, Code::SqlSyntax];
 const WRITING: &[Code] = &[Code::ReadOnly];
@@ -259,6 +279,45 @@ pub(super) const REFUSED: &[(&str, &[Code])] = &[
     ("EXPLAIN FORMAT INDENT SELECT * FROM people", STATEMENT),
     ("EXPLAIN (ANALYZE) SELECT * FROM people", STATEMENT),
     ("EXPLAIN EXPLAIN SELECT 1", STATEMENT),
+    ("SHOW ACCESS; SELECT 1", STATEMENT),
+    ("SHOW ACCESS FOR bob", STATEMENT),
+    ("SHOW ACCESS ON", STATEMENT),
+    ("SHOW ACCESS ON people; SELECT 1", STATEMENT),
+    ("SHOW ACCESS ON people, vault", STATEMENT),
+    ("SHOW ACCESS ON people WHERE 1 = 1", STATEMENT),
+    ("SHOW ACCESS ON people AS p", STATEMENT),
+    ("SHOW ACCESS ON (SELECT * FROM vault)", STATEMENT),
+    ("SHOW ACCESS ON read_parquet('/etc/passwd')", STATEMENT),
+    ("SHOW ACCESS ON '/etc/passwd'", STATEMENT),
+    ("SHOW ACCESS ON a.b.c.people", STATEMENT),
+    ("SHOW ACCESS ON people.", STATEMENT),
+    ("SHOW ACCESS ON \"people\"\"; SELECT 1; --\"", NAME),
+    ("SHOW ACCESS ON \"people AS p\"", NAME),
+    ("SHOW ACCESS ON \"/etc/passwd\"", NAME),
+    ("SHOW ACCESS ON select", NAME),
+    ("\"SHOW\" ACCESS", STATEMENT),
+    ("SHOW \"access\" ON people", STATEMENT),
+    ("EXPLAIN ACCESS", STATEMENT),
+    ("EXPLAIN ACCESS ;", STATEMENT),
+    ("EXPLAIN ACCESS people", STATEMENT),
+    ("EXPLAIN ACCESS SHOW ACCESS", STATEMENT),
+    ("EXPLAIN ACCESS SHOW TABLES", STATEMENT),
+    ("EXPLAIN ACCESS EXPLAIN SELECT 1", STATEMENT),
+    ("EXPLAIN ACCESS EXPLAIN ACCESS SELECT 1", STATEMENT),
+    ("EXPLAIN EXPLAIN ACCESS SELECT 1", STATEMENT),
+    ("EXPLAIN ANALYZE ACCESS SELECT 1", STATEMENT),
+    ("EXPLAIN ACCESS SELECT 1; SELECT 2", STATEMENT),
+    ("EXPLAIN ACCESS DELETE FROM people", WRITING),
+    ("EXPLAIN ACCESS SELECT * INTO x FROM people", WRITING),
+    (
+        "EXPLAIN ACCESS COPY people TO '/tmp/scrim-x.csv'",
+        &[Code::ReadOnly, Code::StatementRefused],
+    ),
+    (
+        "EXPLAIN ACCESS SELECT pseudonymize(name) FROM people",
+        FUNCTION,
+    ),
+    ("EXPLAIN ACCESS SELECT * FROM vault", NAME),
     (
         "EXPLAIN INSERT INTO people VALUES (1)",
         &[Code::ReadOnly, Code::StatementRefused],

@@ -319,3 +319,66 @@ fn a_draft_of_an_object_store_names_its_credentials() {
     let said = scrim(world.root(), &unknown).bad(1);
     assert!(said.contains("`pond`"), "{said}");
 }
+
+fn contract(world: &Scratch, arguments: &[&str]) -> Run {
+    scrim(world.root(), ["contract"].iter().chain(arguments))
+}
+
+const CLAIMS: [&str; 2] = [
+    "policies/contracts/claims.odcs.yaml",
+    "policies/contracts/claims.policy.yaml",
+];
+
+#[test]
+fn an_access_policy_moves_out_of_its_contract_and_back() {
+    let world = Scratch::demo();
+    let [whole, policy] = CLAIMS;
+    let before = fs::read_to_string(world.path(whole)).unwrap();
+    let said = contract(&world, &["split", whole]).good();
+    assert_eq!(said, format!("{policy}: the access policy of {whole}\n"));
+    let text = fs::read_to_string(world.path(policy)).unwrap();
+    assert!(text.starts_with("contract: claims\npurposes: ["), "{text}");
+    let said = scrim(world.root(), ["policy", "check", "policies"]).good();
+    assert!(said.contains("in order;"), "{said}");
+    // reasons name the lines of the file that holds them
+    let arguments = ["explain", "--as", "ivan", "--purpose", "fraud-analytics"];
+    let sql = "SELECT * FROM insurance.claims";
+    let said = scrim(world.root(), arguments.iter().chain([&sql])).good();
+    assert!(said.contains("claims.policy.yaml:"), "{said}");
+    let twice = contract(&world, &["split", whole]).bad(2);
+    assert!(twice.contains("no `accessPolicy` to move"), "{twice}");
+    // it may lie beside the folder of contracts, too, under any name
+    let moved = world.path("policies/of-claims.policy.yaml");
+    fs::rename(world.path(policy), &moved).unwrap();
+    scrim(world.root(), ["policy", "check", "policies"]).good();
+    contract(&world, &["join", whole]).good();
+    assert_eq!(fs::read_to_string(world.path(whole)).unwrap(), before);
+    assert!(!moved.exists());
+    let said = contract(&world, &["join", whole]).bad(2);
+    assert!(said.contains("names the contract `claims`"), "{said}");
+}
+
+#[test]
+fn a_file_in_the_way_is_never_replaced() {
+    let world = Scratch::demo();
+    let [whole, policy] = CLAIMS;
+    world.write(policy, "mine");
+    let before = fs::read_to_string(world.path(whole)).unwrap();
+    let said = contract(&world, &["split", whole]).bad(2);
+    assert!(said.contains(policy), "{said}");
+    assert_eq!(fs::read_to_string(world.path(whole)).unwrap(), before);
+    assert_eq!(fs::read_to_string(world.path(policy)).unwrap(), "mine");
+}
+
+#[test]
+fn schemas_are_printed_one_by_one_and_written_all_at_once() {
+    let world = Scratch::empty();
+    let printed = contract(&world, &["schema", "agreement"]).good();
+    let schema: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(schema["title"], "Scrim: agreement");
+    contract(&world, &["schema"]).bad(2);
+    contract(&world, &["schema", "--out", "schemas"]).good();
+    let written = fs::read_to_string(world.path("schemas/agreement.schema.json")).unwrap();
+    assert_eq!(written, printed);
+    assert_eq!(fs::read_dir(world.path("schemas")).unwrap().count(), 5);
+}

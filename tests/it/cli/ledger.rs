@@ -43,7 +43,7 @@ async fn the_ledger_is_shown_by_principal_table_time_and_outcome() {
         (&[][..], 4),
         (&["--principal", "nora"], 1),
         (&["--principal", "nobody"], 0),
-        (&["--table", "care.patients"], 2),
+        (&["--table", "care.patients"], 3),
         (&["--table", "scrim.care.visits"], 1),
         (&["--since", "2026-03-02T13:00:00Z"], 1),
         (&["--until", "2026-03-02T13:00:00Z"], 3),

@@ -205,3 +205,61 @@ fn explanations_are_the_servers_decisions() {
     let day = ["explain", "--at", "2026-03-02", "--as", "rolf", sql];
     scrim(world.root(), day).good();
 }
+
+#[test]
+fn the_demos_policies_have_no_lints_but_those_with_a_reason() {
+    let world = Scratch::demo();
+    let said = scrim(world.root(), ["policy", "lint", "--deny", "note"]).good();
+    assert!(said.contains("nothing found; 1 silenced"), "{said}");
+    let json = scrim(world.root(), ["policy", "lint", "--json"]).good();
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(found[0]["name"], "day-kept");
+    assert_eq!(found[0]["allowed"], "a bill names the day");
+}
+
+#[test]
+fn lints_are_told_with_place_and_way_out_and_can_fail_the_command() {
+    let world = Scratch::demo();
+    world.edit(
+        "policies/contracts/patients.odcs.yaml",
+        "full_name: {mask: partial, keep_first: 1}",
+        "full_name: {mask: partial, keep_first: 6}",
+    );
+    world.edit(
+        "policies/agreements/meridian-visits.yaml",
+        "end: 2099-12-31",
+        "end: 2026-03-20",
+    );
+    let lint = |more: &[&str]| {
+        let first = ["policy", "lint", "--at", "2026-03-02"];
+        scrim(world.root(), first.into_iter().chain(more.iter().copied()))
+    };
+    let said = lint(&[]).good();
+    for part in [
+        "contracts/patients.odcs.yaml:126:24: warning: `full_name` in the profile `insurer`",
+        "[SCRIM-L030 most-kept]\n    keep fewer characters",
+        "agreements/meridian-visits.yaml:",
+        "ends in 18 days, on 2026-03-20 [SCRIM-L020 agreement-ends-soon]",
+        "2 warnings; 1 silenced",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert!(!lint(&["--within", "17d"]).good().contains("L020"));
+    assert_eq!(lint(&["--deny", "warning"]).code, 1);
+    let sarif = lint(&["--sarif", "--deny", "warning"]);
+    let sarif: serde_json::Value = serde_json::from_str(&sarif.out).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 3, "{results:?}");
+    assert_eq!(results[2]["suppressions"][0]["kind"], "inSource");
+    let uri = &results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    let uri = uri.as_str().unwrap();
+    assert!(
+        uri.ends_with("policies/agreements/meridian-visits.yaml"),
+        "{uri}"
+    );
+    // `check` warns of the same, whatever the day
+    let check = scrim(world.root(), ["policy", "check"]);
+    assert_eq!(check.code, 0, "{check:?}");
+    assert!(check.err.contains("SCRIM-L030"), "{check:?}");
+    assert!(check.out.contains("2 warnings"), "{check:?}");
+}

@@ -52,16 +52,20 @@ impl Serving {
         }
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.id()]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Stops it as an init system does; gives the rest of its output, and its log.
     pub(crate) fn stop(mut self) -> (String, String) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("-TERM");
         let status = self.child.wait().unwrap();
         let mut out = String::new();
         self.out.read_to_string(&mut out).unwrap();

@@ -30,6 +30,9 @@ async fn inv_04_no_ledger_no_data() {
         COUNT,
         "SELECT 1",
         "EXPLAIN SELECT 1",
+        "SHOW ACCESS",
+        "SHOW ACCESS ON care.patients",
+        "EXPLAIN ACCESS SELECT ward FROM care.patients",
         "SELECT * FROM care.secret",
         "DELETE FROM care.patients",
     ] {
@@ -38,6 +41,35 @@ async fn inv_04_no_ledger_no_data() {
         assert!(!refusal.message().contains('/'), "{refusal}");
     }
     assert!(!local.ledger.healthy());
+}
+
+#[tokio::test]
+async fn inv_04_questions_about_access_are_recorded_like_queries() {
+    let queries: [(&str, &[&str], &[&str]); 3] = [
+        ("SHOW ACCESS", &[], &[]),
+        (
+            "SHOW ACCESS ON care.patients",
+            &["scrim.care.patients"],
+            &["meridian-patients"],
+        ),
+        (
+            "EXPLAIN ACCESS SELECT ward FROM care.patients",
+            &["scrim.care.patients"],
+            &["meridian-patients"],
+        ),
+    ];
+    for (sql, tables, agreements) in queries {
+        let world = Scratch::demo();
+        let local = Local::start(&world).await;
+        let answer = local.rows(&local.usual("rolf"), sql, None).await;
+        let (_, batches) = answer.unwrap();
+        let record = record(&local, &world, sql).await;
+        assert_eq!(record.outcome, Outcome::Completed, "{record:?}");
+        assert_eq!(record.tables, tables);
+        assert_eq!(record.agreements, agreements);
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        assert_eq!(record.rows, Some(rows));
+    }
 }
 
 #[tokio::test]

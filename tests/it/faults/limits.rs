@@ -48,7 +48,7 @@ async fn inv_14_limits_end_a_query_with_their_own_code() {
         // the next small query works at once
         local.rows(&local.usual("nora"), COUNT, None).await.unwrap();
         let of = local.usual("nora");
-        assert!(local.engine.visible(&of).is_ok());
+        assert!(local.engine.visible(&of).await.is_ok());
     }
     let refusal = refused(&local, "nora", heavy).await;
     assert!(

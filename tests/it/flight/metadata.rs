@@ -14,7 +14,7 @@ use arrow_flight::sql::{
 use crate::client::{Client, code};
 use crate::kit::Hosted;
 
-pub(super) fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
+pub(crate) fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
     batch
         .column(column)
         .as_string::<i32>()
@@ -23,7 +23,7 @@ pub(super) fn texts(batch: &RecordBatch, column: usize) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn tables(pattern: Option<&str>, include_schema: bool) -> CommandGetTables {
+pub(crate) fn tables(pattern: Option<&str>, include_schema: bool) -> CommandGetTables {
     CommandGetTables {
         table_name_filter_pattern: pattern.map(str::to_owned),
         include_schema,

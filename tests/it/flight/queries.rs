@@ -42,6 +42,9 @@ const SHAPES: &[&str] = &[
     "EXPLAIN SELECT * FROM care.patients",
     "SHOW TABLES",
     "DESCRIBE care.patients",
+    "SHOW ACCESS",
+    "SHOW ACCESS ON care.patients",
+    "EXPLAIN ACCESS SELECT ward, count(*) FROM care.patients GROUP BY ward",
     "SELECT * FROM information_schema.columns",
 ];
 

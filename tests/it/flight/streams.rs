@@ -22,16 +22,20 @@ use crate::client::{Client, code, error_info, is_clean, packed, statement};
 use crate::kit::{Hosted, Scratch, read_ledger};
 
 /// More rows than any connection holds.
-const MANY: &str = "SELECT a.visit_id, b.visit_id FROM care.visits a CROSS JOIN care.visits b";
+pub(super) const MANY: &str =
+    "SELECT a.visit_id, b.visit_id FROM care.visits a CROSS JOIN care.visits b";
 /// Much work before the first row.
 const WORK: &str =
     "SELECT count(*) FROM care.visits a CROSS JOIN care.visits b CROSS JOIN care.visits c";
 
-fn ticket(info: &FlightInfo) -> Ticket {
+pub(super) fn ticket(info: &FlightInfo) -> Ticket {
     info.endpoint[0].ticket.clone().unwrap()
 }
 
-async fn open(client: &mut Client, ticket: Ticket) -> Result<Streaming<FlightData>, Status> {
+pub(super) async fn open(
+    client: &mut Client,
+    ticket: Ticket,
+) -> Result<Streaming<FlightData>, Status> {
     let mut stream = client
         .inner
         .do_get(client.request(ticket))
@@ -42,7 +46,7 @@ async fn open(client: &mut Client, ticket: Ticket) -> Result<Streaming<FlightDat
 }
 
 /// Reads to the end, which must be an error.
-async fn end_of(stream: &mut Streaming<FlightData>) -> Status {
+pub(super) async fn end_of(stream: &mut Streaming<FlightData>) -> Status {
     loop {
         match stream.message().await {
             Ok(Some(_)) => {}
@@ -56,11 +60,11 @@ async fn end_of(stream: &mut Streaming<FlightData>) -> Status {
 }
 
 /// Waits until nothing is left.
-async fn none(count: watch::Receiver<usize>, within: Duration) {
+pub(super) async fn none(count: watch::Receiver<usize>, within: Duration) {
     left(0, count, within).await;
 }
 
-async fn left(number: usize, mut count: watch::Receiver<usize>, within: Duration) {
+pub(super) async fn left(number: usize, mut count: watch::Receiver<usize>, within: Duration) {
     let gone = tokio::time::timeout(within, count.wait_for(|count| *count == number));
     assert!(gone.await.is_ok(), "{} are left", *count.borrow());
 }
@@ -70,7 +74,7 @@ async fn nothing_runs(host: &Hosted) {
 }
 
 /// The one record of a statement, once it is closed.
-async fn record(world: &Scratch, sql: &str) -> Record {
+pub(super) async fn record(world: &Scratch, sql: &str) -> Record {
     for _ in 0..500 {
         let records = read_ledger(&world.path("ledger/ledger.jsonl"));
         let closed = |r: &&Record| r.sql == sql && r.outcome != Outcome::Open;
@@ -223,13 +227,13 @@ async fn closing_a_session_ends_its_streams_and_no_others() {
     let status = end_of(&mut stream).await;
     assert_eq!(
         (status.code(), code(&status)),
-        (Code::Unauthenticated, "session-ended")
+        (Code::PermissionDenied, "revoked")
     );
     assert_eq!(record(&host.world, MANY).await.outcome, Outcome::Revoked);
     left(1, host.engine().working(), Duration::from_secs(1)).await;
     other.action("CloseSession", Bytes::new()).await.unwrap();
     nothing_runs(&host).await;
-    assert_eq!(code(&end_of(&mut lives).await), "session-ended");
+    assert_eq!(code(&end_of(&mut lives).await), "revoked");
 }
 
 #[tokio::test]
@@ -243,12 +247,13 @@ async fn a_session_that_ends_by_itself_ends_its_streams_read_or_not() {
     assert_eq!(code(&status), "ticket-expired");
     let info = client.info(&statement(MANY)).await.unwrap();
     let mut stream = open(&mut client, ticket(&info)).await.unwrap();
+    host.clock.advance(TimeDelta::milliseconds(500));
     // Not read.
-    none(host.engine().working(), Duration::from_secs(3)).await;
+    nothing_runs(&host).await;
     let status = end_of(&mut stream).await;
     assert_eq!(
         (status.code(), code(&status)),
-        (Code::Unauthenticated, "session-ended")
+        (Code::PermissionDenied, "revoked")
     );
 }
 

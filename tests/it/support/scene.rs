@@ -146,7 +146,7 @@ async fn load(
         bad_rows: BadRows::Fail,
     };
     let wards = open(data.places.wards, "wards", csv).await;
-    let lookups = BTreeMap::from([("wards".to_owned(), LookupTable::new(wards, None))]);
+    let lookups = BTreeMap::from([("wards".to_owned(), Arc::new(LookupTable::new(wards, None)))]);
     let schemas: BTreeMap<TableName, SchemaRef> = tables
         .iter()
         .map(|(name, raw)| (name.clone(), raw.schema()))

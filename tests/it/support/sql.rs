@@ -67,7 +67,8 @@ impl<'a> Statements<'a> {
         }
     }
 
-    /// The next statement: mostly queries, some `EXPLAIN`, some questions about the catalogue.
+    /// The next statement: mostly queries, some `EXPLAIN` and `EXPLAIN ACCESS`, some questions
+    /// about the catalogue.
     pub(crate) fn statement(&mut self) -> Statement {
         let mut query = self.query();
         match self.rng.random_range(0..20) {
@@ -80,6 +81,11 @@ impl<'a> Statements<'a> {
                 query.sql = self.metadata();
                 query.ordered = false;
             }
+            3 => {
+                query.sql = format!("EXPLAIN ACCESS {}", query.sql);
+                query.explain = true;
+                query.ordered = true;
+            }
             _ => {}
         }
         query
@@ -88,7 +94,10 @@ impl<'a> Statements<'a> {
     fn metadata(&mut self) -> String {
         let table = *Table::ALL.choose(self.rng).unwrap();
         let name = format!("{}.{}", table.domain(), table.name());
-        match self.rng.random_range(0..7) {
+        match self.rng.random_range(0..10) {
+            7 => "SHOW ACCESS".to_owned(),
+            8 => format!("SHOW ACCESS ON {name}"),
+            9 => format!("EXPLAIN ACCESS SELECT * FROM {name}"),
             0 => "SHOW TABLES".to_owned(),
             1 => format!("SHOW COLUMNS FROM {name}"),
             2 => format!("DESCRIBE {name}"),

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit};
 
-use super::{MASK_NAMES, Mask};
+use super::{MASKS, Mask};
 use crate::{MaskKeys, ParamValue};
 
 fn mask(name: &str, params: &[(&str, ParamValue)]) -> Result<Mask, String> {
@@ -106,11 +106,13 @@ fn every_mask_reads_and_shows_its_parameters() {
     ] {
         let mask = mask(name, &params).unwrap();
         assert_eq!(mask.name(), name);
-        assert!(MASK_NAMES.contains(&name));
+        assert!(MASKS.iter().any(|shape| shape.name == name));
         assert_eq!(mask.to_string(), shown);
         assert_eq!(serde_json::to_string(&mask).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Mask>(json).unwrap(), mask);
     }
-    assert!(MASK_NAMES.is_sorted());
+    assert!(serde_json::from_str::<Mask>(r#"{"mask":"zip4"}"#).is_err());
+    assert!(MASKS.iter().is_sorted_by_key(|shape| shape.name));
 }
 
 #[test]

@@ -315,14 +315,33 @@ fn merge(arms: &[usize], treatments: &[Treatment]) -> (Treatment, usize) {
     let nested = paths
         .into_iter()
         .map(|path| {
-            let at = |t: &Treatment| {
-                t.nested
-                    .iter()
-                    .find(|(p, _)| p == path)
-                    .map_or_else(|| t.root.clone(), |(_, s)| s.clone())
-            };
-            (path.clone(), most_open(&at).0)
+            // Binding refuses a path that cannot be read.
+            let steps = parse_steps(path).unwrap_or_default();
+            (path.clone(), most_open(&|t| t.at(&steps).clone()).0)
         })
         .collect();
     (Treatment { root, nested }, keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use scrim_policy::{Showing, Treatment};
+
+    use super::merge;
+
+    #[test]
+    fn inv_06_what_surrounds_a_path_counts_before_the_column_does() {
+        let treatment = |root: Showing, path: &str, showing: Showing| Treatment {
+            root,
+            nested: vec![(path.to_owned(), showing)],
+        };
+        // One agreement hides the address in a clear column, the other shows a part of it alone.
+        let treatments = [
+            treatment(Showing::Clear, "address", Showing::Hidden),
+            treatment(Showing::Hidden, "address.note", Showing::Hidden),
+        ];
+        let (merged, _) = merge(&[0, 1], &treatments);
+        let expected = ["address", "address.note"].map(|path| (path.to_owned(), Showing::Hidden));
+        assert_eq!((merged.root, merged.nested), (Showing::Clear, expected.into()));
+    }
 }

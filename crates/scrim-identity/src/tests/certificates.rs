@@ -36,7 +36,7 @@ fn ascii(text: &str) -> Ia5String {
     text.try_into().unwrap()
 }
 
-fn alice_of_acme() -> Vec<u8> {
+pub(super) fn alice_of_acme() -> Vec<u8> {
     let subject = [
         (DnType::OrganizationName, text("Acme")),
         (DnType::CommonName, text("alice")),
@@ -51,6 +51,11 @@ fn with_names(names: &[(CertificateName, &str)]) -> Authenticator {
     let keys = KeyFile::generate(at(0)).unwrap();
     Authenticator::new(two_accounts(), keys.sealer(), rules(3600, 7200), at(0))
         .with_certificates(Certificates::new(names))
+}
+
+pub(super) fn standing_for_alice(auth: Authenticator) -> Authenticator {
+    let name = (subject("CN=alice,O=Acme"), "alice".to_owned());
+    auth.with_certificates(Certificates::new([name]))
 }
 
 fn subject(text: &str) -> CertificateName {
@@ -194,7 +199,7 @@ fn who_stands_for_nobody_is_told_under_which_name() {
     );
 }
 
-fn certified(auth: &Authenticator, der: &[u8]) -> Certified {
+pub(super) fn certified(auth: &Authenticator, der: &[u8]) -> Certified {
     auth.certified(der, at(1)).unwrap()
 }
 

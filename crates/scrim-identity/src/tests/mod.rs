@@ -14,6 +14,7 @@ mod keys;
 mod recent;
 mod renewal;
 mod sessions;
+mod standing;
 
 /// Sessions of this length, as many as anybody likes.
 fn rules(ttl_s: u64, max_s: u64) -> SessionRules {

@@ -97,8 +97,8 @@ fn another_hash_or_password_or_a_reload_makes_a_proof_worth_nothing() {
         let key = before.credential_key.as_ref().unwrap();
         key.credential("a", &secret("old"), &hash)
     };
-    assert_eq!(credential(&hash), credential(before.accounts()));
-    assert_ne!(credential(&other), credential(before.accounts()));
+    assert_eq!(credential(&hash), credential(&before.accounts()));
+    assert_ne!(credential(&other), credential(&before.accounts()));
 }
 
 #[test]

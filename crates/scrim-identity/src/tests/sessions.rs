@@ -316,7 +316,7 @@ fn a_closed_session_stays_closed_when_the_clock_was_wrong_for_a_while() {
 #[test]
 fn a_session_lives_no_longer_than_the_server_gives_now() {
     let (long, keys) = authenticator();
-    let accounts = long.accounts().clone();
+    let accounts = (*long.accounts()).clone();
     let short = Authenticator::new(accounts, keys.sealer(), rules(60, 60), at(0));
     let signed_in = long.login("alice", &secret("wonderland"), None, at(0));
     let signed_in = signed_in.unwrap();

@@ -1,6 +1,7 @@
 //! Tests of the whole crate: worlds of a few queries, damage, faults and kills.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -11,18 +12,23 @@ use std::{
 
 use chrono::{DateTime, TimeZone, Utc};
 use scrim_document::Location;
-use scrim_model::{Clock, Code, Limits, QueryId, TableName};
+use scrim_model::{
+    Clock, Code, Context, Limits, Principal, PrincipalKind, QueryId, SessionSettings, TableName,
+};
 use scrim_policy::{Arm, Decision, Verdict};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{FILE_NAME, Ledger, Opening, Record, Recovery, RefusedQuery};
+use crate::{FILE_NAME, Facts, Ledger, Opening, Reading, Record, Recovery, RefusedQuery};
 
 mod closing;
 mod faults;
 mod kill;
+mod older;
 mod reading;
+mod revoking;
 mod tamper;
+mod told;
 mod torn;
 
 /// A clock that moves one second each time it is read.
@@ -49,32 +55,66 @@ fn opening(number: u128) -> Opening {
     Opening {
         query: query(number),
         statement: None,
-        principal: if number.is_multiple_of(2) {
-            "alice"
-        } else {
-            "bob"
-        }
-        .to_owned(),
-        org: "acme".to_owned(),
         session: Some("session-1".to_owned()),
-        address: Some("192.0.2.7".parse().unwrap()),
-        client: Some("adbc".to_owned()),
-        purpose: Some("care".to_owned()),
+        facts: Facts {
+            context: Context {
+                ip: Some("192.0.2.7".parse().unwrap()),
+                client: Some("adbc".to_owned()),
+                ..Context::at(second(-1))
+            },
+            settings: SessionSettings {
+                purpose: Some("care".to_owned()),
+                ..SessionSettings::default()
+            },
+            ..facts(
+                if number.is_multiple_of(2) {
+                    "alice"
+                } else {
+                    "bob"
+                },
+                "acme",
+            )
+        },
         sql: format!("select {number} -- 'é\u{202e}\u{1b}[2J'"),
         policy_version: "v1".to_owned(),
-        decisions: vec![decision("patients", &format!("hash-{number}"))],
+        readings: reading("patients", &format!("hash-{number}")),
     }
+}
+
+/// What is known about somebody of whom nothing is known.
+fn facts(id: &str, org: &str) -> Facts {
+    Facts {
+        principal: Principal {
+            id: id.to_owned(),
+            org: org.to_owned(),
+            groups: Vec::new(),
+            roles: Vec::new(),
+            kind: PrincipalKind::Human,
+            acr: None,
+            authenticated_at: None,
+            on_behalf_of: None,
+            attributes: BTreeMap::new(),
+        },
+        context: Context::at(second(-1)),
+        settings: SessionSettings::default(),
+        default_schema: None,
+        time_zone: None,
+    }
+}
+
+fn reading(table: &str, hash: &str) -> Arc<[Reading]> {
+    [Reading::from(Arc::new(decision(table, hash)))].into()
 }
 
 fn refusal(number: u128) -> RefusedQuery {
     RefusedQuery {
         query: query(number),
-        principal: "mallory".to_owned(),
-        org: "evil".to_owned(),
+        statement: None,
         session: None,
-        address: None,
+        facts: facts("mallory", "evil"),
         sql: "select * from secrets".to_owned(),
-        tables: vec![TableName::new("public", "secrets")],
+        policy_version: None,
+        readings: reading("secrets", "none"),
         code: Code::NameNotFound,
         reason: "no such table".to_owned(),
     }
@@ -106,24 +146,25 @@ fn decision(table: &str, hash: &str) -> Decision {
         columns: Vec::new(),
         unmatched: Vec::new(),
         limits: Limits::default(),
+        narrowing: None,
         hash: hash.to_owned(),
     }
 }
 
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn file_in(dir: &TempDir) -> PathBuf {
+pub(crate) fn file_in(dir: &TempDir) -> PathBuf {
     dir.path().join(FILE_NAME)
 }
 
-fn open(dir: &Path) -> (Ledger, Recovery) {
+pub(crate) fn open(dir: &Path) -> (Ledger, Recovery) {
     Ledger::open(dir, Arc::new(Ticking::default())).unwrap()
 }
 
 /// Runs a future on a runtime of its own, so that each test decides how many threads there are.
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
@@ -137,7 +178,7 @@ fn written(dir: &TempDir, queries: u128) -> Vec<u8> {
         for number in 1..=queries {
             // Without decisions, so that tests at every byte have few bytes.
             let opening = Opening {
-                decisions: Vec::new(),
+                readings: Arc::default(),
                 ..opening(number)
             };
             let permit = ledger.open_query(opening).await.unwrap();

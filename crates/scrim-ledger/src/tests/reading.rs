@@ -14,7 +14,7 @@ use scrim_model::{Clock, Code, QueryId, SessionId};
 use uuid::Uuid;
 
 use super::{decision, file_in, folder, open, opening, query, records, refusal, run, second};
-use crate::{Event, Filter, Ledger, Opening, Outcome, read, verify};
+use crate::{Event, Filter, Ledger, Opening, Outcome, Reading, read, verify};
 
 /// Eight queries of all outcomes; one is open while this looks.
 fn look(check: impl FnOnce(&dyn Fn(Filter) -> Vec<QueryId>)) {
@@ -32,9 +32,10 @@ fn look(check: impl FnOnce(&dyn Fn(Filter) -> Vec<QueryId>)) {
             .unwrap()
             .completed(20, 200);
         ledger.refused(refusal(3)).await.unwrap();
-        let claims = vec![decision("claims", "h"), decision("patients", "g")];
+        let tables = [("claims", "h"), ("patients", "g")];
+        let tables = tables.map(|(table, hash)| Arc::new(decision(table, hash)));
         let other = Opening {
-            decisions: claims,
+            readings: tables.map(Reading::from).into(),
             ..opening(4)
         };
         ledger

@@ -1,6 +1,7 @@
 //! Agreements against their contract.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use scrim_document::{Problem, nearest};
@@ -73,7 +74,9 @@ impl Compiler<'_> {
             requirement: agreement.requirement_text.clone(),
             profile,
             who,
+            who_text: Arc::clone(&agreement.who.text),
             when,
+            when_text: agreement.when.as_ref().map(|when| Arc::clone(&when.text)),
             rows,
             members: agreement.members(),
             places: Places::of(agreement),
@@ -261,50 +264,88 @@ impl Compiler<'_> {
         profiles: &[Profile],
         agreements: &[Agreement],
     ) {
-        let mut warned = BTreeSet::new();
-        for (index, first) in agreements.iter().enumerate() {
-            for second in agreements.iter().skip(index + 1) {
-                let together = first.organisation == second.organisation
-                    && first.purpose == second.purpose
-                    && first.profile != second.profile
-                    && [first, second]
-                        .iter()
-                        .all(|one| one.status == AgreementStatus::Active);
-                // Once for each consumer is enough, however many agreements it has.
-                let whose = (&first.organisation, &first.purpose);
-                if !together || !warned.insert((whose, first.profile, second.profile)) {
-                    continue;
-                }
-                let (Some(one), Some(other)) =
-                    (profiles.get(first.profile), profiles.get(second.profile))
-                else {
-                    continue;
-                };
-                let columns: Vec<_> = one
-                    .columns
+        for conflict in mask_conflicts(table, profiles, agreements) {
+            let documents = self.documents;
+            let mut written = documents.agreements.iter();
+            let second = written.find(|one| one.id == conflict.second.id);
+            let message = conflict.to_string();
+            self.problems
+                .extend(second.map(|one| one.nodes.profile.warning(message)));
+        }
+    }
+}
+
+/// Two agreements that show columns through different masks.
+#[derive(Clone)]
+pub(crate) struct MaskConflict<'a> {
+    /// The one that decides.
+    pub(crate) first: &'a Agreement,
+    pub(crate) second: &'a Agreement,
+    columns: Vec<String>,
+}
+
+impl fmt::Display for MaskConflict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            first,
+            second,
+            columns,
+        } = self;
+        write!(
+            f,
+            "`{}` and `{}` mask {} differently; where both admit a row, `{}` decides",
+            first.id,
+            second.id,
+            columns.join(", "),
+            first.id
+        )
+    }
+}
+
+/// The conflicts between agreements that one principal may hold at once.
+pub(crate) fn mask_conflicts<'a>(
+    table: &Table,
+    profiles: &[Profile],
+    agreements: &'a [Agreement],
+) -> Vec<MaskConflict<'a>> {
+    let mut found = Vec::new();
+    let mut known = BTreeSet::new();
+    for (index, first) in agreements.iter().enumerate() {
+        for second in agreements.iter().skip(index + 1) {
+            let together = first.organisation == second.organisation
+                && first.purpose == second.purpose
+                && first.profile != second.profile
+                && [first, second]
                     .iter()
-                    .zip(&other.columns)
-                    .zip(&table.columns)
-                    .filter(|((one, other), _)| masks_differ(&one.treatment, &other.treatment))
-                    .map(|(_, column)| format!("`{}`", column.name))
-                    .collect();
-                if columns.is_empty() {
-                    continue;
-                }
-                let message = format!(
-                    "`{}` and `{}` mask {} differently; where both admit a row, `{}` decides",
-                    first.id,
-                    second.id,
-                    columns.join(", "),
-                    first.id
-                );
-                let documents = self.documents;
-                let second = documents.agreements.iter().find(|one| one.id == second.id);
-                self.problems
-                    .extend(second.map(|one| one.nodes.profile.warning(message)));
+                    .all(|one| one.status == AgreementStatus::Active);
+            // Once for each consumer is enough, however many agreements it has.
+            let whose = (&first.organisation, &first.purpose);
+            if !together || !known.insert((whose, first.profile, second.profile)) {
+                continue;
+            }
+            let (Some(one), Some(other)) =
+                (profiles.get(first.profile), profiles.get(second.profile))
+            else {
+                continue;
+            };
+            let columns: Vec<_> = one
+                .columns
+                .iter()
+                .zip(&other.columns)
+                .zip(&table.columns)
+                .filter(|((one, other), _)| masks_differ(&one.treatment, &other.treatment))
+                .map(|(_, column)| format!("`{}`", column.name))
+                .collect();
+            if !columns.is_empty() {
+                found.push(MaskConflict {
+                    first,
+                    second,
+                    columns,
+                });
             }
         }
     }
+    found
 }
 
 fn masks_differ(one: &crate::Treatment, other: &crate::Treatment) -> bool {

@@ -304,7 +304,7 @@ fn collect_tags<'a>(property: &'a Property, tags: &mut Vec<&'a str>) {
 }
 
 /// All properties below one, outer ones first, with their paths in the source's names.
-fn collect_fields<'a>(
+pub(crate) fn collect_fields<'a>(
     property: &'a Property,
     path: &mut Vec<PathStep>,
     fields: &mut Vec<(Vec<PathStep>, &'a Property)>,
@@ -326,7 +326,7 @@ fn collect_fields<'a>(
 }
 
 /// A path below a column, without the column: `phone`, `[]`, `[].city`.
-fn below(steps: &[PathStep]) -> String {
+pub(crate) fn below(steps: &[PathStep]) -> String {
     let path = format_path("", steps);
     path.strip_prefix('.').unwrap_or(&path).to_owned()
 }

@@ -1,8 +1,8 @@
 //! Keys: which columns tell rows apart, and which refer to another contract's table.
 //!
 //! A contract holds one table, so a relationship almost always leads into another contract. The
-//! standard's `table.column` is looked for in this contract and in those of the same domain;
-//! `domain.table.column` in every contract; `file#…` in the file, relative to the contract's own.
+//! standard's `table.column` is looked for in this contract and in those of the same domain, `file#…`
+//! in the file, relative to the contract's own.
 //! What lies outside the policy set is nobody's mistake: it is warned of where it has the form of
 //! something inside, and left alone where it is an address.
 
@@ -116,7 +116,8 @@ impl<'a> Compiler<'a> {
             return;
         }
         let message = "the policy set has no such table, so this relationship is not shown";
-        let help = "write `table.column` within a domain, else `domain.table.column`";
+        let help =
+            "write `table.column` within a domain, else `FILE.odcs.yaml#schema/ID/properties/ID`";
         self.problems
             .push(reference.node.warning(message).with_help(help));
     }
@@ -155,15 +156,10 @@ impl<'a> Compiler<'a> {
             return (contract.name.table == *first).then_some((contract, rest));
         }
         let domain = &from.name.schema;
-        let table_of = |schema: &str, table: &str| {
-            self.contracts()
-                .find(|one| one.name.schema == schema && one.name.table == table)
-        };
-        if let Some(contract) = table_of(domain, first) {
-            return Some((contract, rest));
-        }
-        let (second, rest) = rest.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        table_of(first, second).map(|contract| (contract, rest))
+        let near = |one: &&ContractDocument| one.name.schema == *domain;
+        let mut near = self.contracts().filter(near);
+        let contract = near.find(|one| one.name.table == *first)?;
+        Some((contract, rest))
     }
 
     fn by_id(

@@ -7,7 +7,8 @@ mod columns;
 mod keys;
 mod tables;
 
-pub(crate) use agreements::unknown_profile;
+pub(crate) use agreements::{mask_conflicts, unknown_profile};
+pub(crate) use columns::{below, collect_fields};
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -56,9 +57,17 @@ pub(crate) fn compile(
     }
     problems.sort();
     governed.sort_by(|a, b| a.table.name.cmp(&b.table.name));
-    let options = Arc::clone(&language.options);
+    let agreements = documents.agreements.iter();
+    let agreements = agreements
+        .map(|one| (one.id.clone(), one.organisation.clone()))
+        .collect();
+    let (options, functions) = (
+        Arc::clone(&language.options),
+        Arc::clone(&language.functions),
+    );
+    let version = documents.version.as_str();
     Ok((
-        PolicySet::assemble(documents.version.as_str(), governed, left_out, options),
+        PolicySet::assemble(version, governed, agreements, left_out, options, functions),
         problems,
     ))
 }

@@ -70,6 +70,7 @@ impl Compiler<'_> {
                 location: access.node.location(),
             },
             description: contract.description.clone(),
+            contact: contract.contact.clone(),
             schema,
             columns: columns.collect(),
             primary_key: self.primary_key(&contract.properties),
@@ -104,6 +105,7 @@ impl Compiler<'_> {
                     id: guard.id.clone(),
                     location,
                     when,
+                    when_text: guard.when.as_ref().map(|when| Arc::clone(&when.text)),
                     rows,
                 });
             }

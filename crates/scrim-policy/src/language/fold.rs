@@ -220,6 +220,17 @@ pub(crate) fn bind(
     }
 }
 
+/// Binds some members of a checked expression and leaves the others, to compare it with another.
+pub(crate) fn bind_known(
+    expr: &Expr,
+    values: &BTreeMap<String, ScalarValue>,
+    schema: &DFSchemaRef,
+    options: &Arc<ConfigOptions>,
+) -> Result<Expr> {
+    let bound = substitute(expr.clone(), values)?;
+    simplify(simplify_lookups(bound, options)?, schema, options)
+}
+
 /// Folds constants in the conditions of look-ups.
 fn simplify_lookups(expr: Expr, options: &Arc<ConfigOptions>) -> Result<Expr> {
     let simplified = expr.transform_up(|expr| {

@@ -109,7 +109,7 @@ fn plain_message(error: &DataFusionError) -> String {
 /// What all expressions of a policy set share.
 #[derive(Debug)]
 pub(crate) struct Language<'a> {
-    pub(crate) functions: PolicyFunctions,
+    pub(crate) functions: Arc<PolicyFunctions>,
     pub(crate) options: Arc<ConfigOptions>,
     pub(crate) lookups: &'a BTreeMap<String, SchemaRef>,
     /// The look-up tables that could not be opened, and why.
@@ -128,7 +128,7 @@ pub(crate) struct Checked {
 impl<'a> Language<'a> {
     pub(crate) fn new(env: &'a LoadEnv<'_>) -> Self {
         Self {
-            functions: PolicyFunctions::new(&env.functions),
+            functions: Arc::new(PolicyFunctions::new(&env.functions)),
             options: Arc::new(ConfigOptions::default()),
             lookups: env.lookups,
             unavailable: &env.unavailable.lookups,

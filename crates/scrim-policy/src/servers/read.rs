@@ -9,6 +9,7 @@ use super::{
     ServerKind, SourceEntry, TableVersion, Unserved, secrets,
 };
 use crate::odcs::custom_property;
+use crate::shapes::{EXTRAS, SERVER};
 
 /// What is said of an entry that we cannot read.
 pub(crate) const KINDS_HELP: &str = "we read local, s3, azure, postgres, and custom with a \
@@ -19,7 +20,7 @@ pub(crate) fn read_servers(node: &Node, problems: &mut Problems) -> (Vec<Server>
     let mut servers = Vec::new();
     let mut unserved = Vec::new();
     for item in node.list(problems).unwrap_or_default() {
-        let Some(mut map) = MapReader::new(item, problems) else {
+        let Some(mut map) = MapReader::new(item, &SERVER, problems) else {
             continue;
         };
         let name = map.string("server", problems);
@@ -149,7 +150,7 @@ impl<'a> Entry<'a, '_> {
     fn extra(&mut self, name: &'static str) -> Option<&'a Node> {
         match self.extras {
             Extras::Custom(node) => {
-                custom_property(node, name, self.problems).map(|(_, value)| value)
+                custom_property(node, &EXTRAS, name, self.problems).map(|(_, value)| value)
             }
             Extras::Keys => self.map.optional(name),
         }

@@ -70,7 +70,7 @@ fn a_primary_key_has_its_columns_in_its_own_order() {
 fn every_notation_of_the_standard_finds_the_same_column() {
     for to in [
         "patients.number",
-        "care.patients.number",
+        "patients.odcs.yaml#schema/patients_tbl/properties/number_prop",
         "schema/patients_tbl/properties/number_prop",
         "/schema/patients_tbl/properties/number_prop",
         "patients.odcs.yaml#patients.number",
@@ -116,8 +116,8 @@ fn what_leads_out_of_the_set_or_is_no_key_is_left_alone() {
   - {name: number, relationships: [{type: lineage, to: patients.number}, {to: people.id}]}
   - {name: country, relationships: [{to: 'people.odcs.yaml#people.id'}]}";
     insta::assert_snapshot!(world(lines).problems(), @r"
-    contracts/visits.odcs.yaml:11:83: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `domain.table.column`)
-    contracts/visits.odcs.yaml:12:46: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `domain.table.column`)
+    contracts/visits.odcs.yaml:11:83: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `FILE.odcs.yaml#schema/ID/properties/ID`)
+    contracts/visits.odcs.yaml:12:46: warning: the policy set has no such table, so this relationship is not shown (help: write `table.column` within a domain, else `FILE.odcs.yaml#schema/ID/properties/ID`)
     ");
     let (set, _) = world(lines).compile().unwrap();
     assert!(foreign(&set).is_empty());

@@ -4,12 +4,16 @@ mod coverage;
 mod decisions;
 mod keys;
 mod languages;
+mod lapsed;
 mod laws;
 mod left_out;
+mod lints;
+mod narrowing;
 mod problems;
 mod rows;
 mod scale;
 mod servers;
+mod terse;
 mod totality;
 
 use std::collections::{BTreeMap, BTreeSet};

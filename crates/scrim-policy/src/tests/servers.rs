@@ -339,7 +339,7 @@ fn inv_15_credentials_in_a_contract_are_refused_without_repeating_them() {
 fn source(text: &str) -> Result<SourceEntry, String> {
     let node = Node::parse(&SourceFile::new("scrim.yaml", text)).unwrap();
     let mut problems = Problems::default();
-    let mut map = MapReader::new(&node, &mut problems).unwrap();
+    let mut map = MapReader::new(&node, &crate::SOURCE, &mut problems).unwrap();
     let read = read_source(&node, &mut map, &mut problems);
     map.finish(&mut problems);
     match read {

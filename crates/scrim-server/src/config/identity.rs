@@ -8,6 +8,7 @@ use scrim_identity::CertificateName;
 use scrim_model::ValueType;
 
 use super::read::Reader;
+use super::shapes::{CERTIFICATE, IDENTITY, SESSION, TLS};
 use super::{ClientCa, Identity, MappedCertificate, Tls};
 
 const SESSION_TTL: Duration = Duration::from_hours(8);
@@ -16,7 +17,7 @@ const SESSION_LONGEST: Duration = Duration::from_hours(24 * 30);
 
 impl Reader<'_> {
     pub(super) fn tls(&mut self, node: &Node) -> Option<Tls> {
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &TLS, self.problems)?;
         let cert = map.string("cert", self.problems);
         let key = map.string("key", self.problems);
         let ca = map.optional_string("client_ca", self.problems);
@@ -45,7 +46,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn identity(&mut self, node: &Node, shows_certificates: bool) -> Option<Identity> {
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &IDENTITY, self.problems)?;
         let accounts = map.string("accounts", self.problems);
         let session = map.optional("session");
         let attributes = map.optional("attributes");
@@ -79,7 +80,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some((SESSION_TTL, SESSION_MAX));
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &SESSION, self.problems)?;
         let (ttl, max) = (map.optional("ttl"), map.optional("max"));
         map.finish(self.problems);
         let times = Duration::from_mins(1)..=SESSION_LONGEST;
@@ -148,7 +149,7 @@ impl Reader<'_> {
     }
 
     fn certificate(&mut self, node: &Node) -> Option<MappedCertificate> {
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &CERTIFICATE, self.problems)?;
         let (subject, alternative) = (map.optional("subject"), map.optional("san"));
         let account = map.string("account", self.problems);
         map.finish(self.problems);

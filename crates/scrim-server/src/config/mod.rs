@@ -1,9 +1,11 @@
 //! `scrim.yaml`: what a server listens on, where its policies, accounts, keys and ledger lie, and
 //! what a query may use.
 
+mod external;
 mod identity;
 mod read;
 mod secrets;
+mod shapes;
 mod sources;
 mod units;
 
@@ -19,7 +21,9 @@ use scrim_model::ValueType;
 use scrim_policy::ServerKind;
 use scrim_sources::SourceSettings;
 
+pub use external::External;
 pub use secrets::credentials;
+pub use shapes::CONFIG;
 
 /// Everything that `scrim.yaml` says; paths are resolved against the folder it lies in.
 #[derive(Debug, Clone)]
@@ -32,8 +36,12 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The folder of contracts and agreements.
     pub policies: PathBuf,
+    /// The folder of contracts and agreements that are decided under as well, and not enforced.
+    pub shadow: Option<PathBuf>,
     /// Which `servers` entry of the contracts to use; the first one when unsaid.
     pub environment: Option<String>,
+    /// What decides outside the policies, and can only narrow what they give.
+    pub external: Option<External>,
     /// The folder of the ledger.
     pub ledger: PathBuf,
     /// The key file.
@@ -52,6 +60,17 @@ pub struct Config {
     pub limits: Limits,
     /// Where queries spill; beside the ledger when unsaid, which only one server can hold.
     pub spill: Option<PathBuf>,
+    /// The accounts that may ask the server about itself and change what is in force.
+    pub administrators: Vec<Administrator>,
+}
+
+/// An account that may administer the server.
+#[derive(Debug, Clone)]
+pub struct Administrator {
+    /// The account's id.
+    pub account: String,
+    /// Where the configuration says so.
+    pub location: Location,
 }
 
 /// Where to listen.

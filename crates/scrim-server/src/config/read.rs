@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use scrim_document::{MapReader, Node, Problems, SourceFile, Value};
+use scrim_document::{MapReader, Node, Problems, Shape, SourceFile, Value};
 
+use super::shapes::{CONFIG, KEYS, LEDGER, LIMITS, LISTEN, SECRETS, SPILL};
 use super::units;
-use super::{Config, Limits, Listen, Networks};
+use super::{Administrator, Config, Limits, Listen, Networks};
 
 const TIME_MAX: Duration = Duration::from_hours(24);
 
@@ -37,38 +38,45 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// `None` only together with a problem.
     fn config(&mut self, root: &Node) -> Option<Config> {
-        let mut map = MapReader::new(root, self.problems)?;
+        let mut map = MapReader::new(root, &CONFIG, self.problems)?;
         let tls = map.optional("tls").map(|node| self.tls(node));
         let listen = self.listen(map.optional("listen"), tls.is_some());
         let policies = map.string("policies", self.problems);
+        let shadow = map.optional_string("shadow", self.problems);
         let environment = map.optional_string("environment", self.problems);
+        let external = map
+            .optional("external_decisions")
+            .map(|node| self.external(node));
         let ledger = map
             .required("ledger", self.problems)
-            .map(|node| self.one_path(node, "path"));
+            .map(|node| self.one_path(node, &LEDGER));
         let keys = map
             .required("keys", self.problems)
-            .map(|node| self.one_path(node, "file"));
+            .map(|node| self.one_path(node, &KEYS));
         let shows_certificates = matches!(&tls, Some(Some(tls)) if tls.clients.is_some());
         let identity = map
             .required("identity", self.problems)
             .map(|node| self.identity(node, shows_certificates));
         let secrets = map
             .optional("secrets")
-            .map(|node| self.one_path(node, "file"));
+            .map(|node| self.one_path(node, &SECRETS));
         let sources = self.sources(map.optional("sources"));
         let lookups = self.lookups(map.optional("lookup"));
         let networks = self.networks(map.optional("networks"));
         let limits = self.limits(map.optional("limits"));
         let spill = map
             .optional("spill")
-            .map(|node| self.one_path(node, "path"));
+            .map(|node| self.one_path(node, &SPILL));
+        let administrators = self.administrators(map.optional("administrators"));
         map.finish(self.problems);
         Some(Config {
             base_dir: self.base_dir.to_owned(),
             listen: listen?,
             tls: transpose(tls)?,
             policies: self.path(&policies?),
+            shadow: shadow.map(|path| self.path(&path)),
             environment,
+            external: transpose(external)?,
             ledger: ledger??,
             keys: keys??,
             identity: identity??,
@@ -78,6 +86,7 @@ impl Reader<'_> {
             networks,
             limits: limits?,
             spill: transpose(spill)?,
+            administrators,
         })
     }
 
@@ -85,9 +94,11 @@ impl Reader<'_> {
         self.base_dir.join(text)
     }
 
-    fn one_path(&mut self, node: &Node, key: &'static str) -> Option<PathBuf> {
-        let mut map = MapReader::new(node, self.problems)?;
-        let path = map.string(key, self.problems);
+    /// The path under the one key that a part has.
+    fn one_path(&mut self, node: &Node, shape: &'static Shape) -> Option<PathBuf> {
+        let mut map = MapReader::new(node, shape, self.problems)?;
+        let [key] = shape.keys else { return None };
+        let path = map.string(key.name, self.problems);
         map.finish(self.problems);
         path.map(|path| self.path(&path))
     }
@@ -100,7 +111,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some(listen);
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &LISTEN, self.problems)?;
         let flight = map.optional("flight");
         let allow = map.optional_bool("allow_plaintext_beyond_loopback", self.problems);
         map.finish(self.problems);
@@ -155,6 +166,19 @@ impl Reader<'_> {
         None
     }
 
+    fn administrators(&mut self, node: Option<&Node>) -> Vec<Administrator> {
+        let items = node
+            .and_then(|node| node.list(self.problems))
+            .unwrap_or_default();
+        let account = |item: &Node| {
+            Some(Administrator {
+                account: item.non_empty_string(self.problems)?,
+                location: item.location(),
+            })
+        };
+        items.iter().filter_map(account).collect()
+    }
+
     fn networks(&mut self, node: Option<&Node>) -> Networks {
         let mut networks = BTreeMap::new();
         for entry in node
@@ -184,7 +208,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some(limits);
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &LIMITS, self.problems)?;
         if let Some(bytes) = map
             .optional("memory")
             .and_then(|node| self.size(node, 16 << 20))
@@ -283,7 +307,7 @@ impl Reader<'_> {
     clippy::option_option,
     reason = "absent and broken differ here, and only here"
 )]
-fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn transpose<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
         None => Some(None),
         Some(part) => part.map(Some),
@@ -301,7 +325,9 @@ mod tests {
 listen: {flight: 127.0.0.1:0}
 tls: {cert: server.pem, key: server.key, client_ca: clients.pem, client_auth: optional}
 policies: policies
+shadow: policies-next
 environment: production
+external_decisions: {url: 'https://opa.internal/v1/data/scrim'}
 ledger: {path: ledger}
 keys: {file: keys.json}
 identity:
@@ -338,6 +364,11 @@ limits:
     fn every_key_is_read() {
         let config = parse(WHOLE).unwrap();
         assert_eq!(config.policies, Path::new("/srv/scrim/policies"));
+        assert_eq!(
+            config.shadow.as_deref(),
+            Some(Path::new("/srv/scrim/policies-next"))
+        );
+        assert!(config.external.is_some());
         assert_eq!(config.ledger, Path::new("/srv/scrim/ledger"));
         assert_eq!(config.tls.unwrap().cert, Path::new("/srv/scrim/server.pem"));
         assert_eq!(config.identity.attributes["clearance"], ValueType::Int64);

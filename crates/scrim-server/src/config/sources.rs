@@ -9,6 +9,7 @@ use scrim_sources::SourceSettings;
 
 use super::Lookup;
 use super::read::Reader;
+use super::shapes::{LOOKUP, SOURCES};
 
 /// The age at which a look-up table of a database is read again, when none is said: a database does
 /// not tell that a table has changed.
@@ -22,7 +23,7 @@ impl Reader<'_> {
         let Some(node) = node else {
             return Some(settings);
         };
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &SOURCES, self.problems)?;
         if let Some(node) = map.optional("postgres_connections") {
             settings.postgres_connections = self.connections(node)?;
         }
@@ -78,7 +79,7 @@ impl Reader<'_> {
     }
 
     fn lookup(&mut self, name: &str, node: &Node) -> Option<Lookup> {
-        let mut map = MapReader::new(node, self.problems)?;
+        let mut map = MapReader::new(node, &LOOKUP, self.problems)?;
         let table = map.optional_string("table", self.problems);
         let refresh = map.optional("refresh");
         let source = read_source(node, &mut map, self.problems);

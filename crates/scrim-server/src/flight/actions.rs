@@ -21,6 +21,7 @@ use super::options::{
     SetSessionOptionsResult,
 };
 use super::settings::{Setting, Settings};
+use crate::admin::{self, Operator};
 use crate::status::to_status;
 
 /// Options in one request.
@@ -59,12 +60,21 @@ pub(crate) fn action_types() -> Vec<ActionType> {
 }
 
 impl Flight {
-    /// Runs one action; `None` when it answers nothing.
+    /// Runs one action; gives the messages of its answer.
     pub(crate) async fn action(
         &self,
         caller: &Caller,
         action: Action,
-    ) -> Result<Option<Bytes>, Status> {
+    ) -> Result<Vec<Bytes>, Status> {
+        if action.r#type == admin::ACTION && self.administrators.contains(caller.principal()) {
+            let operator = Operator::Account(caller.principal().to_owned());
+            return self.answer_operator(&operator, &action.body).await;
+        }
+        Ok(self.own_action(caller, action).await?.into_iter().collect())
+    }
+
+    /// Runs one of the actions that anybody may ask for; `None` when it answers nothing.
+    async fn own_action(&self, caller: &Caller, action: Action) -> Result<Option<Bytes>, Status> {
         let body = action.body;
         match action.r#type.as_str() {
             "CreatePreparedStatement" => {
@@ -84,10 +94,16 @@ impl Flight {
                 let request = SetSessionOptionsRequest::decode(body)
                     .map_err(|_| malformed("this is no SetSessionOptionsRequest"))?;
                 Ok(Some(
-                    self.set_options(caller, request)?.encode_to_vec().into(),
+                    self.set_options(caller, request)
+                        .await?
+                        .encode_to_vec()
+                        .into(),
                 ))
             }
-            "GetSessionOptions" => Ok(Some(self.get_options(caller)?.encode_to_vec().into())),
+            "GetSessionOptions" => {
+                let result = self.get_options(caller).await?;
+                Ok(Some(result.encode_to_vec().into()))
+            }
             "CloseSession" => {
                 let closed = self.sign_out(&caller.session).await;
                 closed.map_err(|refusal| to_status(&refusal, None))?;
@@ -110,7 +126,7 @@ impl Flight {
     }
 
     /// Each option is set or has its own error; the request as a whole succeeds.
-    fn set_options(
+    async fn set_options(
         &self,
         caller: &Caller,
         request: SetSessionOptionsRequest,
@@ -125,7 +141,8 @@ impl Flight {
         // The schema last: whether it can be chosen may depend on the others.
         options.sort_by_key(|(name, _)| Setting::from_name(name) == Some(Setting::Schema));
         for (name, value) in options {
-            if let Err(error) = self.set_option(caller, &mut settings, &name, value.value) {
+            let set = self.set_option(caller, &mut settings, &name, value.value);
+            if let Err(error) = set.await {
                 let value = error.into();
                 errors.insert(name, OptionError { value });
             }
@@ -136,7 +153,7 @@ impl Flight {
         Ok(SetSessionOptionsResult { errors })
     }
 
-    fn set_option(
+    async fn set_option(
         &self,
         caller: &Caller,
         settings: &mut Settings,
@@ -148,6 +165,7 @@ impl Flight {
             .text_of(value)
             .ok_or(OptionErrorValue::InvalidValue)?;
         self.change(caller, settings, setting, text.as_deref())
+            .await
             .map_err(|refusal| match refusal.code() {
                 Code::RequestInvalid | Code::NameNotFound => OptionErrorValue::InvalidValue,
                 _ => OptionErrorValue::Error,
@@ -156,7 +174,7 @@ impl Flight {
 
     /// Changes one setting of a session. Only a schema that the caller sees can be chosen; a hidden
     /// one is as good as none.
-    pub(crate) fn change(
+    pub(crate) async fn change(
         &self,
         caller: &Caller,
         settings: &mut Settings,
@@ -169,7 +187,8 @@ impl Flight {
             && let Some(schema) = &changed.schema
         {
             let effective = caller.stated.clone().or(changed.clone());
-            if !self.visible_schemas(caller, &effective)?.contains(schema) {
+            let visible = self.visible_schemas(caller, &effective).await?;
+            if !visible.contains(schema) {
                 let message = format!("schema \"{schema}\" does not exist");
                 return Err(Refusal::new(Code::NameNotFound, message));
             }
@@ -178,11 +197,12 @@ impl Flight {
         Ok(())
     }
 
-    fn get_options(&self, caller: &Caller) -> Result<GetSessionOptionsResult, Status> {
+    async fn get_options(&self, caller: &Caller) -> Result<GetSessionOptionsResult, Status> {
         let mut settings = self.effective(caller);
         if settings.schema.is_none() {
             let visible = self
                 .visible_schemas(caller, &settings)
+                .await
                 .map_err(|refusal| to_status(&refusal, None))?;
             settings.schema = visible.into_iter().next();
         }

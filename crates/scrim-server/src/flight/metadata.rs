@@ -43,14 +43,14 @@ impl Flight {
     }
 
     /// The result of a metadata command, as of now; `None` when it is none.
-    pub(crate) fn listing(
+    pub(crate) async fn listing(
         &self,
         caller: &Caller,
         command: &Command,
     ) -> Result<Option<RecordBatch>, Status> {
         let settings = self.effective(caller);
-        let visible = || {
-            let tables = self.visible(caller, &settings);
+        let visible = async || {
+            let tables = self.visible(caller, &settings).await;
             tables.map_err(|refusal| to_status(&refusal, None))
         };
         let batch = match command {
@@ -59,24 +59,24 @@ impl Flight {
                 builder.append(CATALOG);
                 builder.build()
             }
-            Command::CommandGetDbSchemas(query) => schemas(query, &schemas_of(visible()?)),
-            Command::CommandGetTables(query) => tables(query, &visible()?, settings.types()),
+            Command::CommandGetDbSchemas(query) => schemas(query, &schemas_of(visible().await?)),
+            Command::CommandGetTables(query) => tables(query, &visible().await?, settings.types()),
             Command::CommandGetTableTypes(query) => {
                 let mut builder = query.into_builder();
                 builder.append(TABLE);
                 builder.build()
             }
             Command::CommandGetPrimaryKeys(query) => {
-                keys::primary(query, &visible()?).map_err(Into::into)
+                keys::primary(query, &visible().await?).map_err(Into::into)
             }
             Command::CommandGetExportedKeys(query) => {
-                keys::exported(query, &visible()?).map_err(Into::into)
+                keys::exported(query, &visible().await?).map_err(Into::into)
             }
             Command::CommandGetImportedKeys(query) => {
-                keys::imported(query, &visible()?).map_err(Into::into)
+                keys::imported(query, &visible().await?).map_err(Into::into)
             }
             Command::CommandGetCrossReference(query) => {
-                keys::cross(query, &visible()?).map_err(Into::into)
+                keys::cross(query, &visible().await?).map_err(Into::into)
             }
             Command::CommandGetSqlInfo(query) => sql_info::batch(&query.info, self.engine.limits()),
             Command::CommandGetXdbcTypeInfo(query) => xdbc::batch(query.data_type),
@@ -85,17 +85,21 @@ impl Flight {
         built(batch).map(Some)
     }
 
-    fn visible(&self, caller: &Caller, settings: &Settings) -> Result<Vec<VisibleTable>, Refusal> {
-        self.engine.visible(&self.ask(caller, settings))
+    async fn visible(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+    ) -> Result<Vec<VisibleTable>, Refusal> {
+        self.engine.visible(&self.ask(caller, settings)).await
     }
 
     /// The schemas in which a caller sees at least one table, sorted.
-    pub(crate) fn visible_schemas(
+    pub(crate) async fn visible_schemas(
         &self,
         caller: &Caller,
         settings: &Settings,
     ) -> Result<BTreeSet<String>, Refusal> {
-        self.visible(caller, settings).map(schemas_of)
+        self.visible(caller, settings).await.map(schemas_of)
     }
 }
 

@@ -16,6 +16,8 @@ mod pattern;
 mod peer;
 mod prepared;
 mod put;
+mod review;
+mod revoke;
 mod running;
 mod service;
 mod sessions;
@@ -27,21 +29,23 @@ mod statements;
 mod tickets;
 mod xdbc;
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use scrim_engine::Engine;
-use scrim_identity::{Authenticator, Sealer, Session};
+use scrim_identity::{Authenticator, Sealer};
 use scrim_ledger::Ledger;
 use scrim_model::{Clock, Code, Refusal};
 use tokio::sync::watch;
 
 pub(crate) use context::Caller;
 pub(crate) use handshake::{bearer, bearer_header};
+pub(crate) use info::malformed;
 pub(crate) use peer::{Peer, Standing};
 
-use crate::clock::until;
 use crate::config::{Limits, Networks};
+use crate::in_force::PoliciesHandle;
 use crate::wire::Ending;
 
 /// How far the server is from its end.
@@ -67,6 +71,11 @@ pub(crate) struct Flight {
     pub(crate) bindings: bindings::Bindings,
     pub(crate) streams: running::Streams,
     pub(crate) limits: Limits,
+    /// Held while what is revoked changes in more than one place.
+    revoking: Mutex<()>,
+    pub(crate) policies: PoliciesHandle,
+    /// The accounts that may administer the server.
+    pub(crate) administrators: BTreeSet<String>,
 }
 
 /// What a [`Flight`] is made of.
@@ -80,9 +89,11 @@ pub(crate) struct Parts {
     pub(crate) networks: Networks,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) limits: Limits,
+    pub(crate) policies: PoliciesHandle,
+    pub(crate) administrators: BTreeSet<String>,
 }
 
-/// Why streams end with their session.
+/// Why nothing begins in a session that has ended.
 fn session_ended() -> Refusal {
     Refusal::new(Code::SessionEnded, "the session has ended; sign in again")
 }
@@ -105,12 +116,14 @@ impl Flight {
                 usize::try_from(parts.limits.streams_per_principal).unwrap_or(usize::MAX),
             ),
             limits: parts.limits,
+            revoking: Mutex::default(),
+            policies: parts.policies,
+            administrators: parts.administrators,
         }
     }
 
-    /// What ends a caller's stream before it ends by itself.
+    /// What ends a caller's stream before it ends by itself, beside the end of what it rests on.
     pub(crate) fn ending(&self, caller: &Caller) -> Ending {
-        let session = self.session_end(&caller.session);
         let deadline = caller.deadline;
         let mut phase = self.phase.clone();
         Box::pin(async move {
@@ -126,30 +139,12 @@ impl Flight {
             };
             tokio::select! {
                 biased;
-                () = session => session_ended(),
                 () = deadline => {
                     Refusal::new(Code::TimeLimit, "the deadline that the client set has passed")
                 }
                 () = stopping => Refusal::new(Code::Stopping, "the server is stopping; run the query again"),
             }
         })
-    }
-}
-
-impl Flight {
-    /// Ends when a session does: with the token that showed it, or a later one that followed it.
-    fn session_end(&self, session: &Session) -> impl Future<Output = ()> + Send + use<> {
-        let (clock, authenticator) = (Arc::clone(&self.clock), Arc::clone(&self.authenticator));
-        let mut session = session.clone();
-        async move {
-            loop {
-                tokio::time::sleep(until(session.expires, clock.now())).await;
-                match authenticator.expiry(&session) {
-                    Some(later) if later > session.expires => session.expires = later,
-                    Some(_) | None => return,
-                }
-            }
-        }
     }
 }
 

@@ -99,7 +99,7 @@ impl Flight {
     async fn update(&self, caller: &Caller, sql: &str) -> Result<Vec<u8>, Status> {
         if let Some(set) = set_statement(sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
-            self.apply(caller, setting, value.as_deref())?;
+            self.apply(caller, setting, value.as_deref()).await?;
             return Ok(DoPutUpdateResult { record_count: 0 }.encode_to_vec());
         }
         self.bind(QueryId::new(), caller, &self.effective(caller), sql, None)

@@ -2,9 +2,11 @@
 //! tickets have. All of it is bounded, and gone with the streams, the sessions and the tickets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use chrono::{DateTime, Utc};
+use scrim_engine::Rights;
+use scrim_identity::Session;
 use scrim_model::{Code, QueryId, Refusal, SessionId};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -43,7 +45,17 @@ struct Entry {
     principal: String,
     session: SessionId,
     statement: QueryId,
-    valve: Arc<Valve>,
+    basis: Arc<Basis>,
+}
+
+/// What a stream rests on, and where it is shut when that is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Basis {
+    pub(crate) valve: Arc<Valve>,
+    /// Whose it is.
+    pub(crate) session: OnceLock<Session>,
+    /// What it may show; nothing is known of it before its query is bound, or if it has none.
+    pub(crate) rights: OnceLock<Rights>,
 }
 
 /// One run of a statement.
@@ -68,6 +80,7 @@ impl Run {
 pub(crate) struct Place {
     shared: Arc<Shared>,
     run: QueryId,
+    pub(crate) basis: Arc<Basis>,
 }
 
 impl Shared {
@@ -152,7 +165,7 @@ impl Streams {
         principal: &str,
         session: SessionId,
         Run { id, statement }: Run,
-    ) -> Result<(Place, Arc<Valve>), Refusal> {
+    ) -> Result<Place, Refusal> {
         let mut inner = self.shared.lock();
         if inner.cancelled.contains_key(&(session, statement)) {
             return Err(cancelled());
@@ -166,17 +179,30 @@ impl Streams {
         }
         *inner.by_principal.entry(principal.to_owned()).or_default() += 1;
         inner.by_session.insert((session, id));
-        let valve = Arc::<Valve>::default();
+        let basis = Arc::<Basis>::default();
         let entry = Entry {
             principal: principal.to_owned(),
             session,
             statement,
-            valve: Arc::clone(&valve),
+            basis: Arc::clone(&basis),
         };
         inner.streams.insert(id, entry);
         self.shared.count.send_replace(inner.streams.len());
-        let shared = Arc::clone(&self.shared);
-        Ok((Place { shared, run: id }, valve))
+        Ok(Place {
+            shared: Arc::clone(&self.shared),
+            run: id,
+            basis,
+        })
+    }
+
+    /// What the streams rest on that have not ended.
+    pub(crate) fn flowing(&self) -> Vec<Arc<Basis>> {
+        let inner = self.shared.lock();
+        let entries = inner.streams.values();
+        let mut bases: Vec<_> = entries.map(|entry| Arc::clone(&entry.basis)).collect();
+        drop(inner);
+        bases.retain(|basis| !basis.valve.has_ended());
+        bases
     }
 
     /// Ends what a session fetches of a statement, and refuses the statement's tickets from now on.
@@ -195,7 +221,7 @@ impl Streams {
         let valves: Vec<_> = inner
             .of_session(session)
             .filter(|entry| entry.statement == statement)
-            .map(|entry| Arc::clone(&entry.valve))
+            .map(|entry| Arc::clone(&entry.basis.valve))
             .collect();
         drop(inner);
         shut(&valves, &cancelled());
@@ -211,7 +237,7 @@ impl Streams {
         }
         let valves: Vec<_> = inner
             .of_session(session)
-            .map(|entry| Arc::clone(&entry.valve))
+            .map(|entry| Arc::clone(&entry.basis.valve))
             .collect();
         drop(inner);
         shut(&valves, refusal);

@@ -20,6 +20,7 @@ use super::info::{Announced, command_of, malformed, not_served, read_only, schem
 use super::peer::Peer;
 use super::prepared::no_transaction;
 use super::statements::{Effect, caller_of};
+use crate::admin::Shown;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -146,11 +147,14 @@ impl FlightService for Flight {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let caller = caller_of(&request)?;
-        let body = self.action(&caller, request.into_inner()).await?;
-        Ok(Response::new(once(
-            body.map(|body| arrow_flight::Result { body }),
-        )))
+        let bodies = if let Some(shown) = request.extensions().get::<Shown>().cloned() {
+            self.administer(shown, request.get_ref()).await?
+        } else {
+            let caller = caller_of(&request)?;
+            self.action(&caller, request.into_inner()).await?
+        };
+        let results = bodies.into_iter().map(|body| arrow_flight::Result { body });
+        Ok(Response::new(once(results)))
     }
 
     async fn list_actions(

@@ -10,7 +10,7 @@ use scrim_model::{Code, Refusal, Secret, SessionId};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::peer::Peer;
-use super::{Flight, session_ended};
+use super::{Flight, review};
 
 /// Things of which one may be done at a time, unless their names collide.
 const TURNS: usize = 64;
@@ -89,7 +89,7 @@ impl Flight {
         let signed_in = self
             .authenticator
             .open_certified(certified, now)
-            .map_err(Refusal::internal)?;
+            .map_err(Refusal::from)?;
         let fingerprint = certified.fingerprint();
         self.record_opened(&signed_in, peer.ip(), Some(fingerprint))
             .await?;
@@ -163,10 +163,11 @@ impl Flight {
         closed.map_err(Into::into)
     }
 
-    fn forget(&self, session: SessionId) {
+    /// Forgets what a session that is closed has set, bound and cancelled, and ends its streams.
+    pub(super) fn forget(&self, session: SessionId) {
         self.sessions.close(session);
         self.bindings.close_session(session);
-        self.streams.end_session(session, &session_ended());
+        self.streams.end_session(session, &review::session_closed());
     }
 
     /// No session without its record.

@@ -24,11 +24,8 @@ use super::tickets::{Kind, Promise, Statement};
 use super::{Flight, session_ended};
 use crate::status::to_status;
 use crate::wire::{
-    Outgoing, Shape, Source, Terms, Valve, WireTypes, schema_hash, wire_schema, with_masks,
+    Outgoing, Shape, Source, Terms, WireTypes, schema_hash, wire_schema, with_masks,
 };
-
-/// A place among the running streams, and the valve by which others can end the stream in it.
-type Entered = (Place, Arc<Valve>);
 
 /// Whether describing a statement may have its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +57,7 @@ impl Flight {
         if let Some(set) = set_statement(&sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
             if effect == Effect::Apply {
-                self.apply(caller, setting, value.as_deref())?;
+                self.apply(caller, setting, value.as_deref()).await?;
             }
         } else {
             let bound = self
@@ -126,14 +123,15 @@ impl Flight {
         sql: &str,
         params: Option<&[u8]>,
     ) -> Result<Query<Bound>, Status> {
-        self.try_bind(id, caller, settings, sql, params)
+        self.try_bind((id, None), caller, settings, sql, params)
             .await
             .map_err(|refusal| to_status(&refusal, Some(id)))
     }
 
+    /// Binds under an id, as a run of an announced statement if it is one.
     async fn try_bind(
         &self,
-        id: QueryId,
+        (id, statement): (QueryId, Option<QueryId>),
         caller: &Caller,
         settings: &Settings,
         sql: &str,
@@ -141,7 +139,7 @@ impl Flight {
     ) -> Result<Query<Bound>, Refusal> {
         let values = params.map(params::values).transpose()?;
         self.engine
-            .bind_as(id, &self.ask(caller, settings), sql, values)
+            .bind_as(id, statement, &self.ask(caller, settings), sql, values)
             .await
     }
 
@@ -158,7 +156,7 @@ impl Flight {
                 let settings = self.effective(&caller);
                 self.run(&caller, &settings, &sql, params.as_deref()).await
             }
-            other => match self.listing(&caller, &other)? {
+            other => match self.listing(&caller, &other).await? {
                 Some(batch) => self.send_batch(&caller, batch),
                 None => Err(malformed("this is no ticket of this server")),
             },
@@ -185,8 +183,9 @@ impl Flight {
             let batch = RecordBatch::new_empty(setting_schema());
             return self.send(caller, batch, place);
         }
-        let bound = self
-            .try_bind(run.id, caller, &settings, &sql, params.as_deref())
+        let ids = (run.id, Some(promise.id));
+        let mut bound = self
+            .try_bind(ids, caller, &settings, &sql, params.as_deref())
             .await
             .map_err(|refusal| failed(ended_right(refusal)))?;
         let fields = result_schema(&bound, &settings);
@@ -195,7 +194,6 @@ impl Flight {
             return Err(failed(changed(policies)));
         }
         let schema = described(&fields, promise.id, bound.about());
-        let mut bound = bound.of_statement(promise.id);
         if let Some(share) = promise.share {
             bound = bound.only(share).map_err(failed)?;
         }
@@ -216,7 +214,7 @@ impl Flight {
             .map_err(|refusal| to_status(&refusal, Some(id)))?;
         if let Some(set) = set_statement(sql) {
             let (setting, value) = set.map_err(|refusal| to_status(&refusal, None))?;
-            self.apply(caller, setting, value.as_deref())?;
+            self.apply(caller, setting, value.as_deref()).await?;
             return self.send(caller, RecordBatch::new_empty(setting_schema()), place);
         }
         let bound = self.bind(id, caller, settings, sql, params).await?;
@@ -229,10 +227,12 @@ impl Flight {
         caller: &Caller,
         bound: Query<Bound>,
         schema: SchemaRef,
-        place: Entered,
+        place: Place,
     ) -> Result<Outgoing, Status> {
         let query = bound.id();
         let failed = |refusal: Refusal| to_status(&refusal, Some(query));
+        // Before it is planned: what ends meanwhile must end it.
+        place.basis.rights.get_or_init(|| bound.rights());
         let results = self.engine.start(bound).await.map_err(failed)?;
         let source = Source::Query(Box::new(results));
         Outgoing::new(source, Shape::Wire(schema), self.terms(caller, place)).map_err(failed)
@@ -251,12 +251,7 @@ impl Flight {
         self.send(caller, batch, place)
     }
 
-    fn send(
-        &self,
-        caller: &Caller,
-        batch: RecordBatch,
-        place: Entered,
-    ) -> Result<Outgoing, Status> {
+    fn send(&self, caller: &Caller, batch: RecordBatch, place: Place) -> Result<Outgoing, Status> {
         let schema = batch.schema();
         let source = Source::Batches(futures::stream::iter([Ok(batch)]).boxed());
         Outgoing::new(source, Shape::Exact(schema), self.terms(caller, place))
@@ -264,21 +259,22 @@ impl Flight {
     }
 
     /// Takes a place for a stream, if its session still stands.
-    fn enter(&self, caller: &Caller, run: Run) -> Result<Entered, Refusal> {
+    fn enter(&self, caller: &Caller, run: Run) -> Result<Place, Refusal> {
         let session = &caller.session;
         let principal = caller.principal();
-        let entered = self.streams.enter(principal, session.id, run)?;
+        let place = self.streams.enter(principal, session.id, run)?;
+        place.basis.session.get_or_init(|| session.clone());
         // A session that closes ends what has entered; what enters later must see that it closed.
         if self.authenticator.is_open(session) {
-            Ok(entered)
+            Ok(place)
         } else {
             Err(session_ended())
         }
     }
 
-    fn terms(&self, caller: &Caller, (place, valve): Entered) -> Terms {
+    fn terms(&self, caller: &Caller, place: Place) -> Terms {
         Terms {
-            valve,
+            valve: Arc::clone(&place.basis.valve),
             ending: self.ending(caller),
             idle: self.limits.idle_reader,
             place: Box::new(place),
@@ -287,7 +283,7 @@ impl Flight {
     }
 
     /// Has a `SET` take effect for the session.
-    pub(crate) fn apply(
+    pub(crate) async fn apply(
         &self,
         caller: &Caller,
         setting: Setting,
@@ -295,7 +291,8 @@ impl Flight {
     ) -> Result<(), Status> {
         let session = &caller.session;
         let mut settings = self.sessions.get(session.id);
-        self.change(caller, &mut settings, setting, value)
+        let changed = self.change(caller, &mut settings, setting, value).await;
+        changed
             .and_then(|()| {
                 self.sessions
                     .set(session.id, settings, session.ends, self.clock.now())

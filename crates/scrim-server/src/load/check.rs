@@ -1,11 +1,12 @@
-//! Looking at every source, for `scrim source check`.
+//! Looking at what a configuration names: every source, for `scrim source check`, and the documents,
+//! for `scrim policy lint`.
 
 use std::time::{Duration, Instant};
 
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use scrim_document::Problems;
-use scrim_policy::ContractDocument;
+use scrim_policy::{ContractDocument, Documents};
 use scrim_sources::Opened;
 
 use super::Inputs;
@@ -37,7 +38,7 @@ pub struct SourceReport {
 /// # Errors
 /// All problems of the documents, with which nothing is known of the sources.
 pub fn sources(inputs: &Inputs) -> Result<BoxStream<'static, SourceReport>, Problems> {
-    let (documents, _) = inputs.documents()?;
+    let documents = inputs.documents()?;
     let mut looks = Vec::new();
     let mut contracts: Vec<_> = documents.contracts().cloned().collect();
     contracts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -48,6 +49,14 @@ pub fn sources(inputs: &Inputs) -> Result<BoxStream<'static, SourceReport>, Prob
         looks.push(looked_up(name, lookup, inputs.clone()).boxed());
     }
     Ok(futures::stream::iter(looks).buffered(AT_ONCE).boxed())
+}
+
+/// The documents of the policies, read and not compiled, for those who look at how they are written.
+///
+/// # Errors
+/// All problems of the documents.
+pub fn documents(inputs: &Inputs) -> Result<Documents, Problems> {
+    inputs.documents()
 }
 
 async fn contracted(contract: ContractDocument, inputs: Inputs) -> SourceReport {

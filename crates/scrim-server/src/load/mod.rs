@@ -3,13 +3,13 @@
 
 mod check;
 mod open;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use scrim_document::{Problem, Problems, SourceFile};
+use scrim_document::{Location, Problem, Problems, SourceFile};
 use scrim_engine::{Engine, RawTable, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
@@ -17,9 +17,12 @@ use scrim_policy::{Documents, LeftOut, LoadEnv, PolicySet};
 use scrim_sources::Sources;
 use sha2::{Digest, Sha256};
 
-pub use check::{SourceReport, sources};
+pub use check::{SourceReport, documents, sources};
+use open::Sources as OpenedSources;
+pub(crate) use open::{OpenSources, Opening};
+pub use typed::{Place, Typed, typed};
 
-use crate::config::{self, Config, Lookup, MappedCertificate};
+use crate::config::{self, Administrator, Config, Lookup, MappedCertificate};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -61,17 +64,12 @@ impl Inputs {
         })
     }
 
-    /// The documents, and each file with the SHA-256 of its text.
+    /// The documents.
     ///
     /// # Errors
     /// All problems of reading and parsing.
-    pub fn documents(&self) -> Result<(Documents, Vec<(String, String)>), Problems> {
-        let files = policy_files(&self.policies)?;
-        let hashes = files
-            .iter()
-            .map(|file| (file.path().to_owned(), sha256(file.text())))
-            .collect();
-        Ok((Documents::parse(files)?, hashes))
+    pub fn documents(&self) -> Result<Documents, Problems> {
+        Documents::parse(policy_files(&self.policies)?)
     }
 }
 
@@ -82,12 +80,14 @@ pub struct Loaded {
     pub world: World,
     /// What the owner should look at.
     pub warnings: Problems,
-    /// Each file with the SHA-256 of its text.
-    pub files: Vec<(String, String)>,
+    /// The files, with their paths from the folder of policies on.
+    pub files: Vec<SourceFile>,
     /// The contracts whose tables are not served, and why.
     pub left_out: Vec<LeftOut>,
     /// Columns of sources that their contracts do not list, and so stay hidden, by table.
     pub unlisted: BTreeMap<TableName, Vec<String>>,
+    /// The sources of what is served.
+    pub(crate) open: OpenSources,
 }
 
 /// Reads the policies, opens the sources they govern, and compiles everything. A contract whose
@@ -100,10 +100,41 @@ pub async fn policies(
     root_key: Secret<[u8; 32]>,
     engine: &Engine,
 ) -> Result<Loaded, Problems> {
-    let (documents, files) = inputs.documents()?;
-    let fixtures = Fixtures::default();
-    let loaded = with_fixtures(documents, &fixtures, inputs, root_key, engine).await?;
-    Ok(Loaded { files, ..loaded })
+    let files = policy_files(&inputs.policies)?;
+    let before = OpenSources::default();
+    set(
+        files,
+        inputs,
+        root_key,
+        engine,
+        (&before, Opening::Everything),
+    )
+    .await
+}
+
+/// Makes a policy set of files; sources that are open already are taken over. What computes does so
+/// on a thread of its own, so that nobody waits for it.
+///
+/// # Errors
+/// All problems of the first step that has any: parsing, compiling.
+pub(crate) async fn set(
+    files: Vec<SourceFile>,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+    (before, opening): (&OpenSources, Opening),
+) -> Result<Loaded, Problems> {
+    let relative: Vec<_> = files
+        .iter()
+        .map(|file| from_folder(&inputs.policies, file))
+        .collect();
+    let parsed = aside(inputs, move || Documents::parse(files)).await?;
+    let from = (before, opening);
+    let loaded = compiled(parsed?, inputs, root_key, engine, from).await?;
+    Ok(Loaded {
+        files: relative,
+        ..loaded
+    })
 }
 
 /// Tables that stand in the place of sources, for tests of policies.
@@ -127,46 +158,89 @@ pub async fn with_fixtures(
     root_key: Secret<[u8; 32]>,
     engine: &Engine,
 ) -> Result<Loaded, Problems> {
-    let opened = open::all(&documents, fixtures, inputs).await?;
-    let schemas = opened.schemas();
-    let lookup_schemas: BTreeMap<String, SchemaRef> = opened
-        .lookups
-        .iter()
-        .map(|(name, table)| (name.clone(), table.schema()))
-        .collect();
-    let env = LoadEnv {
-        schemas: &schemas,
-        lookups: &lookup_schemas,
-        unavailable: opened.unavailable,
-        attributes: &inputs.attributes,
-        networks: inputs.networks.clone(),
-        functions: engine.functions(),
-    };
-    let (policy, warnings) = PolicySet::compile(documents, &env)?;
-    let left_out = policy.left_out().to_vec();
+    let from = (&OpenSources::of(fixtures), Opening::WhatIsNew);
+    compiled(documents, inputs, root_key, engine, from).await
+}
+
+async fn compiled(
+    documents: Documents,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+    (before, opening): (&OpenSources, Opening),
+) -> Result<Loaded, Problems> {
+    let OpenedSources { open, unavailable } =
+        open::all(&documents, inputs, before, opening).await?;
+    let (schemas, lookups) = (open.schemas(), open.lookup_schemas());
+    let (attributes, networks) = (inputs.attributes.clone(), inputs.networks.clone());
+    let functions = engine.functions();
+    let compiled = aside(inputs, move || {
+        let env = LoadEnv {
+            schemas: &schemas,
+            lookups: &lookups,
+            unavailable,
+            attributes: &attributes,
+            networks,
+            functions,
+        };
+        PolicySet::compile(documents, &env)
+    });
+    let (policy, warnings) = compiled.await??;
+    Ok(loaded(policy, warnings, open, root_key))
+}
+
+fn loaded(
+    policy: PolicySet,
+    warnings: Problems,
+    mut open: OpenSources,
+    root_key: Secret<[u8; 32]>,
+) -> Loaded {
     // What no contract in force governs is not kept at hand.
-    let in_force = |name: &TableName| policy.table(name).is_some();
+    open.tables.retain(|name, _| policy.table(name).is_some());
     let (mut tables, mut unlisted) = (BTreeMap::new(), BTreeMap::new());
-    for (name, source) in opened.tables {
-        if in_force(&name) {
-            unlisted.insert(name.clone(), source.unlisted);
-            tables.insert(name, source.table);
+    for (name, source) in &open.tables {
+        tables.insert(name.clone(), source.table.clone());
+        if !source.unlisted.is_empty() {
+            unlisted.insert(name.clone(), source.unlisted.clone());
         }
     }
-    unlisted.retain(|_, columns| !columns.is_empty());
-    let world = World {
-        policy: Arc::new(policy),
-        tables,
-        lookups: opened.lookups,
-        root_key,
-    };
-    Ok(Loaded {
-        world,
+    let left_out = policy.left_out().to_vec();
+    Loaded {
+        world: World {
+            policy: Arc::new(policy),
+            tables,
+            lookups: open.lookups.clone(),
+            root_key,
+        },
         warnings,
         files: Vec::new(),
         left_out,
         unlisted,
-    })
+        open,
+    }
+}
+
+/// Computes where it holds up nobody.
+pub(crate) async fn aside<T: Send + 'static>(
+    inputs: &Inputs,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problems> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| about(&inputs.policies, "loading broke; please report this").into())
+}
+
+/// A file with its path from the folder of policies on.
+pub(crate) fn from_folder(folder: &Path, file: &SourceFile) -> SourceFile {
+    match Path::new(file.path()).strip_prefix(folder) {
+        Ok(path) => SourceFile::new(path.display().to_string(), file.text()),
+        Err(_) => file.clone(),
+    }
+}
+
+/// The same file with the path that it has in the folder.
+pub(crate) fn in_folder(folder: &Path, file: &SourceFile) -> SourceFile {
+    let path = folder.join(file.path());
+    SourceFile::new(path.display().to_string(), file.text())
 }
 
 /// Reads and checks the accounts file.
@@ -178,6 +252,35 @@ pub fn accounts(
     attributes: &BTreeMap<String, ValueType>,
 ) -> Result<Accounts, Problems> {
     Accounts::parse(&read_file(path)?, attributes)
+}
+
+/// The accounts that may administer the server.
+///
+/// # Errors
+/// Each one that is not there.
+pub fn administrators(
+    named: &[Administrator],
+    accounts: &Accounts,
+) -> Result<BTreeSet<String>, Problems> {
+    let mut problems = Problems::default();
+    for Administrator { account, location } in named {
+        if accounts.get(account).is_none() {
+            problems.push(no_account("administrators", account, location, accounts));
+        }
+    }
+    let ids = named.iter().map(|one| one.account.clone()).collect();
+    problems.into_result(ids).map(|(ids, _)| ids)
+}
+
+/// What the configuration says of an account that is not there.
+fn no_account(key: &str, account: &str, at: &Location, accounts: &Accounts) -> Problem {
+    let file = SourceFile::new(Arc::clone(&at.file), "");
+    let message = format!("{key}: there is no account `{account}`");
+    let help = match scrim_document::nearest(account, accounts.ids()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "add it to the accounts file".to_owned(),
+    };
+    Problem::error(at, &file, message).with_help(help)
 }
 
 /// The client certificates that stand for accounts.
@@ -197,13 +300,8 @@ pub fn certificates(
     } in mapped
     {
         if accounts.get(account).is_none() {
-            let file = SourceFile::new(Arc::clone(&location.file), "");
-            let message = format!("identity.certificates: there is no account `{account}`");
-            let help = match scrim_document::nearest(account, accounts.ids()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "add it to the accounts file".to_owned(),
-            };
-            problems.push(Problem::error(location, &file, message).with_help(help));
+            let key = "identity.certificates";
+            problems.push(no_account(key, account, location, accounts));
         }
         names.push((name.clone(), account.clone()));
     }
@@ -213,7 +311,8 @@ pub fn certificates(
         .map(|(certificates, _)| certificates)
 }
 
-/// Every policy document below a folder, sorted by path: `contracts` and `agreements`, all `.yaml`.
+/// Every policy document of a folder, sorted by path: all `.yaml` below `contracts` and `agreements`,
+/// and beside them the access policies that stand in files of their own, `*.policy.yaml`.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
@@ -228,6 +327,7 @@ pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
     for part in ["contracts", "agreements"] {
         collect(&dir.join(part), 0, &mut paths, &mut problems);
     }
+    beside(dir, &mut paths, &mut problems);
     paths.sort();
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
@@ -294,12 +394,30 @@ fn collect(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Pr
     }
 }
 
+/// The access policies that lie directly in the folder.
+fn beside(dir: &Path, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with('.') && scrim_policy::is_policy(&name) {
+            paths.push(path);
+        }
+    }
+}
+
 fn about(path: &Path, message: impl Into<String>) -> Problem {
     let file = SourceFile::new(path.display().to_string(), "");
     Problem::error(&file.location(1, 1), &file, message)
 }
 
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     nibbles
@@ -321,6 +439,8 @@ mod tests {
             "tests/t.test.yaml",
             "contracts/README.md",
             "contracts/.hidden.yaml",
+            "b.policy.yaml",
+            "notes.yaml",
         ] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -335,6 +455,7 @@ mod tests {
             names,
             [
                 "/agreements/c.yaml",
+                "/b.policy.yaml",
                 "/contracts/b.odcs.yaml",
                 "/contracts/deep/a.yml"
             ]

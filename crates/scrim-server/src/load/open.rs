@@ -9,7 +9,7 @@ use futures::StreamExt;
 use scrim_document::{Location, Problem, Problems, SourceFile};
 use scrim_engine::{LookupTable, RawTable};
 use scrim_model::TableName;
-use scrim_policy::{ContractDocument, Documents, Server, Unavailable};
+use scrim_policy::{ContractDocument, Documents, Server, ServerKind, Unavailable};
 use scrim_sources::{Opened, Wanted};
 
 use super::{Fixtures, Inputs};
@@ -22,35 +22,68 @@ const OPEN_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The sources of a policy set.
 pub(super) struct Sources {
-    pub(super) tables: BTreeMap<TableName, Source>,
-    pub(super) lookups: BTreeMap<String, LookupTable>,
+    pub(super) open: OpenSources,
     pub(super) unavailable: Unavailable,
 }
 
+/// Sources that are open. They outlive the policy set that they were opened for: the next one takes
+/// over those of which it asks the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenSources {
+    pub(super) tables: BTreeMap<TableName, Source>,
+    pub(super) lookups: BTreeMap<String, Arc<LookupTable>>,
+}
+
 /// The source of one contract.
+#[derive(Debug, Clone)]
 pub(super) struct Source {
+    /// Nothing when the table is one that stands in the source's place.
+    asked: Option<Asked>,
     pub(super) table: RawTable,
     /// Columns, and fields inside columns, that the contract does not list.
     pub(super) unlisted: Vec<String>,
 }
 
-impl Sources {
-    fn of(fixtures: &Fixtures) -> Self {
+/// What a contract asks of its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    kind: ServerKind,
+    credentials: Option<String>,
+    wanted: Wanted,
+}
+
+/// What becomes of sources that are open already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// They stay open.
+    WhatIsNew,
+    /// They are opened anew, and stay open as they are when that fails.
+    Everything,
+}
+
+impl OpenSources {
+    /// Tables that stand in the place of sources, whatever contracts ask of these.
+    pub(super) fn of(fixtures: &Fixtures) -> Self {
         let table = |(name, table): (&TableName, &RawTable)| {
             let source = Source {
+                asked: None,
                 table: table.clone(),
                 unlisted: Vec::new(),
             };
             (name.clone(), source)
         };
         let lookup = |(name, table): (&String, &RawTable)| {
-            (name.clone(), LookupTable::new(table.clone(), None))
+            let table = LookupTable::new(table.clone(), None);
+            (name.clone(), Arc::new(table))
         };
         Self {
             tables: fixtures.tables.iter().map(table).collect(),
             lookups: fixtures.lookups.iter().map(lookup).collect(),
-            unavailable: Unavailable::default(),
         }
+    }
+
+    fn fixture(&self, name: &TableName) -> Option<&Source> {
+        self.tables.get(name).filter(|open| open.asked.is_none())
     }
 
     pub(super) fn schemas(&self) -> BTreeMap<TableName, SchemaRef> {
@@ -59,75 +92,139 @@ impl Sources {
             .map(|(name, source)| (name.clone(), source.table.schema()))
             .collect()
     }
+
+    pub(super) fn lookup_schemas(&self) -> BTreeMap<String, SchemaRef> {
+        let lookups = self.lookups.iter();
+        lookups
+            .map(|(name, table)| (name.clone(), table.schema()))
+            .collect()
+    }
+
+    fn table(&self, name: &TableName, asked: &Asked) -> Option<&Source> {
+        let open = self.tables.get(name)?;
+        (open.asked.as_ref() == Some(asked)).then_some(open)
+    }
 }
 
-/// Opens all sources but those in whose place a fixture stands.
+/// Opens all sources that are not open.
 ///
 /// # Errors
 /// Contracts that name no place that can be read.
 pub(super) async fn all(
     documents: &Documents,
-    fixtures: &Fixtures,
     inputs: &Inputs,
+    before: &OpenSources,
+    opening: Opening,
 ) -> Result<Sources, Problems> {
     // Collected first: a closure over borrowed contracts inside a stream would keep a server's start
     // from being spawned.
-    let mut tables = Vec::new();
+    let (mut tables, mut lookups) = (Vec::new(), Vec::new());
     let mut problems = Problems::default();
-    let real = |contract: &&ContractDocument| !fixtures.tables.contains_key(&contract.name);
-    for contract in documents.contracts().filter(real) {
-        match contract.server(inputs.environment.as_deref()) {
-            Ok(server) => tables.push(table(contract, server, inputs)),
-            Err(problem) => problems.push(problem),
+    let mut open = OpenSources::default();
+    for contract in documents.contracts() {
+        if let Some(fixture) = before.fixture(&contract.name) {
+            open.tables.insert(contract.name.clone(), fixture.clone());
+            continue;
+        }
+        let server = match contract.server(inputs.environment.as_deref()) {
+            Ok(server) => server,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let asked = Asked {
+            kind: server.kind.clone(),
+            credentials: server.credentials.clone(),
+            wanted: Wanted::from(contract),
+        };
+        match (before.table(&contract.name, &asked), opening) {
+            (Some(source), Opening::WhatIsNew) => {
+                open.tables.insert(contract.name.clone(), source.clone());
+            }
+            (_, Opening::WhatIsNew | Opening::Everything) => {
+                tables.push(table(contract, server, asked, inputs));
+            }
         }
     }
     problems.into_result(())?;
-    let lookups: Vec<_> = inputs
-        .lookups
-        .iter()
-        .filter(|(name, _)| !fixtures.lookups.contains_key(*name))
-        .map(|(name, at)| named_lookup(name, at, inputs))
-        .collect();
+    for (name, at) in &inputs.lookups {
+        match (before.lookups.get(name), opening) {
+            (Some(table), Opening::WhatIsNew) => {
+                open.lookups.insert(name.clone(), Arc::clone(table));
+            }
+            (_, Opening::WhatIsNew | Opening::Everything) => {
+                lookups.push(named_lookup(name, at, inputs));
+            }
+        }
+    }
     let (tables, lookups): (Vec<_>, Vec<_>) = tokio::join!(
         futures::stream::iter(tables).buffered(AT_ONCE).collect(),
         futures::stream::iter(lookups).buffered(AT_ONCE).collect(),
     );
-    let mut sources = Sources::of(fixtures);
-    for (name, opened) in tables {
-        match opened {
-            Ok(source) => drop(sources.tables.insert(name, source)),
-            Err(problem) => drop(sources.unavailable.tables.insert(name, problem)),
+    let mut unavailable = Unavailable::default();
+    for (name, asked, opened) in tables {
+        match (opened, before.table(&name, &asked)) {
+            (Ok((table, unlisted)), _) => {
+                let source = Source {
+                    asked: Some(asked),
+                    table,
+                    unlisted,
+                };
+                open.tables.insert(name, source);
+            }
+            // A source that is away for a moment must not take its table along.
+            (Err(problem), Some(source)) => {
+                tracing::warn!(%problem, "a source cannot be opened anew; its table is served as it was");
+                open.tables.insert(name, source.clone());
+            }
+            (Err(problem), None) => drop(unavailable.tables.insert(name, problem)),
         }
     }
     for (name, opened) in lookups {
-        match opened {
-            Ok(table) => drop(sources.lookups.insert(name, table)),
-            Err(problem) => drop(sources.unavailable.lookups.insert(name, problem)),
-        }
+        keep_lookup(name, opened, before, &mut open, &mut unavailable);
     }
-    Ok(sources)
+    Ok(Sources { open, unavailable })
+}
+
+fn keep_lookup(
+    name: String,
+    opened: Result<Arc<LookupTable>, Problem>,
+    before: &OpenSources,
+    open: &mut OpenSources,
+    unavailable: &mut Unavailable,
+) {
+    match (opened, before.lookups.get(&name)) {
+        (Ok(table), _) => drop(open.lookups.insert(name, table)),
+        (Err(problem), Some(table)) => {
+            tracing::warn!(%problem, "a look-up table cannot be opened anew; it is asked as it was");
+            open.lookups.insert(name, Arc::clone(table));
+        }
+        (Err(problem), None) => drop(unavailable.lookups.insert(name, problem)),
+    }
 }
 
 async fn table(
     contract: &ContractDocument,
     server: &Server,
+    asked: Asked,
     inputs: &Inputs,
-) -> (TableName, Result<Source, Problem>) {
+) -> (TableName, Asked, Result<(RawTable, Vec<String>), Problem>) {
     let opened = contracted(contract, server, inputs).await;
-    let source = opened.map(|opened| Source {
-        unlisted: unlisted(contract, &opened),
-        table: opened.table,
+    let opened = opened.map(|opened| {
+        let unlisted = unlisted(contract, &opened);
+        (opened.table, unlisted)
     });
-    (contract.name.clone(), source)
+    (contract.name.clone(), asked, opened)
 }
 
 async fn named_lookup(
     name: &str,
     at: &Lookup,
     inputs: &Inputs,
-) -> (String, Result<LookupTable, Problem>) {
+) -> (String, Result<Arc<LookupTable>, Problem>) {
     let opened = lookup(name, at, inputs).await;
-    let table = opened.map(|opened| LookupTable::new(opened.table, at.refresh));
+    let table = opened.map(|opened| Arc::new(LookupTable::new(opened.table, at.refresh)));
     (name.to_owned(), table)
 }
 

@@ -27,8 +27,7 @@ use crate::status::to_status;
 /// How long collected rows wait for more before they leave.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// The future that ends a stream before its source does: a deadline, the session's end, the
-/// server's.
+/// The future that ends a stream before its source does: a deadline, the server's end.
 pub(crate) type Ending = Pin<Box<dyn Future<Output = Refusal> + Send>>;
 
 /// Under which schema batches leave.
@@ -77,7 +76,7 @@ impl Source {
             return;
         };
         match refusal.code() {
-            Code::SessionEnded | Code::Revoked => results.revoke(refusal.message()),
+            Code::Revoked => results.revoke(refusal.detail().unwrap_or(refusal.message())),
             code => results.fail(code),
         }
     }

@@ -80,6 +80,11 @@ impl Valve {
         self.reader.wake();
     }
 
+    /// Whether it is shut already, or over.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(&*self.state(), State::Shut(_) | State::Over)
+    }
+
     /// Ends the stream since nobody reads it any more.
     pub(crate) fn abandon(&self) {
         let before = std::mem::replace(&mut *self.state(), State::Over);

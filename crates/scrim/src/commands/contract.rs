@@ -1,4 +1,4 @@
-//! `scrim contract new`.
+//! `scrim contract …`, and `new` of it.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -21,10 +21,13 @@ use crate::outcome::Failure;
 /// Rows that are looked at: enough to know a column by, few enough to be quick.
 const ROWS: usize = 5_000;
 
-/// Drafts a contract.
+/// Drafts a contract, or does what else there is to do with one.
 pub(crate) fn run(command: &Contract, out: &mut Out) -> Result<(), Failure> {
     match command {
         Contract::New(arguments) => runtime()?.block_on(new(arguments, out)),
+        Contract::Schema(arguments) => super::schema::run(arguments, out),
+        Contract::Split(contract) => super::terse::split(&contract.file, out),
+        Contract::Join(contract) => super::terse::join(&contract.file, out),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `scrim ledger`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use scrim_ledger::{FILE_NAME, Filter, Outcome, Record};
+use scrim_ledger::{Filter, Outcome, Record};
 
 use crate::cli::{Ledger, LedgerShow};
 use crate::out::Out;
 use crate::outcome::Failure;
+use crate::past::{damaged, ledger_file};
 use crate::render::text;
 
 /// Verifies or shows a ledger.
@@ -17,24 +18,8 @@ pub(crate) fn run(command: &Ledger, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
-/// A ledger is named by its folder or by its file.
-fn file(path: &Path) -> Result<PathBuf, Failure> {
-    let path = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(Failure::Usage(format!(
-        "there is no ledger at {}",
-        path.display()
-    )))
-}
-
 fn verify(path: &Path, out: &mut Out) -> Result<(), Failure> {
-    let path = file(path)?;
+    let path = ledger_file(path)?;
     match scrim_ledger::verify(&path) {
         Ok(verified) => {
             let open = match verified.open {
@@ -54,7 +39,7 @@ fn verify(path: &Path, out: &mut Out) -> Result<(), Failure> {
 }
 
 fn show(arguments: &LedgerShow, out: &mut Out) -> Result<(), Failure> {
-    let path = file(&arguments.ledger.path)?;
+    let path = ledger_file(&arguments.ledger.path)?;
     let outcome = arguments
         .outcome
         .as_deref()
@@ -62,15 +47,16 @@ fn show(arguments: &LedgerShow, out: &mut Out) -> Result<(), Failure> {
         .transpose()
         .map_err(Failure::Usage)?;
     let filter = Filter {
+        query: None,
         principal: arguments.principal.clone(),
         table: arguments.table.clone(),
         since: arguments.since,
         until: arguments.until,
         outcome,
     };
-    let damaged = |damage| Failure::Failed(format!("{}: {damage}", path.display()));
-    for record in scrim_ledger::read(&path, filter).map_err(damaged)? {
-        let record = record.map_err(damaged)?;
+    let damaged = damaged(&path);
+    for record in scrim_ledger::read(&path, filter).map_err(&damaged)? {
+        let record = record.map_err(&damaged)?;
         if arguments.json {
             let line = serde_json::to_string(&record).map_err(|error| Failure::failed(&error))?;
             writeln!(out.results(), "{line}")?;

@@ -1,6 +1,6 @@
-//! `scrim policy check` and `scrim policy test`.
+//! `scrim policy`.
 
-use super::runtime;
+use super::{lint, policy_compare, policy_matrix, policy_past, policy_versions, runtime, shadow};
 use crate::cli::{Policy, PolicyFolder, PolicyTest, TestFormat};
 use crate::local::{Bench, Local, find_config, read_config};
 use crate::out::Out;
@@ -8,15 +8,29 @@ use crate::outcome::Failure;
 use crate::policy_test::report::{self, CoverageReport, Report};
 use crate::policy_test::{self, Options};
 
-/// Checks or tests policies.
+/// Checks or tests policies, changes what is in force, or looks at what it did.
 pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
     match command {
         Policy::Check(folder) => runtime()?.block_on(check(folder, out)),
         Policy::Test(arguments) => runtime()?.block_on(test(arguments, out)),
+        Policy::Replay(arguments) => runtime()?.block_on(policy_past::replay(arguments, out)),
+        Policy::Unused(arguments) => runtime()?.block_on(policy_past::unused(arguments, out)),
+        Policy::Lint(arguments) => runtime()?.block_on(lint::run(arguments, out)),
+        Policy::Shadow(arguments) => shadow::run(arguments, out),
+        Policy::Reload(server) => runtime()?.block_on(policy_versions::reload(server, out)),
+        Policy::History(arguments) => policy_versions::history(arguments, out),
+        Policy::Show(arguments) => policy_versions::show(arguments, out),
+        Policy::Rollback(arguments) => {
+            runtime()?.block_on(policy_versions::roll_back(arguments, out))
+        }
+        Policy::Diff(arguments) => runtime()?.block_on(policy_compare::diff(arguments, out)),
+        Policy::Drift(arguments) => runtime()?.block_on(policy_compare::drift(arguments, out)),
+        Policy::Matrix(arguments) => runtime()?.block_on(policy_matrix::run(arguments, out)),
     }
 }
 
-async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
+/// Loads policies, all of them, and tells what loading warns of.
+pub(crate) async fn open(folder: &PolicyFolder, out: &mut Out) -> Result<Local, Failure> {
     let config = find_config(folder.dir.as_deref(), folder.config.as_deref())?;
     let local = Local::open(read_config(&config, folder.dir.as_deref())?).await?;
     if !local.warnings.is_empty() {
@@ -36,7 +50,11 @@ async fn check(folder: &PolicyFolder, out: &mut Out) -> Result<(), Failure> {
         .tables()
         .map(|table| format!("{}.{}", table.name.schema, table.name.table))
         .collect();
-    let warnings = match local.warnings.len() {
+    let findings = lint::beside_warnings(&local)?;
+    for finding in &findings {
+        out.remark(finding);
+    }
+    let warnings = match local.warnings.len() + findings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         warnings => format!(", {warnings} warnings"),

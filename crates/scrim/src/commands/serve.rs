@@ -34,9 +34,14 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
             "scrim: serving Flight SQL on {}",
             running.address()
         ))?;
-        tokio::select! {
-            () = stop.wait() => {}
-            ended = running.ended() => return Ok(ended?),
+        let mut reload = Reload::new()?;
+        loop {
+            tokio::select! {
+                () = stop.wait() => break,
+                // What came of it is in the log, the ledger and the status.
+                () = reload.wait() => drop(running.reload().await),
+                ended = running.ended() => return Ok(ended?),
+            }
         }
         out.remark("scrim: stopping");
         Ok(running.shutdown(PATIENCE).await?)
@@ -78,6 +83,7 @@ impl From<StartError> for Failure {
                 Self::usage(&error)
             }
             StartError::Ledger(_)
+            | StartError::Store(_)
             | StartError::Engine(_)
             | StartError::Listen { .. }
             | StartError::Spill { .. }
@@ -131,6 +137,44 @@ impl Stop {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// A request to load the policies anew: SIGHUP.
+#[cfg(unix)]
+struct Reload(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Reload {
+    /// From now on such a request does not end the process.
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Waits for one.
+    async fn wait(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Here nobody can ask so.
+#[cfg(not(unix))]
+struct Reload;
+
+#[cfg(not(unix))]
+impl Reload {
+    /// Nothing to prepare.
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    async fn wait(&mut self) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A test file lies under `policies/tests/` and ends in `.test.yaml`. It names personas and cases;
 //! a case asks a statement as a persona, or looks at tables, and says what must hold. The keys and
-//! their meaning stand in [`keys`], and `policies/README.md` explains them.
+//! their meaning stand in `shapes`, and `policies/README.md` explains them.
 //!
 //! `format` reads a file, `run` puts the questions through the engine as any query goes through it,
 //! `check`, `compare` and `seen` hold answers against expectations, `touch` tells what of the
@@ -15,14 +15,18 @@ mod check;
 mod compare;
 mod fixtures;
 mod format;
-pub mod keys;
 mod pattern;
 pub mod report;
 mod run;
 mod seen;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod touch;
 
 pub use check::Difference;
 pub use run::{CaseResult, FileResult, Options, Run, find_files, run};
+pub use shapes::TEST;
+
+#[cfg(test)]
+pub(crate) use format::TestFile;

@@ -125,7 +125,7 @@ pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
 pub async fn run(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> {
     let started = Instant::now();
     let files = read(&bench.config.policies)?;
-    let (documents, _) = bench.inputs.documents()?;
+    let documents = bench.inputs.documents()?;
     let jobs = jobs(bench, &files, options.only)?;
     let mut coverage = options.coverage.then(|| Coverage::of(&documents));
     let (real, own): (Vec<_>, Vec<_>) = jobs

@@ -8,6 +8,7 @@ use super::context::{self, Situation, circumstances};
 use super::expect::{Expect, expect};
 use super::persona::{self, Persona, With};
 use super::{Placed, texts};
+use crate::policy_test::shapes::CASE;
 
 /// One question with what its answer must be.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ impl Reader<'_> {
     }
 
     fn case(&self, node: &Node, problems: &mut Problems) -> Option<Case> {
-        let mut map = MapReader::new(node, problems)?;
+        let mut map = MapReader::new(node, &CASE, problems)?;
         let name = map.string("name", problems);
         let personas = map.required("as", problems);
         let personas = personas.map(|node| texts(node, problems));

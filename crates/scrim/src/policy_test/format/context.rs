@@ -7,6 +7,7 @@ use scrim_document::{MapReader, Node, Problems};
 use scrim_model::Context;
 
 use super::Placed;
+use crate::policy_test::shapes::CONTEXT;
 
 /// What is said about the circumstances in one place.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +79,7 @@ impl Circumstances {
 
 /// Reads circumstances, if there are any.
 pub(super) fn circumstances(node: Option<&Node>, problems: &mut Problems) -> Circumstances {
-    let Some(mut map) = node.and_then(|node| MapReader::new(node, problems)) else {
+    let Some(mut map) = node.and_then(|node| MapReader::new(node, &CONTEXT, problems)) else {
         return Circumstances::default();
     };
     let read = Circumstances {

@@ -6,6 +6,7 @@ use scrim_model::Code;
 use super::seen::{self, SeenTable};
 use super::{Placed, text_list, texts};
 use crate::policy_test::pattern::Pattern;
+use crate::policy_test::shapes::{COLUMNS, COUNT, DECISION, EXPECT, REFUSED};
 
 /// What must hold of an answer; what is not said may be anything.
 #[derive(Debug, Clone, Default)]
@@ -148,7 +149,7 @@ impl Expect {
 /// Reads what must hold.
 pub(super) fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {
     let before = problems.len();
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &EXPECT, problems)?;
     let placed = |node: Option<&Node>| node.cloned();
     let refused = placed(map.optional("refused"));
     let columns = placed(map.optional("columns"));
@@ -183,10 +184,7 @@ pub(super) fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {
         let help = "write `refused` alone, or what holds of the result";
         problems.push(node.error("a refused query has no result").with_help(help));
     } else if !expect.is_of_answer() && !expect.is_of_tables() {
-        let keys: Vec<&str> = super::super::keys::EXPECT
-            .iter()
-            .map(|key| key.name)
-            .collect();
+        let keys: Vec<&str> = EXPECT.keys().map(|key| key.name).collect();
         let help = format!("write any of {}", keys.join(", "));
         problems.push(node.error("nothing is expected").with_help(help));
     }
@@ -225,7 +223,7 @@ fn refusal(node: &Node, problems: &mut Problems) -> Option<Refused> {
             message: None,
         });
     }
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &REFUSED, problems)?;
     let found = map
         .required("code", problems)
         .and_then(|node| code(node, problems));
@@ -254,7 +252,7 @@ fn columns_of(node: &Node, problems: &mut Problems) -> Option<Columns> {
     if node.as_map().is_none() {
         return Some(Columns::Exactly(node.string_list(problems)?));
     }
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &COLUMNS, problems)?;
     let has = map.optional_string_list("has", problems);
     let lacks = map.optional_string_list("lacks", problems);
     map.finish(problems);
@@ -270,7 +268,7 @@ pub(super) fn count(node: &Node, problems: &mut Problems) -> Option<Count> {
             max: exact,
         });
     }
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &COUNT, problems)?;
     let (min, max) = (map.optional("min"), map.optional("max"));
     map.finish(problems);
     let (min, max) = (
@@ -345,7 +343,7 @@ pub(super) fn pattern(node: &Node, problems: &mut Problems) -> Option<Pattern> {
 }
 
 fn decision(node: &Node, problems: &mut Problems) -> Option<DecisionExpect> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &DECISION, problems)?;
     let table = map.optional_string("table", problems);
     let verdict_node = map.optional("verdict");
     let agreements = map.optional("agreements");

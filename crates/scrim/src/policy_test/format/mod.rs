@@ -12,10 +12,11 @@ mod tests;
 use std::collections::BTreeMap;
 
 use scrim_document::{Location, MapReader, Node, Problems, SourceFile};
+use crate::policy_test::shapes::TEST;
 
 pub(crate) use case::{Asked, Case};
 pub(crate) use context::Situation;
-pub(crate) use expect::{Columns, Count, DecisionExpect, Expect, Refused, Shown};
+pub(crate) use expect::{Columns, Count, DecisionExpect, Expect, Refused, Shown, VERDICTS};
 pub(crate) use persona::Persona;
 pub(crate) use seen::{SeenColumn, SeenColumns, SeenTable};
 pub(crate) use tables::{Cell, Form, TableFixture};
@@ -76,7 +77,7 @@ impl TestFile {
 }
 
 fn read_file(root: &Node, file: &SourceFile, problems: &mut Problems) -> Option<TestFile> {
-    let mut map = MapReader::new(root, problems)?;
+    let mut map = MapReader::new(root, &TEST, problems)?;
     if let Some(kind) = map.required("kind", problems)
         && kind.as_str() != Some("PolicyTest")
     {

@@ -6,6 +6,7 @@ use scrim_document::{Entry, MapReader, Node, Problems};
 use scrim_model::PrincipalKind;
 
 use super::context::{Circumstances, circumstances};
+use crate::policy_test::shapes::{PERSONA, WITH};
 
 /// Someone in whose name a case asks.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ pub(super) fn personas(entries: &[Entry], problems: &mut Problems) -> BTreeMap<S
 }
 
 fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
-    let mut map = MapReader::new(&entry.value, problems)?;
+    let mut map = MapReader::new(&entry.value, &PERSONA, problems)?;
     let id = map.optional_string("id", problems);
     let purpose = map.optional_string("purpose", problems);
     let context = circumstances(map.optional("context"), problems);
@@ -114,7 +115,7 @@ fn persona(entry: &Entry, problems: &mut Problems) -> Option<Persona> {
 
 /// Reads what is different about a persona.
 pub(super) fn with(node: &Node, problems: &mut Problems) -> Option<With> {
-    let map = MapReader::new(node, problems)?;
+    let map = MapReader::new(node, &WITH, problems)?;
     Some(with_of(node, map, problems))
 }
 

@@ -5,6 +5,7 @@ use scrim_document::{Entry, MapReader, Node, Problems};
 use super::expect::{Count, Shown, count, pattern, shown};
 use super::{Placed, text_list};
 use crate::policy_test::pattern::Pattern;
+use crate::policy_test::shapes::{SEEN, SEES};
 
 /// A table that is visible.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ fn table(entry: &Entry, problems: &mut Problems) -> Option<SeenTable> {
     if entry.value.is_null() {
         return Some(seen);
     }
-    let mut map = MapReader::new(&entry.value, problems)?;
+    let mut map = MapReader::new(&entry.value, &SEES, problems)?;
     let (rows, columns) = (map.optional("rows"), map.optional("columns"));
     map.finish(problems);
     if let Some(node) = rows {
@@ -130,7 +131,7 @@ fn column(entry: &Entry, problems: &mut Problems) -> Option<(String, Placed<Seen
 }
 
 fn properties(node: &Node, problems: &mut Problems) -> Option<SeenColumn> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &SEEN, problems)?;
     let mask = map.optional("mask");
     let matches = map.optional("matches");
     let never_contains = map.optional("never_contains");

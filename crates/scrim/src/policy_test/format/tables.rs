@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scrim_document::{Entry, MapReader, Node, Problems, Value as Yaml};
+use crate::policy_test::shapes::TABLE;
 
 /// Rows in the place of a source.
 #[derive(Debug, Clone)]
@@ -118,7 +119,7 @@ fn by_name(row: &Node, problems: &mut Problems) -> Option<Vec<(Node, String, Cel
 
 /// `{file: …}`, or `{columns: […], rows: [[…], …]}`.
 fn described(node: &Node, problems: &mut Problems) -> Option<Form> {
-    let mut map = MapReader::new(node, problems)?;
+    let mut map = MapReader::new(node, &TABLE, problems)?;
     let file = map.optional("file");
     let (columns, rows) = (map.optional("columns"), map.optional("rows"));
     map.finish(problems);

@@ -1,9 +1,6 @@
-use std::collections::BTreeSet;
-
 use scrim_document::SourceFile;
 
 use super::{Case, Cell, Form, TestFile};
-use crate::policy_test::keys::{self, Key};
 
 const GOOD: &str = "
 kind: PolicyTest
@@ -226,70 +223,4 @@ fn mistakes_are_named_with_their_place() {
         let problems = parse(&text).expect_err(to);
         assert!(problems.contains(said), "{to}: {problems}");
     }
-}
-
-/// The keys that a reader knows, as its complaint about one that it does not know lists them.
-fn known(text: &str) -> BTreeSet<String> {
-    let problems = parse(text).expect_err(text);
-    let (_, list) = problems
-        .split_once("known keys are ")
-        .unwrap_or_else(|| panic!("{problems}"));
-    let list = list.split(')').next().unwrap_or_default();
-    list.split(", ").map(str::to_owned).collect()
-}
-
-#[test]
-fn the_table_of_keys_is_what_the_readers_know() {
-    let unknown = "qqqqqqqqqqqqqqqq: 1";
-    let in_expect = |value: &str| GOOD.replace("{refused: table-closed}", value);
-    let cases: [(&[Key], String); 12] = [
-        (keys::FILE, format!("{GOOD}{unknown}\n")),
-        (
-            keys::CONTEXT,
-            GOOD.replace("{hour: 23}", &format!("{{{unknown}}}")),
-        ),
-        (keys::PERSONA, GOOD.replace("purpose: research", unknown)),
-        (
-            keys::CASE,
-            GOOD.replace("name: two", &format!("name: two, {unknown}")),
-        ),
-        (
-            keys::WITH,
-            GOOD.replace("name: two", &format!("name: two, with: {{{unknown}}}")),
-        ),
-        (
-            keys::TABLE,
-            format!("{GOOD}tables: {{a: {{file: x.csv, {unknown}}}}}\n"),
-        ),
-        (keys::EXPECT, in_expect(&format!("{{{unknown}}}"))),
-        (
-            keys::REFUSED,
-            in_expect(&format!("{{refused: {{code: table-closed, {unknown}}}}}")),
-        ),
-        (
-            keys::COLUMNS,
-            in_expect(&format!("{{columns: {{{unknown}}}}}")),
-        ),
-        (
-            keys::COUNT,
-            in_expect(&format!("{{row_count: {{{unknown}}}}}")),
-        ),
-        (
-            keys::DECISION,
-            in_expect(&format!("{{decision: {{verdict: shown, {unknown}}}}}")),
-        ),
-        (
-            keys::SEES,
-            in_expect(&format!("{{sees: {{a: {{{unknown}}}}}}}")),
-        ),
-    ];
-    for (table, text) in cases {
-        let listed: BTreeSet<String> = table.iter().map(|key| key.name.to_owned()).collect();
-        assert_eq!(known(&text), listed);
-    }
-    let seen = in_expect(&format!(
-        "{{sees: {{a: {{columns: {{b: {{{unknown}}}}}}}}}}}"
-    ));
-    let listed: BTreeSet<String> = keys::SEEN.iter().map(|key| key.name.to_owned()).collect();
-    assert_eq!(known(&seen), listed);
 }

@@ -1,0 +1,100 @@
+//! Policies that are not enforced, under which queries are decided as well.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use scrim_engine::Engine;
+use scrim_ledger::{Event, Ledger};
+use scrim_model::Secret;
+use tokio::sync::Mutex;
+
+use crate::load::{self, Inputs, OpenSources, Opening};
+
+/// A second folder of policies. Whatever is wrong with it is told and has no effect on what is
+/// served.
+#[derive(Debug, Clone)]
+pub(crate) struct Shadow {
+    inputs: Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: Engine,
+    ledger: Ledger,
+    /// Held while the folder is read, so that a reading that began later also ends later.
+    last: Arc<Mutex<Last>>,
+}
+
+/// What the last reading left.
+#[derive(Debug, Default)]
+struct Last {
+    /// The version that the ledger knows of.
+    told: Option<String>,
+    /// The sources that are open already.
+    open: OpenSources,
+}
+
+impl Shadow {
+    /// The policies of a folder, beside those of `inputs`.
+    pub(crate) fn new(
+        folder: &Path,
+        inputs: &Inputs,
+        root_key: Secret<[u8; 32]>,
+        engine: Engine,
+        ledger: Ledger,
+    ) -> Self {
+        let inputs = Inputs {
+            policies: folder.to_owned(),
+            ..inputs.clone()
+        };
+        Self {
+            inputs,
+            root_key,
+            engine,
+            ledger,
+            last: Arc::default(),
+        }
+    }
+
+    /// Reads the folder anew, aside: nobody waits for it.
+    pub(crate) fn read_again(&self) {
+        let shadow = self.clone();
+        tokio::spawn(async move { shadow.read().await });
+    }
+
+    async fn read(&self) {
+        let mut last = self.last.lock().await;
+        let loaded = match load::policy_files(&self.inputs.policies) {
+            Ok(files) => {
+                let before = (&last.open, Opening::WhatIsNew);
+                let key = self.root_key.clone();
+                load::set(files, &self.inputs, key, &self.engine, before).await
+            }
+            Err(problems) => Err(problems),
+        };
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                tracing::warn!("the shadow cannot be loaded, so nothing is compared: {problems}");
+                self.engine.load_shadow(None);
+                last.told = None;
+                return;
+            }
+        };
+        for left_out in &loaded.left_out {
+            let (table, problems) = (&left_out.table, &left_out.problems);
+            tracing::warn!(%table, "left out of the shadow: {problems}");
+        }
+        let version = loaded.world.policy.version().to_owned();
+        if last.told.as_ref() != Some(&version) {
+            let event = Event::ShadowLoaded {
+                version: version.clone(),
+            };
+            if let Err(error) = self.ledger.event(event).await {
+                tracing::warn!(%error, "the shadow is not loaded");
+                return;
+            }
+            tracing::info!(version, "queries are decided under the shadow as well");
+            last.told = Some(version);
+        }
+        last.open = loaded.open;
+        self.engine.load_shadow(Some(loaded.world.policy));
+    }
+}

@@ -1,0 +1,164 @@
+//! `scrim policy diff` and `scrim policy drift`.
+
+use std::path::{Path, PathBuf};
+
+use scrim_server::Config;
+
+use crate::admin::{Admin, ServerArgs};
+use crate::cli::{DiffArgs, FailOn, PolicyDiff, PolicyDrift, SideArgs};
+use crate::compare::{Options, Report, Side, compare};
+use crate::local::{find_config, read_config};
+use crate::out::Out;
+use crate::outcome::Failure;
+
+/// Tells what changes between two states of the policies.
+pub(crate) async fn diff(arguments: &PolicyDiff, out: &mut Out) -> Result<(), Failure> {
+    let named = [arguments.old.as_str(), arguments.new.as_str()];
+    let (config, path) = configuration(&arguments.sides, &named)?;
+    let finder = Finder {
+        arguments: &arguments.sides,
+        config: path,
+        policies: config.policies.clone(),
+    };
+    let old = finder.side(&arguments.old).await?;
+    let new = finder.side(&arguments.new).await?;
+    let report = compare(config, (&old, &new), &options(&arguments.shown)).await?;
+    print(&report, &arguments.shown, out)?;
+    let fails = match arguments.fail_on {
+        None => false,
+        Some(FailOn::Widen) => report.width().widens(),
+        Some(FailOn::Any) => !report.difference.tables.is_empty(),
+    };
+    if fails { Err(Failure::Differs) } else { Ok(()) }
+}
+
+/// Tells whether two sides have the same policies in force: by their versions, and if these differ,
+/// by what that means.
+pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), Failure> {
+    let dir = arguments.dir.as_ref().map(|dir| dir.display().to_string());
+    let mut named: Vec<&str> = arguments.servers.iter().map(String::as_str).collect();
+    named.extend(dir.as_deref());
+    let (config, path) = configuration(&arguments.sides, &named)?;
+    let policies = config.policies.clone();
+    let own = policies.display().to_string();
+    if named.len() == 1 {
+        named.push(&own);
+    }
+    let [one, other] = named.as_slice() else {
+        let message = "give two servers, or one and a folder";
+        return Err(Failure::Usage(message.to_owned()));
+    };
+    let finder = Finder {
+        arguments: &arguments.sides,
+        config: path,
+        policies: policies.clone(),
+    };
+    let (one, other) = (finder.side(one).await?, finder.side(other).await?);
+    let report = compare(config, (&one, &other), &options(&arguments.shown)).await?;
+    let (old, new) = (&report.difference.old, &report.difference.new);
+    if old == new {
+        if arguments.shown.json {
+            print(&report, &arguments.shown, out)?;
+        } else {
+            out.line(format_args!("no drift: both have version {new} in force"))?;
+        }
+        return Ok(());
+    }
+    print(&report, &arguments.shown, out)?;
+    Err(Failure::Differs)
+}
+
+fn options(arguments: &DiffArgs) -> Options {
+    Options {
+        count: arguments.count,
+        table: arguments.table.clone(),
+        organisation: arguments.org.clone(),
+    }
+}
+
+fn print(report: &Report, arguments: &DiffArgs, out: &mut Out) -> Result<(), Failure> {
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&report.json()).map_err(|error| Failure::failed(&error))?
+    } else if arguments.markdown {
+        report.markdown()
+    } else {
+        report.text()
+    };
+    Ok(out.line(text.trim_end())?)
+}
+
+/// The configuration for both sides: the given one, else one at a folder that is compared, else the
+/// one in the current folder.
+fn configuration(arguments: &SideArgs, sides: &[&str]) -> Result<(Config, PathBuf), Failure> {
+    let paths = sides.iter().map(Path::new);
+    let given = arguments.config.clone();
+    let own = paths.clone().find(|path| is_configuration(path));
+    let at_folder = || {
+        let folders = paths.clone().filter(|path| path.is_dir());
+        folders
+            .filter_map(|folder| find_config(Some(folder), None).ok())
+            .next()
+    };
+    let path = given
+        .or_else(|| own.map(Path::to_owned))
+        .or_else(at_folder)
+        .unwrap_or_else(|| PathBuf::from("scrim.yaml"));
+    if !path.is_file() {
+        return Err(Failure::Usage(format!(
+            "there is no {}: add --config FILE, which names sources, look-ups and networks",
+            path.display()
+        )));
+    }
+    Ok((read_config(&path, None)?, path))
+}
+
+fn is_configuration(path: &Path) -> bool {
+    let yaml = path
+        .extension()
+        .is_some_and(|end| end == "yaml" || end == "yml");
+    yaml && path.is_file()
+}
+
+/// Finds sides.
+struct Finder<'a> {
+    arguments: &'a SideArgs,
+    config: PathBuf,
+    policies: PathBuf,
+}
+
+impl Finder<'_> {
+    async fn side(&self, named: &str) -> Result<Side, Failure> {
+        let path = Path::new(named);
+        if named.starts_with("grpc://") || named.starts_with("grpc+tls://") {
+            return self
+                .server(named, &self.config, Some(named.to_owned()))
+                .await;
+        }
+        if is_configuration(path) {
+            return self.server(named, path, None).await;
+        }
+        if path.is_dir() {
+            return Ok(Side::of_folder(path));
+        }
+        Side::of_revision(named, &self.policies)
+    }
+
+    /// The policies that a running server has in force.
+    async fn server(
+        &self,
+        named: &str,
+        config: &Path,
+        url: Option<String>,
+    ) -> Result<Side, Failure> {
+        let server = ServerArgs {
+            config: config.to_owned(),
+            url,
+            user: self.arguments.user.clone(),
+            password_file: self.arguments.password_file.clone(),
+            ca: self.arguments.ca.clone(),
+        };
+        let reply = Admin::connect(&server).await?.documents().await?;
+        let files = reply.files.into_iter().map(|file| (file.path, file.text));
+        Side::of_files(named, &files.collect::<Vec<_>>())
+    }
+}

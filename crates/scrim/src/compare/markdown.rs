@@ -1,0 +1,136 @@
+//! A comparison as Markdown, for a pull request.
+
+use scrim_policy::compare::{AgreementChange, OrganisationChange, Presence, TableChange, Width};
+
+use super::text::{agreement, detail, verdict};
+use super::{Counted, Report};
+
+/// All that differs: a table of what changes for whom, and the parts behind it.
+pub(super) fn page(report: &Report) -> String {
+    let mut text = format!("### Policies: {}\n", verdict(report));
+    if report.difference.tables.is_empty() {
+        return text;
+    }
+    text.push_str("\n| table | organisation | agreement | | rows | columns |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for table in &report.difference.tables {
+        for organisation in &table.organisations {
+            for one in &organisation.agreements {
+                text.push_str(&row(table, organisation, one, report));
+            }
+        }
+        if table.organisations.is_empty() {
+            let name = format!("{}.{}", table.table.schema, table.table.table);
+            text.push_str(&format!("| {} | | | {} | | |\n", cell(&name), table.width));
+        }
+    }
+    for table in &report.difference.tables {
+        text.push_str(&parts(table, report));
+    }
+    for remark in &report.remarks {
+        text.push_str(&format!("\n> {}\n", line(remark)));
+    }
+    text
+}
+
+fn row(
+    table: &TableChange,
+    organisation: &OrganisationChange,
+    one: &AgreementChange,
+    report: &Report,
+) -> String {
+    let there = match one.presence {
+        Presence::Added => "new, ",
+        Presence::Removed => "gone, ",
+        Presence::Changed => "",
+    };
+    let mut rows = match one.presence {
+        Presence::Changed => one.rows.to_string(),
+        Presence::Added | Presence::Removed => String::new(),
+    };
+    for counted in report.counted_of(&one.agreement) {
+        rows.push_str(&format!(
+            "; {}: {} gained, {} lost",
+            counted.principal, counted.gained, counted.lost
+        ));
+    }
+    let mut columns: Vec<String> = Vec::new();
+    columns.extend(one.gained.iter().map(|column| format!("+{column}")));
+    columns.extend(one.lost.iter().map(|column| format!("−{column}")));
+    columns.extend(one.replaced.iter().map(|column| format!("≠{column}")));
+    columns.extend(one.treatments.iter().map(ToString::to_string));
+    let name = format!("{}.{}", table.table.schema, table.table.table);
+    let cells = [
+        cell(&name),
+        cell(&organisation.organisation),
+        cell(&one.agreement),
+        format!("{there}{}{}", mark(one.width), one.width),
+        cell(&rows),
+        cell(&columns.join(", ")),
+    ];
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// What a reviewer must look at stands out.
+fn mark(width: Width) -> &'static str {
+    if width.widens() { "⚠ " } else { "" }
+}
+
+fn parts(table: &TableChange, report: &Report) -> String {
+    let name = format!("{}.{}", table.table.schema, table.table.table);
+    let mut text = format!("\n<details><summary>{}</summary>\n\n", line(&name));
+    for one in &table.details {
+        text.push_str(&format!("- {}\n", line(&detail(one))));
+    }
+    for guard in &table.guards {
+        text.push_str(&format!(
+            "- guard {}: {}\n",
+            line(&guard.guard),
+            guard.width
+        ));
+        for one in &guard.details {
+            text.push_str(&format!("  - {}\n", line(&detail(one))));
+        }
+    }
+    for organisation in &table.organisations {
+        for one in &organisation.agreements {
+            let id = line(&one.agreement);
+            text.push_str(&format!(
+                "- {id} for {}: {}\n",
+                line(&one.purpose),
+                one.width
+            ));
+            let counted: Vec<&Counted> = report.counted_of(&one.agreement).collect();
+            for part in agreement(one, &counted) {
+                text.push_str(&format!("  - {}\n", line(&part)));
+            }
+        }
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+/// A text inside a cell.
+fn cell(text: &str) -> String {
+    line(text).replace('|', "\\|")
+}
+
+/// A text that cannot be taken for markup: documents are written by people, and a pull request is
+/// read by others.
+fn line(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\r' => safe.push(' '),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            '`' | '*' | '_' | '[' | ']' | '\\' => {
+                safe.push('\\');
+                safe.push(character);
+            }
+            other => safe.push(other),
+        }
+    }
+    safe
+}
