@@ -32,6 +32,7 @@ pub struct Local {
     pub warnings: Problems,
     /// Why tables are not there, of contracts whose sources are not there or do not fit.
     pub left_out: Problems,
+    clock: Arc<ForwardClock>,
     /// The throw-away ledger and spill folder.
     _scratch: TempDir,
 }
@@ -66,6 +67,7 @@ impl Local {
             policy,
             warnings: loaded.warnings,
             left_out: problems_of(loaded.left_out),
+            clock: bench.clock,
             _scratch: bench.scratch,
         })
     }
@@ -80,6 +82,11 @@ impl Local {
         let revocations = revocations.map_err(|damage| Failure::failed(&damage))?;
         self.engine.revoke_agreements(revocations.agreements());
         Ok(revocations)
+    }
+
+    /// Lets a minute pass, so that limits on the queries of a minute begin anew.
+    pub fn pass_a_minute(&self) {
+        self.clock.pass_a_minute();
     }
 }
 
@@ -146,7 +153,7 @@ impl Bench {
 
     /// Lets a minute pass, so that limits on the queries of a minute begin anew.
     pub fn pass_a_minute(&self) {
-        self.clock.minutes.fetch_add(1, Ordering::Relaxed);
+        self.clock.pass_a_minute();
     }
 }
 
@@ -164,6 +171,12 @@ pub(crate) fn problems_of(left_out: Vec<LeftOut>) -> Problems {
 #[derive(Debug, Default)]
 struct ForwardClock {
     minutes: AtomicI64,
+}
+
+impl ForwardClock {
+    fn pass_a_minute(&self) {
+        self.minutes.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Clock for ForwardClock {

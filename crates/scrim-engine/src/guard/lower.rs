@@ -342,6 +342,9 @@ mod tests {
         ];
         let (merged, _) = merge(&[0, 1], &treatments);
         let expected = ["address", "address.note"].map(|path| (path.to_owned(), Showing::Hidden));
-        assert_eq!((merged.root, merged.nested), (Showing::Clear, expected.into()));
+        assert_eq!(
+            (merged.root, merged.nested),
+            (Showing::Clear, expected.into())
+        );
     }
 }

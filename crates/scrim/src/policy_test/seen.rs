@@ -28,7 +28,7 @@ pub(super) async fn tables(
     denied: &[Placed<String>],
 ) -> Look {
     let mut look = Look::default();
-    let visible = match stage.bench.engine.visible(ask) {
+    let visible = match stage.bench.engine.visible(ask).await {
         Ok(visible) => visible,
         Err(refusal) => {
             let places = sees.iter().map(|seen| &seen.name.at);

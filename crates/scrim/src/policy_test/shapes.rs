@@ -35,7 +35,11 @@ pub static TEST: Shape = Shape::closed(
     &[
         Key::required("kind", Kind::Words(|| vec!["PolicyTest"]), "what this is"),
         Key::required("at", INSTANT, "when every case happens"),
-        Key::optional("context", Kind::Map(&CONTEXT), "the circumstances of every case"),
+        Key::optional(
+            "context",
+            Kind::Map(&CONTEXT),
+            "the circumstances of every case",
+        ),
         Key::optional("purpose", Kind::Text, "the purpose of every case"),
         Key::optional(
             "tables",
@@ -77,7 +81,11 @@ pub(super) static CONTEXT: Shape = Shape::closed(
         ),
         Key::optional("country", Kind::Text, "the country that it comes from"),
         Key::optional("device", Kind::Text, "the device"),
-        Key::optional("device_trusted", Kind::Bool, "whether the device is trusted"),
+        Key::optional(
+            "device_trusted",
+            Kind::Bool,
+            "whether the device is trusted",
+        ),
         Key::optional("time", INSTANT, "when it is made").unsaid("`at`"),
         Key::optional(
             "hour",
@@ -118,7 +126,11 @@ pub(super) static PERSONA: Shape = Shape::closed(
 pub(super) static WITH: Shape = Shape::closed(
     "with",
     "what is different about a persona in one case",
-    &[Key::optional("org", Kind::Text, "the principal's organisation")],
+    &[Key::optional(
+        "org",
+        Kind::Text,
+        "the principal's organisation",
+    )],
 )
 .and(&TRAITS);
 
@@ -169,9 +181,17 @@ pub(super) static CASE: Shape = Shape::closed(
             "what is different about the persona in this case",
         ),
         Key::optional("purpose", Kind::Text, "the purpose that it states"),
-        Key::optional("agreement", Kind::Text, "the one agreement that it acts under"),
+        Key::optional(
+            "agreement",
+            Kind::Text,
+            "the one agreement that it acts under",
+        ),
         Key::optional("at", INSTANT, "when it happens"),
-        Key::optional("context", Kind::Map(&CONTEXT), "the circumstances of this case"),
+        Key::optional(
+            "context",
+            Kind::Map(&CONTEXT),
+            "the circumstances of this case",
+        ),
         Key::optional(
             "sql",
             Kind::Text,
@@ -339,10 +359,7 @@ pub(super) static SEES: Shape = Shape::closed(
         Key::optional("rows", COUNTED, "how many of its rows it sees"),
         Key::optional(
             "columns",
-            Kind::AnyOf(&[
-                TEXTS,
-                Kind::Named(&Kind::AnyOf(&[SHOWN, Kind::Map(&SEEN)])),
-            ]),
+            Kind::AnyOf(&[TEXTS, Kind::Named(&Kind::AnyOf(&[SHOWN, Kind::Map(&SEEN)]))]),
             "all visible columns as a list, or some with how they are shown",
         ),
     ],

@@ -11,8 +11,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use scrim_document::{Location, MapReader, Node, Problems, SourceFile};
 use crate::policy_test::shapes::TEST;
+use scrim_document::{Location, MapReader, Node, Problems, SourceFile};
 
 pub(crate) use case::{Asked, Case};
 pub(crate) use context::Situation;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scrim_document::{Entry, MapReader, Node, Problems, Value as Yaml};
 use crate::policy_test::shapes::TABLE;
+use scrim_document::{Entry, MapReader, Node, Problems, Value as Yaml};
 
 /// Rows in the place of a source.
 #[derive(Debug, Clone)]
