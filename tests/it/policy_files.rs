@@ -1,7 +1,8 @@
 //! The committed policies, and broken ones: every problem at once, with its place and a hint.
 
+use scrim::local::Bench;
 use scrim::outcome::Failure;
-use scrim::policy_test::{CaseResult, find_files, run_file};
+use scrim::policy_test::{CaseResult, Difference, Options, run};
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineLimits};
 use scrim_ledger::Ledger;
@@ -57,24 +58,21 @@ async fn the_committed_policies_load_without_a_warning() {
     assert_eq!(local.policy.version().len(), 64);
 }
 
-/// Runs the policy tests of a folder, as `scrim policy test` does.
-async fn policy_tests(world: &Scratch, only: &str) -> Vec<CaseResult> {
-    let local = scrim::local::Local::open(world.config()).await;
-    let local = local.unwrap_or_else(|failure| panic!("{failure:?}"));
-    let mut results = Vec::new();
-    for path in find_files(&world.path("policies")).unwrap() {
-        let shown = path.file_name().unwrap().to_str().unwrap();
-        if shown.contains(only) {
-            let file = run_file(&local, &path, shown, &|_| true).await;
-            results.extend(file.unwrap_or_else(|failure| panic!("{failure:?}")));
-        }
-    }
-    results
+/// Runs the policy tests of a world, as `scrim policy test` does.
+async fn policy_tests(world: &Scratch, only: Option<&str>) -> Vec<CaseResult> {
+    let bench = Bench::new(world.config()).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let options = Options {
+        only,
+        coverage: false,
+    };
+    let run = run(&bench, options).await;
+    let run = run.unwrap_or_else(|failure| panic!("{failure:?}"));
+    run.files.into_iter().flat_map(|file| file.cases).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_committed_policy_tests_pass() {
-    let results = policy_tests(&Scratch::demo(), "").await;
+    let results = policy_tests(&Scratch::demo(), None).await;
     assert!(results.len() > 10, "{}", results.len());
     let failed: Vec<_> = results
         .iter()
@@ -87,7 +85,7 @@ async fn the_committed_policy_tests_pass() {
 async fn a_policy_test_that_is_wrong_fails() {
     let world = Scratch::demo();
     world.write("policies/tests/wrong.test.yaml", WRONG_TEST);
-    let results = policy_tests(&world, "wrong").await;
+    let results = policy_tests(&world, Some("wrong")).await;
     let wrong: Vec<bool> = results
         .iter()
         .map(|result| !result.differences.is_empty())
@@ -138,12 +136,12 @@ async fn cases_do_not_see_what_the_cases_before_them_asked() {
         "purpose: research\nwhen: context.queries_last_hour < 1 AND context.rows_last_day < 1",
     );
     world.write("policies/tests/alone.test.yaml", ALONE_TEST);
-    let results = policy_tests(&world, "alone").await;
+    let results = policy_tests(&world, Some("alone")).await;
     let differences: Vec<_> = results
         .iter()
         .map(|result| &result.differences[..])
         .collect();
-    assert_eq!(differences, [&[] as &[String]; 5], "{results:#?}");
+    assert_eq!(differences, [&[] as &[Difference]; 5], "{results:#?}");
 }
 
 const ALONE_TEST: &str = r"
@@ -168,7 +166,7 @@ cases:
 #[tokio::test]
 async fn mistakes_in_personas_have_their_place() {
     let world = Scratch::demo();
-    let local = scrim::local::Local::open(world.config()).await.unwrap();
+    let bench = Bench::new(world.config()).unwrap();
     for (persona, column, words) in [
         ("attributes: {height: 180}", 42, "height"),
         ("attributes: {clearance: high}", 45, "whole number"),
@@ -184,8 +182,7 @@ async fn mistakes_in_personas_have_their_place() {
             &format!("groups: [researcher]}}\n  odd: {{org: lumen, {persona}}}"),
         );
         world.write("policies/tests/odd.test.yaml", &text);
-        let path = world.path("policies/tests/odd.test.yaml");
-        let run = run_file(&local, &path, "odd.test.yaml", &|_| true).await;
+        let run = run(&bench, Options::default()).await;
         let Err(Failure::Problems(problems)) = run else {
             panic!("{persona}: {run:?}");
         };

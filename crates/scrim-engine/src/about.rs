@@ -51,6 +51,12 @@ impl Query<Bound> {
         }
     }
 
+    /// The names of all columns that the statement names, of whatever table; wildcards are written
+    /// out.
+    pub fn columns_named(&self) -> BTreeSet<String> {
+        names(self.plan())
+    }
+
     /// Whether the rows come in an order that the statement asks for as a whole.
     pub fn is_ordered(&self) -> bool {
         self.common.answer == Answer::Rows && sorts(self.plan())

@@ -27,7 +27,7 @@ use crate::errors::{Stage, refusal};
 use crate::external::{External, ExternalDecisions, Said, Wanted};
 use crate::functions::Functions;
 use crate::gate::admit;
-use crate::guard::{Lowered, lower};
+use crate::guard::{Lowered, Tally, lower, tally};
 use crate::lookup::Lookups;
 use crate::query::{Bound, Query};
 use crate::results::{Results, panicked};
@@ -352,6 +352,24 @@ impl Engine {
         self.plan(async move {
             let named = named(&sql, &shared.config.limits)?;
             Ok(decisions(&world, &ask, &said, named))
+        })
+        .await
+    }
+
+    /// Counts the rows that each row filter of a decision keeps, for the owner's `policy test`: numbers
+    /// of the table as it is, under no agreement and in no record. Nothing that a client can reach may
+    /// call this.
+    ///
+    /// # Errors
+    /// When the decision is of another world, or its table cannot be read.
+    pub async fn tally(&self, decision: &Arc<Decision>) -> Result<Vec<Tally>, Refusal> {
+        let (shared, decision) = (Arc::clone(&self.shared), Arc::clone(decision));
+        self.plan(async move {
+            let world = shared.world()?;
+            let vault = &shared.sessions.vault;
+            let mut lookups = Lookups::new(&world, vault, shared.clock.as_ref());
+            let counted = tally(&world, &decision, &mut lookups, vault).await;
+            counted.map_err(|e| refusal(&e, Stage::Running))
         })
         .await
     }

@@ -41,6 +41,7 @@ pub use config::{EngineConfig, EngineLimits};
 pub use engine::{Engine, EngineError};
 pub use external::{Answer, DecisionPoint, ExternalDecisions, TableAnswer};
 pub use fault::{FaultKind, SourceFault};
+pub use guard::Tally;
 pub use lookup::LookupTable;
 pub use query::{Bound, Governed, Permitted, Query};
 pub use raw::{RawTable, Versioned};

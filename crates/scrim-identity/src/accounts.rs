@@ -7,7 +7,7 @@ use std::{
 };
 
 use argon2::PasswordHash;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use scrim_document::{Key, Kind, MapReader, Node, Problems, Shape, SourceFile};
 use scrim_model::{Principal, PrincipalKind, Secret, Value, ValueType};
 use sha2::{Digest as _, Sha256};
@@ -105,6 +105,15 @@ impl Accounts {
     /// what they ask never comes from a client. Nothing that a client can reach may call this.
     pub fn vouch(&self, id: &str) -> Option<Authenticated<Principal>> {
         self.get(id).cloned().map(Authenticated::new)
+    }
+
+    /// The same, as somebody who signed in at that time.
+    pub fn vouch_since(&self, id: &str, since: DateTime<Utc>) -> Option<Authenticated<Principal>> {
+        let principal = Principal {
+            authenticated_at: Some(since),
+            ..self.get(id)?.clone()
+        };
+        Some(Authenticated::new(principal))
     }
 
     /// Vouches for a principal as a ledger recorded it, for `scrim policy replay`, under the same

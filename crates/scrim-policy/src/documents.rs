@@ -84,6 +84,21 @@ impl Documents {
         self.agreements.iter()
     }
 
+    /// The contracts that are wanted, with their agreements, and no others.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&ContractDocument) -> bool) -> Self {
+        let contracts = self.contracts.iter().filter(|contract| wanted(contract));
+        let contracts: Vec<ContractDocument> = contracts.cloned().collect();
+        let is_kept = |agreement: &&AgreementDocument| {
+            contracts.iter().any(|one| one.id == agreement.contract)
+        };
+        Self {
+            agreements: self.agreements.iter().filter(is_kept).cloned().collect(),
+            contracts,
+            version: self.version.clone(),
+        }
+    }
+
     /// The version of the policy set.
     pub fn version(&self) -> &str {
         &self.version
@@ -119,7 +134,11 @@ fn without_tests(mut files: Vec<SourceFile>) -> Vec<SourceFile> {
 fn is_test(path: &str) -> bool {
     let mut parts = path.split(['/', '\\']).rev();
     let name = parts.next().unwrap_or(path);
-    name.ends_with(".test.yaml") || name.ends_with(".test.yml") || parts.any(|part| part == "tests")
+    // Where the folder itself lies does not matter, should somebody give whole paths.
+    let mut within = parts.take_while(|part| !matches!(*part, "contracts" | "agreements"));
+    name.ends_with(".test.yaml")
+        || name.ends_with(".test.yml")
+        || within.any(|part| part == "tests")
 }
 
 fn kind(node: &Node) -> Result<&'static str, Box<Problem>> {

@@ -33,6 +33,7 @@ mod agreement;
 pub mod compare;
 mod compile;
 mod condition;
+mod coverage;
 mod decide;
 mod decision;
 mod digest;
@@ -45,6 +46,7 @@ mod lapsed;
 pub mod lint;
 mod narrowing;
 mod odcs;
+mod raw;
 mod relationships;
 mod rules;
 mod servers;
@@ -56,6 +58,7 @@ mod tests;
 mod version;
 
 pub use agreement::{AgreementDocument, AgreementStatus};
+pub use coverage::{Coverage, Part, Point};
 pub use decision::{
     Arm, Clause, ColumnDecision, ContractRef, Decision, GuardClause, Showing, Treatment, Unmatched,
     Verdict,
@@ -68,6 +71,7 @@ pub use narrowing::{
     AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,
 };
 pub use odcs::{ContractDocument, Property};
+pub use raw::{beside_raw, raw_name};
 pub use rules::{RowRules, RuleError};
 pub use scrim_anonymize::{MASKS, MaskShape, Parameter, ParameterKind, Unsaid};
 pub use servers::{

@@ -86,7 +86,7 @@ pub struct Property {
     pub(crate) id: Option<String>,
     /// Its place in the primary key, from 1.
     pub(crate) primary_key_position: Option<i64>,
-    relationships: Vec<Relationship>,
+    pub(crate) relationships: Vec<Relationship>,
     pub(crate) node: Node,
 }
 

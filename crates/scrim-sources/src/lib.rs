@@ -25,6 +25,7 @@ use files::{Environment, Fields, Files};
 
 pub use credentials::{Credential, Credentials};
 pub use error::SourceError;
+pub use files::{FixtureError, FixtureRow, fixture};
 pub use sample::{Sample, SampledColumn, Sampler};
 pub use wanted::{Wanted, WantedColumn};
 

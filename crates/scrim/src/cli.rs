@@ -169,7 +169,7 @@ pub enum Format {
 pub enum Policy {
     /// Validate a folder of contracts and agreements against the real sources
     Check(PolicyFolder),
-    /// Run the policy tests of a folder against the real sources
+    /// Run the policy tests of a folder: on rows in the test files, or on the real sources
     Test(PolicyTest),
     /// Decide the queries of the ledger again under proposed policies, and tell whose results change
     Replay(PolicyReplay),
@@ -375,6 +375,9 @@ pub struct PolicyFolder {
 
 /// `scrim policy test`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 all well; 1 a case failed, or coverage is too small; 2 a file is wrong."
+)]
 pub struct PolicyTest {
     /// Which policies.
     #[command(flatten)]
@@ -382,6 +385,29 @@ pub struct PolicyTest {
     /// Run only cases whose file or name contains this text
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
+    /// List the agreements, conditions, row filters and columns that no case touches
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fail when cases touch less than this share of them, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u64).range(0..=100))]
+    pub min_coverage: Option<u64>,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub format: TestFormat,
+    /// Write the report to a file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// How policy tests are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// A line for each case, for reading
+    Text,
+    /// One JSON object
+    Json,
+    /// JUnit's XML, for CI
+    Junit,
 }
 
 /// `scrim policy replay`.

@@ -12,9 +12,9 @@ use scrim_engine::{Engine, EngineConfig, EngineLimits, ExternalDecisions};
 use scrim_identity::{KeyFile, read_key_file};
 use scrim_ledger::{FILE_NAME, Ledger};
 use scrim_model::{Clock, Revocations, SystemClock};
-use scrim_policy::{LeftOut, PolicySet};
+use scrim_policy::{Documents, LeftOut, PolicySet};
 use scrim_server::Config;
-use scrim_server::load::{self, Inputs};
+use scrim_server::load::{self, Fixtures, Inputs, Loaded};
 use tempfile::TempDir;
 
 use crate::outcome::Failure;
@@ -56,31 +56,19 @@ impl Local {
         config: Config,
         external: Option<ExternalDecisions>,
     ) -> Result<Self, Failure> {
-        let clock = Arc::new(ForwardClock::default());
-        let keys = if config.keys.exists() {
-            read_key_file(&config.keys)
-        } else {
-            KeyFile::generate(clock.now())
-        };
-        let keys = keys.map_err(|error| Failure::usage(&error))?;
-        let scratch = tempfile::tempdir()?;
-        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
-            .map_err(|error| Failure::failed(&error))?;
-        let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine = Engine::narrowed(settings, ledger, Arc::clone(&clock) as _, external)
-            .map_err(|error| Failure::failed(&error))?;
-        let inputs = Inputs::new(&config)?;
-        let loaded = load::policies(&inputs, keys.root_key(), &engine).await?;
+        let bench = Bench::narrowed(config, external)?;
+        let root_key = bench.keys.root_key();
+        let loaded = load::policies(&bench.inputs, root_key, &bench.engine).await?;
         let policy = Arc::clone(&loaded.world.policy);
-        engine.load(loaded.world);
+        bench.engine.load(loaded.world);
         Ok(Self {
-            config,
-            engine,
+            config: bench.config,
+            engine: bench.engine,
             policy,
             warnings: loaded.warnings,
             left_out: problems_of(loaded.left_out),
-            clock,
-            _scratch: scratch,
+            clock: bench.clock,
+            _scratch: bench.scratch,
         })
     }
 
@@ -98,11 +86,79 @@ impl Local {
 
     /// Lets a minute pass, so that limits on the queries of a minute begin anew.
     pub fn pass_a_minute(&self) {
-        self.clock.minutes.fetch_add(1, Ordering::Relaxed);
+        self.clock.pass_a_minute();
     }
 }
 
-fn problems_of(left_out: Vec<LeftOut>) -> Problems {
+/// An engine that policies can be loaded into, one set after the other.
+#[derive(Debug)]
+pub struct Bench {
+    /// The configuration.
+    pub config: Config,
+    /// What policies are loaded from.
+    pub inputs: Inputs,
+    /// The engine; it serves nothing until a world is loaded.
+    pub engine: Engine,
+    keys: KeyFile,
+    clock: Arc<ForwardClock>,
+    scratch: TempDir,
+}
+
+impl Bench {
+    /// An engine as a configuration describes it, over keys of its own if there are none.
+    ///
+    /// # Errors
+    /// When keys, credentials or scratch space cannot be had.
+    pub fn new(config: Config) -> Result<Self, Failure> {
+        Self::narrowed(config, None)
+    }
+
+    fn narrowed(config: Config, external: Option<ExternalDecisions>) -> Result<Self, Failure> {
+        let clock = Arc::new(ForwardClock::default());
+        let keys = if config.keys.exists() {
+            read_key_file(&config.keys)
+        } else {
+            KeyFile::generate(clock.now())
+        };
+        let keys = keys.map_err(|error| Failure::usage(&error))?;
+        let scratch = tempfile::tempdir()?;
+        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
+            .map_err(|error| Failure::failed(&error))?;
+        let settings = engine_settings(&config, scratch.path().join("spill"));
+        let engine = Engine::narrowed(settings, ledger, Arc::clone(&clock) as _, external)
+            .map_err(|error| Failure::failed(&error))?;
+        Ok(Self {
+            inputs: Inputs::new(&config)?,
+            config,
+            engine,
+            keys,
+            clock,
+            scratch,
+        })
+    }
+
+    /// Compiles documents, with fixtures in the place of some sources.
+    ///
+    /// # Errors
+    /// All problems of the first step that has any.
+    pub async fn load(
+        &self,
+        documents: Documents,
+        fixtures: &Fixtures,
+        inputs: &Inputs,
+    ) -> Result<Loaded, Problems> {
+        let root_key = self.keys.root_key();
+        load::with_fixtures(documents, fixtures, inputs, root_key, &self.engine).await
+    }
+
+    /// Lets a minute pass, so that limits on the queries of a minute begin anew.
+    pub fn pass_a_minute(&self) {
+        self.clock.pass_a_minute();
+    }
+}
+
+/// Why contracts were left out, all in one.
+pub(crate) fn problems_of(left_out: Vec<LeftOut>) -> Problems {
     let mut problems = Problems::default();
     for one in left_out {
         problems.extend(one.problems);
@@ -115,6 +171,12 @@ fn problems_of(left_out: Vec<LeftOut>) -> Problems {
 #[derive(Debug, Default)]
 struct ForwardClock {
     minutes: AtomicI64,
+}
+
+impl ForwardClock {
+    fn pass_a_minute(&self) {
+        self.minutes.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Clock for ForwardClock {

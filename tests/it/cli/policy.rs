@@ -18,7 +18,7 @@ fn good_policies_are_in_order_and_their_tests_pass() {
     );
     let said = scrim(world.root(), ["policy", "test", "policies"]).good();
     let last = said.lines().last().unwrap();
-    assert!(last.ends_with(" passed, 0 failed"), "{said}");
+    assert!(last.contains(" passed, 0 failed, in "), "{said}");
     let some = scrim(
         world.root(),
         ["policy", "test", "policies", "--only", "claims"],
@@ -45,11 +45,40 @@ fn a_policy_test_that_fails_says_what_differs_and_where() {
     );
     assert_eq!(run.code, 1, "{run:?}");
     assert!(
-        run.out.contains("one is two") && run.out.contains("wrong.test.yaml:6:"),
+        run.out.contains("one is two") && run.out.contains("wrong.test.yaml:9:"),
         "{}",
         run.out
     );
     assert!(run.out.contains("0 passed, 1 failed"), "{}", run.out);
+}
+
+#[test]
+fn policy_tests_report_to_files_and_fail_below_a_coverage() {
+    let world = Scratch::demo();
+    let test = |more: &[&str]| {
+        let arguments = ["policy", "test", "policies"].iter().chain(more);
+        scrim(world.root(), arguments.copied())
+    };
+    let said = test(&["--format", "junit", "--out", "report.xml"]).good();
+    assert!(said.trim_end().ends_with(" passed, 0 failed"), "{said}");
+    let xml = std::fs::read_to_string(world.path("report.xml")).unwrap();
+    assert!(
+        xml.contains("<testsuite name=\"tests/claims.test.yaml\""),
+        "{xml}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&test(&["--format", "json", "--coverage"]).good()).unwrap();
+    assert_eq!(
+        (&json["failed"], &json["coverage"]["percent"]),
+        (&0.into(), &100.into())
+    );
+    let few = test(&["--only", "claims", "--min-coverage", "90"]).bad(1);
+    assert!(few.contains("90 % is asked for"), "{few}");
+    world.write(
+        "policies/tests/odd.test.yaml",
+        "kind: PolicyTest\nat: noon\n",
+    );
+    assert!(test(&[]).bad(2).contains("`noon` is no time"));
 }
 
 #[test]

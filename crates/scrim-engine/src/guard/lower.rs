@@ -105,7 +105,7 @@ pub(crate) async fn lower(
 
 /// The source's columns under the contract's names, without a qualifier, so that bare names in
 /// rules mean exactly these.
-fn contract_columns(table: &Table) -> Vec<Expr> {
+pub(super) fn contract_columns(table: &Table) -> Vec<Expr> {
     table
         .columns
         .iter()
@@ -342,6 +342,9 @@ mod tests {
         ];
         let (merged, _) = merge(&[0, 1], &treatments);
         let expected = ["address", "address.note"].map(|path| (path.to_owned(), Showing::Hidden));
-        assert_eq!((merged.root, merged.nested), (Showing::Clear, expected.into()));
+        assert_eq!(
+            (merged.root, merged.nested),
+            (Showing::Clear, expected.into())
+        );
     }
 }

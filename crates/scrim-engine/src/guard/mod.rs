@@ -8,9 +8,12 @@ mod lower;
 mod mask;
 mod prunable;
 mod table;
+mod tally;
 mod unpruned;
 
 pub(crate) use exec::GuardExec;
 pub(crate) use learned::hand_down;
 pub(crate) use lower::{Lowered, lower};
 pub(crate) use table::GuardTable;
+pub use tally::Tally;
+pub(crate) use tally::tally;

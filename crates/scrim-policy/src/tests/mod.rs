@@ -1,5 +1,6 @@
 //! Tests over whole policy sets, written as the files that owners write.
 
+mod coverage;
 mod decisions;
 mod keys;
 mod languages;

@@ -194,6 +194,11 @@ impl Networks {
         self.0.keys().map(String::as_str)
     }
 
+    /// An address in the network of that name.
+    pub fn address_in(&self, name: &str) -> Option<IpAddr> {
+        self.0.get(name)?.first()?.hosts().next()
+    }
+
     /// The names of the networks that an address lies in. An IPv4 address that arrives over an
     /// IPv6 socket counts as the IPv4 address it is.
     pub fn containing(&self, address: IpAddr) -> Vec<String> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use scrim_document::{Location, Problem, Problems, SourceFile};
-use scrim_engine::{Engine, World};
+use scrim_engine::{Engine, RawTable, World};
 use scrim_identity::{Accounts, Certificates};
 use scrim_model::{Secret, TableName, ValueType};
 use scrim_policy::{Documents, LeftOut, LoadEnv, PolicySet};
@@ -64,7 +64,11 @@ impl Inputs {
         })
     }
 
-    fn documents(&self) -> Result<Documents, Problems> {
+    /// The documents.
+    ///
+    /// # Errors
+    /// All problems of reading and parsing.
+    pub fn documents(&self) -> Result<Documents, Problems> {
         Documents::parse(policy_files(&self.policies)?)
     }
 }
@@ -125,7 +129,46 @@ pub(crate) async fn set(
         .map(|file| from_folder(&inputs.policies, file))
         .collect();
     let parsed = aside(inputs, move || Documents::parse(files)).await?;
-    let documents = parsed?;
+    let from = (before, opening);
+    let loaded = compiled(parsed?, inputs, root_key, engine, from).await?;
+    Ok(Loaded {
+        files: relative,
+        ..loaded
+    })
+}
+
+/// Tables that stand in the place of sources, for tests of policies.
+#[derive(Debug, Clone, Default)]
+pub struct Fixtures {
+    /// Those of contracts, by the contract's table name.
+    pub tables: BTreeMap<TableName, RawTable>,
+    /// Those of look-up tables, by name.
+    pub lookups: BTreeMap<String, RawTable>,
+}
+
+/// Compiles documents, with fixtures in the place of some sources: those are not opened, and need
+/// not be there. Everything else is as it is with the real ones.
+///
+/// # Errors
+/// All problems of the first step that has any: opening, compiling.
+pub async fn with_fixtures(
+    documents: Documents,
+    fixtures: &Fixtures,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+) -> Result<Loaded, Problems> {
+    let from = (&OpenSources::of(fixtures), Opening::WhatIsNew);
+    compiled(documents, inputs, root_key, engine, from).await
+}
+
+async fn compiled(
+    documents: Documents,
+    inputs: &Inputs,
+    root_key: Secret<[u8; 32]>,
+    engine: &Engine,
+    (before, opening): (&OpenSources, Opening),
+) -> Result<Loaded, Problems> {
     let OpenedSources { open, unavailable } =
         open::all(&documents, inputs, before, opening).await?;
     let (schemas, lookups) = (open.schemas(), open.lookup_schemas());
@@ -143,13 +186,12 @@ pub(crate) async fn set(
         PolicySet::compile(documents, &env)
     });
     let (policy, warnings) = compiled.await??;
-    Ok(loaded(policy, warnings, relative, open, root_key))
+    Ok(loaded(policy, warnings, open, root_key))
 }
 
 fn loaded(
     policy: PolicySet,
     warnings: Problems,
-    files: Vec<SourceFile>,
     mut open: OpenSources,
     root_key: Secret<[u8; 32]>,
 ) -> Loaded {
@@ -171,7 +213,7 @@ fn loaded(
             root_key,
         },
         warnings,
-        files,
+        files: Vec::new(),
         left_out,
         unlisted,
         open,

@@ -12,7 +12,7 @@ use scrim_model::TableName;
 use scrim_policy::{ContractDocument, Documents, Server, ServerKind, Unavailable};
 use scrim_sources::{Opened, Wanted};
 
-use super::Inputs;
+use super::{Fixtures, Inputs};
 use crate::config::Lookup;
 
 /// Sources that are opened at once.
@@ -37,7 +37,8 @@ pub(crate) struct OpenSources {
 /// The source of one contract.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    asked: Asked,
+    /// Nothing when the table is one that stands in the source's place.
+    asked: Option<Asked>,
     pub(super) table: RawTable,
     /// Columns, and fields inside columns, that the contract does not list.
     pub(super) unlisted: Vec<String>,
@@ -61,6 +62,30 @@ pub(crate) enum Opening {
 }
 
 impl OpenSources {
+    /// Tables that stand in the place of sources, whatever contracts ask of these.
+    pub(super) fn of(fixtures: &Fixtures) -> Self {
+        let table = |(name, table): (&TableName, &RawTable)| {
+            let source = Source {
+                asked: None,
+                table: table.clone(),
+                unlisted: Vec::new(),
+            };
+            (name.clone(), source)
+        };
+        let lookup = |(name, table): (&String, &RawTable)| {
+            let table = LookupTable::new(table.clone(), None);
+            (name.clone(), Arc::new(table))
+        };
+        Self {
+            tables: fixtures.tables.iter().map(table).collect(),
+            lookups: fixtures.lookups.iter().map(lookup).collect(),
+        }
+    }
+
+    fn fixture(&self, name: &TableName) -> Option<&Source> {
+        self.tables.get(name).filter(|open| open.asked.is_none())
+    }
+
     pub(super) fn schemas(&self) -> BTreeMap<TableName, SchemaRef> {
         let tables = self.tables.iter();
         tables
@@ -76,7 +101,8 @@ impl OpenSources {
     }
 
     fn table(&self, name: &TableName, asked: &Asked) -> Option<&Source> {
-        self.tables.get(name).filter(|open| open.asked == *asked)
+        let open = self.tables.get(name)?;
+        (open.asked.as_ref() == Some(asked)).then_some(open)
     }
 }
 
@@ -96,6 +122,10 @@ pub(super) async fn all(
     let mut problems = Problems::default();
     let mut open = OpenSources::default();
     for contract in documents.contracts() {
+        if let Some(fixture) = before.fixture(&contract.name) {
+            open.tables.insert(contract.name.clone(), fixture.clone());
+            continue;
+        }
         let server = match contract.server(inputs.environment.as_deref()) {
             Ok(server) => server,
             Err(problem) => {
@@ -137,7 +167,7 @@ pub(super) async fn all(
         match (opened, before.table(&name, &asked)) {
             (Ok((table, unlisted)), _) => {
                 let source = Source {
-                    asked,
+                    asked: Some(asked),
                     table,
                     unlisted,
                 };

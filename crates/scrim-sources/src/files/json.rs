@@ -82,14 +82,15 @@ pub(super) fn read(file: Pinned, bad_rows: BadRows, schema: SchemaRef, most: usi
     }
 }
 
-struct JsonRows {
+/// Decodes lines of JSON.
+pub(super) struct JsonRows {
     /// The columns, with text in the place of every single value.
     texts: SchemaRef,
     schema: SchemaRef,
 }
 
 impl JsonRows {
-    fn new(schema: SchemaRef) -> Self {
+    pub(super) fn new(schema: SchemaRef) -> Self {
         let texts = Arc::new(Schema::new(textual_fields(schema.fields())));
         Self { texts, schema }
     }

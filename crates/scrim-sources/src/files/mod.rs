@@ -9,6 +9,7 @@ mod columns;
 mod csv;
 mod facts;
 pub(crate) mod fault;
+mod fixture;
 pub(crate) mod footers;
 mod format;
 mod glob;
@@ -41,6 +42,7 @@ use scrim_policy::{FileFormat, FilePlace, FileServer};
 
 pub(crate) use self::columns::Declared;
 use self::facts::Facts;
+pub use self::fixture::{FixtureError, FixtureRow, fixture};
 use self::footers::Footers;
 pub(crate) use self::format::Format;
 use self::listing::Found;

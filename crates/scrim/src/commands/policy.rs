@@ -1,14 +1,12 @@
 //! `scrim policy`.
 
-use std::path::Path;
-
 use super::{lint, policy_compare, policy_matrix, policy_past, policy_versions, runtime, shadow};
-use crate::cli::{Policy, PolicyFolder, PolicyTest};
-use crate::local::{Local, find_config, read_config};
+use crate::cli::{Policy, PolicyFolder, PolicyTest, TestFormat};
+use crate::local::{Bench, Local, find_config, read_config};
 use crate::out::Out;
 use crate::outcome::Failure;
-use crate::policy_test::{Case, CaseResult, Summary, find_files, run_file};
-use crate::render::text;
+use crate::policy_test::report::{self, CoverageReport, Report};
+use crate::policy_test::{self, Options};
 
 /// Checks or tests policies, changes what is in force, or looks at what it did.
 pub(crate) fn run(command: &Policy, out: &mut Out) -> Result<(), Failure> {
@@ -75,52 +73,41 @@ async fn check(folder: &PolicyFolder, out: &mut Out) -> Result<(), Failure> {
 }
 
 async fn test(arguments: &PolicyTest, out: &mut Out) -> Result<(), Failure> {
-    let local = open(&arguments.policies, out).await?;
-    let policies = local.config.policies.clone();
-    let mut summary = Summary::default();
-    for path in find_files(&policies)? {
-        let shown = shown(&path, &policies);
-        let only = arguments
-            .only
-            .as_deref()
-            .filter(|only| !shown.contains(only));
-        let wanted = |case: &Case| only.is_none_or(|only| case.name.contains(only));
-        let results = run_file(&local, &path, &shown, &wanted).await?;
-        if !results.is_empty() {
-            out.line(&shown)?;
-        }
-        for result in &results {
-            summary.count(result);
-            report(result, out)?;
-        }
-    }
-    let Summary { passed, failed } = summary;
-    out.line(format_args!("{passed} passed, {failed} failed"))?;
-    match (passed, failed) {
-        (0, 0) => Err(Failure::Failed("there was nothing to test".to_owned())),
-        (_, 0) => Ok(()),
-        (_, _) => Err(Failure::Reported),
-    }
-}
-
-fn report(result: &CaseResult, out: &mut Out) -> Result<(), Failure> {
-    let mark = if result.differences.is_empty() {
-        "✔"
-    } else {
-        "✘"
+    let folder = &arguments.policies;
+    let config = find_config(folder.dir.as_deref(), folder.config.as_deref())?;
+    let bench = Bench::new(read_config(&config, folder.dir.as_deref())?)?;
+    let options = Options {
+        only: arguments.only.as_deref(),
+        coverage: arguments.coverage || arguments.min_coverage.is_some(),
     };
-    out.line(format_args!("  {mark} {}", result.name))?;
-    for difference in &result.differences {
-        // a difference quotes values of the tables
-        let difference = text::printable(difference);
-        out.line(format_args!("      {difference} ({})", result.location))?;
+    let run = policy_test::run(&bench, options).await?;
+    let report = Report::new(run, &bench.config.policies);
+    let text = match arguments.format {
+        TestFormat::Text => report::text(&report),
+        TestFormat::Json => report::json(&report),
+        TestFormat::Junit => report::junit(&report)?,
+    };
+    let (passed, failed) = report.counts();
+    if let Some(path) = &arguments.out {
+        std::fs::write(path, text)
+            .map_err(|error| Failure::Usage(format!("cannot write {}: {error}", path.display())))?;
+        out.line(format_args!("{passed} passed, {failed} failed"))?;
+    } else {
+        out.line(text.trim_end())?;
     }
-    Ok(())
-}
-
-fn shown(path: &Path, policies: &Path) -> String {
-    path.strip_prefix(policies)
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    if (passed, failed) == (0, 0) {
+        return Err(Failure::Failed("there was nothing to test".to_owned()));
+    }
+    let percent = report.coverage.as_ref().map(CoverageReport::percent);
+    if let (Some(percent), Some(least)) = (percent, arguments.min_coverage)
+        && percent < least
+    {
+        let message =
+            format!("the cases touch {percent} % of the policies, and {least} % is asked for");
+        return Err(Failure::Failed(message));
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Reported),
+    }
 }

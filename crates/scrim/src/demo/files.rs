@@ -28,6 +28,7 @@ pub const POLICIES: &[Embedded] = embedded![
     "policies/agreements/northgate-patients.yaml",
     "policies/agreements/northgate-visits.yaml",
     "policies/tests/claims.test.yaml",
+    "policies/tests/edges.test.yaml",
     "policies/tests/patients.test.yaml",
     "policies/tests/visits.test.yaml",
 ];

@@ -1,225 +1,159 @@
-//! What came back, and whether it is what was expected.
+//! What came back: rows as text and as bytes, or a refusal.
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use std::sync::OnceLock;
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use scrim_model::Refusal;
 
-use super::format::Expect;
 use crate::render::text;
 
-/// Rows of an answer that a message shows at most.
-const ROWS_SHOWN: usize = 5;
+/// A row as text; `None` is NULL.
+pub(crate) type Row = Vec<Option<String>>;
 
-/// What came back: a result as text and as bytes, or a refusal.
+/// What came back.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Rows.
-    Rows {
-        /// The names of the columns.
-        columns: Vec<String>,
-        /// The values as text; `None` is NULL.
-        rows: Vec<Vec<Option<String>>>,
-        /// The result as it would travel.
-        bytes: Vec<u8>,
-    },
+    Rows(Rows),
     /// A refusal.
     Refused(Refusal),
 }
 
-impl Answer {
-    /// Makes text and bytes of a result.
-    pub fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self, ArrowError> {
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect();
+/// The rows that came back. Large results are mostly searched for what must not be in them, so they
+/// become text only where somebody compares values.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// The names of the columns.
+    pub(crate) columns: Vec<String>,
+    /// The name of each column's mask; `None` when it is clear.
+    pub(crate) masks: Vec<Option<String>>,
+    /// Whether the statement says in which order they come.
+    pub(crate) ordered: bool,
+    /// The result as it would travel.
+    bytes: Vec<u8>,
+    batches: Vec<RecordBatch>,
+    text: OnceLock<Result<Vec<Row>, String>>,
+}
+
+impl Rows {
+    /// Takes over a result.
+    ///
+    /// # Errors
+    /// When it cannot travel.
+    pub(crate) fn of(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let columns: Vec<String> = names.collect();
         let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
-        let mut rows = Vec::new();
-        for batch in batches {
+        for batch in &batches {
             writer.write(batch)?;
-            let values = batch
-                .columns()
-                .iter()
-                .map(|column| Ok((column, text::column(column, "null")?)))
-                .collect::<Result<Vec<_>, ArrowError>>()?;
-            for row in 0..batch.num_rows() {
-                let cell = |(column, values): &(&arrow::array::ArrayRef, Vec<String>)| {
-                    values.get(row).filter(|_| !column.is_null(row)).cloned()
-                };
-                rows.push(values.iter().map(cell).collect());
-            }
         }
-        Ok(Self::Rows {
+        Ok(Self {
+            masks: vec![None; columns.len()],
             columns,
-            rows,
+            ordered: false,
             bytes: writer.into_inner()?,
+            batches,
+            text: OnceLock::new(),
         })
     }
 
-    /// Everything that is not as expected, each in one line.
-    pub fn differences(&self, expect: &Expect) -> Vec<String> {
-        match (self, &expect.refused) {
-            (Self::Refused(refusal), Some(code)) if refusal.code().as_str() == code => Vec::new(),
-            (Self::Refused(refusal), Some(code)) => {
-                vec![format!(
-                    "expected the refusal {code}, got {}",
-                    told(refusal)
-                )]
-            }
-            (Self::Refused(refusal), None) => vec![format!("refused: {}", told(refusal))],
-            (Self::Rows { rows, .. }, Some(code)) => {
-                vec![format!(
-                    "expected the refusal {code}, got {} rows",
-                    rows.len()
-                )]
-            }
-            (
-                Self::Rows {
-                    columns,
-                    rows,
-                    bytes,
-                },
-                None,
-            ) => of_rows(columns, rows, bytes, expect),
-        }
-    }
-}
-
-/// The owner at the keyboard may know what a client may not.
-fn told(refusal: &Refusal) -> String {
-    match refusal.detail() {
-        Some(detail) => format!("{refusal} ({detail})"),
-        None => refusal.to_string(),
-    }
-}
-
-fn of_rows(
-    columns: &[String],
-    rows: &[Vec<Option<String>>],
-    bytes: &[u8],
-    expect: &Expect,
-) -> Vec<String> {
-    let mut differences = Vec::new();
-    if let Some(expected) = &expect.columns
-        && expected != columns
-    {
-        differences.push(format!(
-            "expected the columns {}, got {}",
-            expected.join(", "),
-            columns.join(", ")
-        ));
-    }
-    if let Some(expected) = expect.row_count
-        && expected != rows.len() as u64
-    {
-        differences.push(format!("expected {expected} rows, got {}", rows.len()));
-    }
-    if let Some(expected) = &expect.rows {
-        differences.extend(row_difference(rows, expected));
-    }
-    for text in &expect.never_contains {
-        let cell = rows
+    /// How many rows there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.batches
             .iter()
-            .flatten()
-            .flatten()
-            .find(|cell| cell.contains(text.as_str()));
-        if let Some(cell) = cell {
-            differences.push(format!("expected `{text}` nowhere, got {cell}"));
-        } else if contains(bytes, text.as_bytes()) {
-            differences.push(format!(
-                "expected `{text}` nowhere, but it is in the result's bytes"
-            ));
-        }
+            .map(|batch| batch.num_rows() as u64)
+            .sum()
     }
-    differences
-}
 
-fn row_difference(
-    rows: &[Vec<Option<String>>],
-    expected: &[Vec<Option<String>>],
-) -> Option<String> {
-    let same_row = |(a, b): (&Vec<Option<String>>, &Vec<Option<String>>)| {
-        a.len() == b.len()
-            && a.iter()
-                .zip(b)
-                .all(|(a, b)| same(a.as_deref(), b.as_deref()))
-    };
-    let first = rows.iter().zip(expected).position(|pair| !same_row(pair));
-    if first.is_none() && rows.len() == expected.len() {
-        return None;
+    /// The rows as text.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn text(&self) -> Result<&[Row], String> {
+        let text = self.text.get_or_init(|| {
+            let mut rows: Vec<Row> = Vec::new();
+            for batch in &self.batches {
+                let columns = batch.columns().iter().map(cells);
+                let columns: Vec<Row> = columns.collect::<Result<_, _>>()?;
+                let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+                for _ in 0..batch.num_rows() {
+                    rows.push(
+                        columns
+                            .iter_mut()
+                            .map(|cells| cells.next().flatten())
+                            .collect(),
+                    );
+                }
+            }
+            Ok(rows)
+        });
+        text.as_deref().map_err(Clone::clone)
     }
-    let at = first.unwrap_or_else(|| rows.len().min(expected.len()));
-    let from = |rows: &[Vec<Option<String>>]| {
-        let shown: Vec<String> = rows
+
+    /// The values of a column as text; none when it is not there.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn values(&self, column: &str) -> Result<Option<Vec<Option<String>>>, String> {
+        let Some(at) = self.columns.iter().position(|name| name == column) else {
+            return Ok(None);
+        };
+        let columns = self
+            .batches
             .iter()
-            .skip(at)
-            .take(ROWS_SHOWN)
-            .map(|row| show(row))
-            .collect();
-        if shown.is_empty() {
-            "nothing more".to_owned()
-        } else {
-            shown.join(" ")
+            .filter_map(|batch| batch.columns().get(at));
+        let parts: Vec<Row> = columns.map(cells).collect::<Result<_, _>>()?;
+        Ok(Some(parts.into_iter().flatten().collect()))
+    }
+
+    /// A value that holds a text, or that it is somewhere among the bytes.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub(crate) fn finds(&self, text: &str) -> Result<Option<String>, String> {
+        let in_bytes = holds(&self.bytes, text.as_bytes());
+        for column in self.batches.iter().flat_map(RecordBatch::columns) {
+            // Text is among the bytes as it is; of anything else only the written form is text.
+            let elsewhere = is_text(column.data_type()) || is_no_part(text, column.data_type());
+            if elsewhere && !in_bytes {
+                continue;
+            }
+            let mut cells = cells(column)?.into_iter().flatten();
+            if let Some(cell) = cells.find(|cell| cell.contains(text)) {
+                return Ok(Some(format!("got {cell}")));
+            }
         }
-    };
-    Some(format!(
-        "from row {}: expected {}, got {}",
-        at + 1,
-        from(expected),
-        from(rows)
-    ))
-}
-
-/// Numbers may be written in any way; everything else is compared letter by letter.
-fn same(a: Option<&str>, b: Option<&str>) -> bool {
-    let (Some(a), Some(b)) = (a, b) else {
-        return a == b;
-    };
-    match (digits(a), digits(b)) {
-        // digit by digit: a float of 64 bits cannot tell large ids from each other
-        (Some(x), Some(y)) => x == y,
-        _ => a == b || same_float(a, b),
+        Ok(in_bytes.then(|| "but it is in the result's bytes".to_owned()))
     }
 }
 
-/// A number without an exponent, less the zeros that it may end with.
-fn digits(text: &str) -> Option<&str> {
-    let number = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !plain(whole) || !plain(fraction) {
-        return None;
-    }
-    if text.contains('.') {
-        return Some(text.trim_end_matches('0').trim_end_matches('.'));
-    }
-    Some(text)
+fn cells(column: &ArrayRef) -> Result<Row, String> {
+    let values = text::column(column, "null").map_err(|error| error.to_string())?;
+    let cells = values.into_iter().enumerate();
+    Ok(cells
+        .map(|(row, cell)| (!column.is_null(row)).then_some(cell))
+        .collect())
 }
 
-fn same_float(a: &str, b: &str) -> bool {
-    match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(x), Ok(y)) => x.total_cmp(&y).is_eq() && !leading_zero(a) && !leading_zero(b),
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
 }
 
-/// `02139` is a code, not a number.
-fn leading_zero(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('0') && !text.starts_with("0.")
+/// Whether a text is in no number, date, time or truth value, however it is written.
+fn is_no_part(text: &str, data_type: &DataType) -> bool {
+    let written = "0123456789+-.:TZeE infatrulsNy";
+    let plain = data_type.is_numeric() || data_type.is_temporal();
+    (plain || *data_type == DataType::Boolean) && !text.chars().all(|c| written.contains(c))
 }
 
-fn show(row: &[Option<String>]) -> String {
-    let cells: Vec<&str> = row
-        .iter()
-        .map(|cell| cell.as_deref().unwrap_or("null"))
-        .collect();
-    format!("[{}]", cells.join(", "))
-}
-
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
     let Some(first) = text.first() else {
         return false;
     };
@@ -234,97 +168,10 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     false
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-    use scrim_model::{Code, Refusal};
-
-    use super::super::format::Expect;
-    use super::{Answer, same};
-
-    fn answer() -> Answer {
-        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("02139"), None]));
-        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-        let batch = RecordBatch::try_from_iter([("zip", texts), ("n", numbers)]).unwrap();
-        Answer::of(&batch.schema(), &[batch]).unwrap()
-    }
-
-    fn row(values: [Option<&str>; 2]) -> Vec<Option<String>> {
-        values.map(|value| value.map(str::to_owned)).into()
-    }
-
-    #[test]
-    fn what_is_expected_has_no_differences() {
-        let expect = Expect {
-            columns: Some(vec!["zip".into(), "n".into()]),
-            rows: Some(vec![
-                row([Some("02139"), Some("1.0")]),
-                row([None, Some("2")]),
-            ]),
-            row_count: Some(2),
-            refused: None,
-            never_contains: vec!["canary".into()],
-        };
-        assert_eq!(answer().differences(&expect), Vec::<String>::new());
-    }
-
-    #[test]
-    fn differences_are_told_one_by_one() {
-        let expect = Expect {
-            columns: Some(vec!["zip".into()]),
-            rows: Some(vec![row([Some("2139"), Some("1")])]),
-            row_count: Some(3),
-            refused: None,
-            never_contains: vec!["213".into()],
-        };
-        assert_eq!(
-            answer().differences(&expect),
-            [
-                "expected the columns zip, got zip, n",
-                "expected 3 rows, got 2",
-                "from row 1: expected [2139, 1], got [02139, 1] [null, 2]",
-                "expected `213` nowhere, got 02139",
-            ]
-        );
-    }
-
-    #[test]
-    fn numbers_are_compared_by_value_to_the_last_digit() {
-        for (a, b) in [
-            ("1", "1.0"),
-            ("2.50", "2.5"),
-            ("-7", "-7.00"),
-            ("1e3", "1000"),
-            ("1E-2", "0.01"),
-            (".5", "0.5"),
-        ] {
-            assert!(same(Some(a), Some(b)) && same(Some(b), Some(a)), "{a} {b}");
-        }
-        for (a, b) in [
-            ("9007199254740993", "9007199254740992"),
-            ("12345678901234567.89", "12345678901234567.88"),
-            ("02139", "2139"),
-            ("02139", "2139.0"),
-            ("1", "-1"),
-            ("100", "1"),
-            ("a", "b"),
-        ] {
-            assert!(!same(Some(a), Some(b)), "{a} {b}");
-        }
-        assert!(same(None, None) && !same(None, Some("null")));
-    }
-
-    #[test]
-    fn a_refusal_is_compared_by_code() {
-        let refused = Answer::Refused(Refusal::new(Code::TableClosed, "closed"));
-        let expect = |code: &str| Expect {
-            refused: Some(code.into()),
-            ..Expect::default()
-        };
-        assert!(refused.differences(&expect("table-closed")).is_empty());
-        assert_eq!(refused.differences(&expect("name-not-found")).len(), 1);
-        assert_eq!(refused.differences(&Expect::default()).len(), 1);
+/// The owner at the keyboard may know what a client may not.
+pub(super) fn told(refusal: &Refusal) -> String {
+    match refusal.detail() {
+        Some(detail) => format!("{refusal} ({detail})"),
+        None => refusal.to_string(),
     }
 }

@@ -1,0 +1,297 @@
+//! Test files over a small shop without sources: what passes, what fails, and how it is reported.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use tempfile::TempDir;
+
+use super::report::{self, Report};
+use super::{Options, Run, run};
+use crate::local::{Bench, read_config};
+use crate::outcome::Failure;
+
+/// The folder of the shop's configuration.
+fn shop() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/policy_test")
+}
+
+async fn run_in(folder: &Path, options: Options<'_>) -> Result<Run, Failure> {
+    let bench = Bench::new(read_config(&folder.join("scrim.yaml"), None).unwrap())?;
+    run(&bench, options).await
+}
+
+async fn report() -> Report {
+    let options = Options {
+        coverage: true,
+        ..Options::default()
+    };
+    let mut run = run_in(&shop(), options).await.unwrap();
+    run.took = Duration::from_millis(1_234);
+    for case in run.files.iter_mut().flat_map(|file| &mut file.cases) {
+        case.took = Duration::from_millis(5);
+    }
+    Report::new(run, &shop().join("policies"))
+}
+
+/// Compares with a file beside the configuration; `SCRIM_BLESS=1` writes it anew. Tokens are made with
+/// keys that are made up for each run.
+fn golden(name: &str, found: &str) {
+    let path = shop().join(name);
+    let found = without_tokens(found);
+    if std::env::var_os("SCRIM_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let help = "if it should be so: SCRIM_BLESS=1";
+    for (number, (was, is)) in (1..).zip(expected.lines().zip(found.lines())) {
+        assert_eq!(was, is, "{name}:{number}: {help}");
+    }
+    assert_eq!(
+        expected.lines().count(),
+        found.lines().count(),
+        "{name}: {help}"
+    );
+}
+
+fn without_tokens(text: &str) -> String {
+    let is_token = |word: &str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_ascii_alphanumeric() {
+            word.push(c);
+            continue;
+        }
+        out.push_str(if is_token(&word) { "TOKEN" } else { &word });
+        word.clear();
+        out.push(c);
+    }
+    out.pop();
+    out
+}
+
+#[tokio::test]
+async fn what_is_as_expected_passes_and_what_is_not_fails() {
+    let report = report().await;
+    let [good, wrong] = report.files.as_slice() else {
+        panic!("{:?}", report.files);
+    };
+    for case in &good.cases {
+        assert!(case.differences.is_empty(), "{case:#?}");
+    }
+    for case in &wrong.cases {
+        assert!(!case.differences.is_empty(), "{case:#?}");
+    }
+    golden("report.txt", &report::text(&report));
+    golden("report.json", &report::json(&report));
+    golden("report.xml", &report::junit(&report).unwrap());
+}
+
+#[tokio::test]
+async fn a_report_for_ci_is_well_formed_and_complete() {
+    let report = report().await;
+    let xml = report::junit(&report).unwrap();
+    let mut reader = Reader::from_str(&xml);
+    let (mut open, mut cases, mut failures) = (Vec::new(), 0, 0);
+    loop {
+        let event = reader.read_event().unwrap();
+        if let Event::Start(start) | Event::Empty(start) = &event {
+            for attribute in start.attributes() {
+                attribute.unwrap().unescape_value().unwrap();
+            }
+            cases += usize::from(start.name().as_ref() == b"testcase");
+            failures += usize::from(start.name().as_ref() == b"failure");
+        }
+        match event {
+            Event::Start(start) => open.push(start.name().as_ref().to_vec()),
+            Event::End(end) => assert_eq!(open.pop().unwrap(), end.name().as_ref()),
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert!(open.is_empty());
+    let (passed, failed) = report.counts();
+    assert_eq!(cases, passed + failed);
+    let all = report.files.iter().flat_map(|file| &file.cases);
+    assert_eq!(
+        failures,
+        all.map(|case| case.differences.len()).sum::<usize>()
+    );
+    let json: serde_json::Value = serde_json::from_str(&report::json(&report)).unwrap();
+    assert_eq!(json["failed"], failed);
+    assert_eq!(json["files"][0]["cases"].as_array().unwrap().len(), 16);
+}
+
+/// The shop in a folder of its own, with one test file.
+fn shop_with(test: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["contracts", "agreements", "tests"] {
+        std::fs::create_dir_all(folder.path().join("policies").join(part)).unwrap();
+    }
+    let mut files = vec!["scrim.yaml".to_owned()];
+    for part in ["policies/contracts", "policies/agreements"] {
+        for entry in std::fs::read_dir(shop().join(part)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            files.push(format!("{part}/{name}"));
+        }
+    }
+    for file in files {
+        std::fs::copy(shop().join(&file), folder.path().join(&file)).unwrap();
+    }
+    std::fs::write(folder.path().join("policies/tests/one.test.yaml"), test).unwrap();
+    folder
+}
+
+const HEAD: &str = "kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 10.1.2.3}
+personas: {owner: {org: shop, purpose: fulfilment}}
+cases: [{name: all, as: owner, sql: SELECT * FROM shop.orders, expect: {row_count: 1}}]
+";
+
+async fn problems(test: &str) -> String {
+    let folder = shop_with(test);
+    match run_in(folder.path(), Options::default()).await {
+        Err(Failure::Problems(problems)) => problems.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn mistakes_in_fixtures_have_their_place_and_a_hint() {
+    let lookups = "lookups: {entitlements: [{partner: acme, region: EU}]}\n";
+    for (fixtures, said) in [
+        (
+            "tables: {shop.oders: []}",
+            "one.test.yaml:6:10: no contract governs a table `shop.oders` (help: did you mean `shop.orders`?)",
+        ),
+        (
+            "tables: {orders: [{order_id: 1, emial: x}]}",
+            "one.test.yaml:6:40: the contract has no column `emial` (help: did you mean `email`?)",
+        ),
+        (
+            "tables: {orders: [{order_id: 1}, {order_id: one}]}",
+            "one.test.yaml:6:45: row 2: the value of `order_id` is no Int64",
+        ),
+        (
+            "tables: {orders: [{ordered_on: tomorrow}]}",
+            "the value of `ordered_on` is no date, like 2026-03-02",
+        ),
+        (
+            "tables: {orders: [{customer: 17}]}",
+            "`customer`: the column is text, so put the value in quotes",
+        ),
+        (
+            "tables: {orders: [{contact: {fax: x}}]}",
+            "`contact`: it has no field `fax`",
+        ),
+        (
+            "tables: {orders: [{region: [EU]}]}",
+            "`region`: the column is no array",
+        ),
+        (
+            "tables: {orders: {columns: [order_id, nmae], rows: []}}",
+            "the contract has no column `nmae`",
+        ),
+        (
+            "tables: {orders: rows.xlsx}",
+            "what is in `rows.xlsx` is not known by its name",
+        ),
+        ("tables: {orders: rows.csv}", "there is no file at"),
+        (
+            "tables: {orders: []}\nlookups: {entitlemnts: []}",
+            "the configuration names no look-up table `entitlemnts` (help: did you mean `entitlements`?)",
+        ),
+        (
+            "tables: {orders: []}\nlookups: {entitlements: []}",
+            "the look-up table has no columns",
+        ),
+        (
+            "tables: {orders: []}\nlookups: {entitlements: [{partner: 1}, {partner: x}]}",
+            "the values of `partner` are of different kinds",
+        ),
+        // what has no fixture comes from its source, which is not there
+        (lookups.trim(), "there is no file at"),
+    ] {
+        let found = problems(&format!("{HEAD}{fixtures}\n")).await;
+        assert!(found.contains(said), "{fixtures}: {found}");
+    }
+    let typeless = shop_with(&format!("{HEAD}tables: {{orders: []}}\n{lookups}"));
+    let contract = typeless.path().join("policies/contracts/orders.odcs.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    std::fs::write(
+        &contract,
+        text.replace("{name: region, logicalType: string}", "{name: region}"),
+    )
+    .unwrap();
+    let Err(Failure::Problems(found)) = run_in(typeless.path(), Options::default()).await else {
+        panic!("it runs");
+    };
+    let found = found.to_string();
+    assert!(
+        found.contains("column `region` has no logicalType"),
+        "{found}"
+    );
+    assert!(found.contains("add `logicalType` in"), "{found}");
+}
+
+#[tokio::test]
+async fn rows_may_lie_in_files_beside_the_test() {
+    let test = format!(
+        "{HEAD}tables: {{orders: {{file: rows.csv}}}}\nlookups: {{entitlements: lists/e.csv}}\n"
+    );
+    let folder = shop_with(&test);
+    let tests = folder.path().join("policies/tests");
+    std::fs::create_dir(tests.join("lists")).unwrap();
+    // the columns of a file are those of the source
+    let rows = "order_id,cust_no,email,region,ordered_on,amount,contact,labels,legal_hold\n";
+    let json: Vec<String> = rows
+        .trim()
+        .split(',')
+        .map(|name| format!("\"{name}\": null"))
+        .collect();
+    std::fs::write(
+        tests.join("rows.json"),
+        format!("{{{}}}\n", json.join(", ")),
+    )
+    .unwrap();
+    std::fs::write(tests.join("lists/e.csv"), "partner,region\nacme,EU\n").unwrap();
+    std::fs::write(
+        tests.join("one.test.yaml"),
+        test.replace("rows.csv", "rows.json"),
+    )
+    .unwrap();
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    assert_eq!(run.files[0].cases[0].differences, []);
+}
+
+/// A fixture is a source and nothing more: the same guards and masks stand before its rows.
+#[tokio::test]
+async fn inv_06_inv_16_a_fixture_cannot_show_more_than_its_source_would() {
+    let test = "kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 10.1.2.3}
+tables:
+  orders:
+    - {order_id: 1, customer: canary-customer, email: canary-email, region: EU, contact: {phone: canary-phone}}
+    - {order_id: 2, customer: C, email: canary-held, region: EU, legal_hold: true}
+    - {order_id: 3, customer: canary-elsewhere, region: UK}
+lookups: {entitlements: [{partner: acme, region: EU}]}
+personas: {ann: {org: acme, purpose: research, groups: [analyst], attributes: {clearance: 2}}}
+cases:
+  - {name: all of it, as: ann, sql: SELECT * FROM shop.orders, expect: {row_count: 1, never_contains: [canary-]}}
+  - {name: one column, as: ann, sql: SELECT email FROM shop.orders, expect: {refused: name-not-found}}
+  - {name: by its source's name, as: ann, sql: SELECT cust_no FROM shop.orders, expect: {refused: name-not-found}}
+  - {name: the raw twin, as: ann, sql: SELECT __raw_customer FROM shop.orders, expect: {refused: name-not-found}}
+  - {name: the list, as: ann, sql: SELECT * FROM lookup.entitlements, expect: {refused: name-not-found}}
+  - {name: a mask is one, as: ann, expect: {sees: {shop.orders: {columns: {customer: {never_shows_input: true}}}}}}
+  - {name: still the raw twin, as: ann, sql: SELECT __raw_customer FROM shop.orders, expect: {refused: name-not-found}}
+";
+    let folder = shop_with(test);
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    for case in &run.files[0].cases {
+        assert_eq!(case.differences, [], "{}", case.name);
+    }
+}
