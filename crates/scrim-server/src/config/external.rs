@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use scrim_document::{Location, MapReader, Node, Value};
+use scrim_document::{Location, MapReader, Node, Problem, SourceFile, Value};
 
 use super::read::{Reader, transpose};
 use super::shapes::EXTERNAL;
@@ -66,7 +67,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Nothing of an address is repeated before it is known to hold no password.
+    /// Nothing of an address is repeated before it is known to hold no password, and so its line is
+    /// not shown either.
     fn url(&mut self, node: &Node, plaintext: bool) -> Option<Url> {
         let text = node.non_empty_string(self.problems)?;
         let parsed = Url::parse(&text).ok();
@@ -74,13 +76,13 @@ impl Reader<'_> {
         let Some(url) = served.filter(Url::has_host) else {
             let help = "write it like https://opa.internal:8181/v1/data/scrim/tables";
             self.problems
-                .push(node.error("this is no address of HTTP").with_help(help));
+                .push(unshown(node, "this is no address of HTTP").with_help(help));
             return None;
         };
         if !url.username().is_empty() || url.password().is_some() {
             let help = "name them with `credentials`; their values stand in the secrets file";
             self.problems
-                .push(node.error("credentials do not stand here").with_help(help));
+                .push(unshown(node, "credentials do not stand here").with_help(help));
             return None;
         }
         if url.scheme() == "http" && !plaintext && !is_loopback(&url) {
@@ -96,6 +98,13 @@ impl Reader<'_> {
     }
 }
 
+/// A problem whose line may hold a secret.
+fn unshown(node: &Node, message: &str) -> Problem {
+    let location = node.location();
+    let file = SourceFile::new(Arc::clone(&location.file), "");
+    Problem::error(&location, &file, message)
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -107,7 +116,7 @@ fn is_loopback(url: &Url) -> bool {
 mod tests {
     use std::path::Path;
 
-    use scrim_document::{Problems, SourceFile};
+    use scrim_document::Problems;
 
     use super::*;
     use crate::Config;
