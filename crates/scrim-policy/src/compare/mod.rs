@@ -279,8 +279,13 @@ pub fn decisions(old: (&PolicySet, &Decision), new: (&PolicySet, &Decision)) -> 
         names.filter(|name| !others(name)).cloned().collect()
     };
     let shown = |decision: &Decision| decision.verdict == Verdict::Shown;
+    // Limits of a table that is not shown are nobody's.
+    let mut limits = Vec::new();
     let (rows, treatments) = match (shown(old.1), shown(new.1)) {
-        (true, true) => pair.compare(),
+        (true, true) => {
+            limits = LimitChange::between(old.1.limits, new.1.limits);
+            pair.compare()
+        }
         (true, false) => (Width::Narrower, Vec::new()),
         (false, true) => (Width::Wider, Vec::new()),
         (false, false) => (Width::Equal, Vec::new()),
@@ -293,7 +298,7 @@ pub fn decisions(old: (&PolicySet, &Decision), new: (&PolicySet, &Decision)) -> 
         replaced: pair.replaced(),
         treatments,
         rows,
-        limits: LimitChange::between(old.1.limits, new.1.limits),
+        limits,
     };
     let differs = change.verdict.is_some() || !change.lines().is_empty();
     differs.then_some(change)
