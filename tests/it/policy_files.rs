@@ -136,7 +136,7 @@ async fn cases_do_not_see_what_the_cases_before_them_asked() {
         "purpose: research\nwhen: context.queries_last_hour < 1 AND context.rows_last_day < 1",
     );
     world.write("policies/tests/alone.test.yaml", ALONE_TEST);
-    let results = policy_tests(&world, Some("alone")).await;
+    let results = policy_tests(&world, Some("alone.test")).await;
     let differences: Vec<_> = results
         .iter()
         .map(|result| &result.differences[..])

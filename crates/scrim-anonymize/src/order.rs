@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use arrow::datatypes::DataType;
 
 use crate::date::Unit;
+use crate::exact::Exact;
 use crate::mask::{KeepDomain, Kind, Mask};
 
 impl Mask {
@@ -90,20 +91,7 @@ fn follows(one: &Kind, other: &Kind, data_type: &DataType) -> bool {
                 width: other_width,
                 origin: other_origin,
             },
-        ) => {
-            let scale = [width, origin, other_width, other_origin]
-                .into_iter()
-                .map(|number| number.scale())
-                .max()
-                .and_then(|scale| i8::try_from(scale).ok());
-            let nested = scale.and_then(|scale| {
-                let [width, origin, other_width, other_origin] =
-                    [width, origin, other_width, other_origin].map(|number| number.at_scale(scale));
-                let apart = origin?.checked_sub(other_origin?)?;
-                Some(multiple(width?, other_width?) && multiple(apart, other_width?))
-            });
-            !data_type.is_floating() && nested == Some(true)
-        }
+        ) => !data_type.is_floating() && nested([width, origin], [other_width, other_origin]),
         (Kind::TopCode { limit }, Kind::TopCode { limit: other }) => {
             limit.order(*other).is_some_and(Ordering::is_le)
         }
@@ -115,6 +103,19 @@ fn follows(one: &Kind, other: &Kind, data_type: &DataType) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether each bucket, by its width and origin, is made of whole other ones.
+fn nested([width, origin]: [&Exact; 2], [other_width, other_origin]: [&Exact; 2]) -> bool {
+    let all = [width, origin, other_width, other_origin];
+    let scale = all.into_iter().map(|number| number.scale()).max();
+    let scale = scale.and_then(|scale| i8::try_from(scale).ok());
+    let nested = scale.and_then(|scale| {
+        let [width, origin, other_width, other_origin] = all.map(|number| number.at_scale(scale));
+        let apart = origin?.checked_sub(other_origin?)?;
+        Some(multiple(width?, other_width?) && multiple(apart, other_width?))
+    });
+    nested == Some(true)
 }
 
 /// Whether what a mask shows is NULL only where the value is.
@@ -194,8 +195,8 @@ mod tests {
     fn texts() -> ArrayRef {
         let mut values: Vec<Option<String>> = vec![None, Some(String::new())];
         for length in 1..=12 {
-            values.push(Some("abcdefghijkl"[..length].to_owned()));
-            values.push(Some("xbcdefghijky"[12 - length..].to_owned()));
+            values.push(Some("abcdefghijkl".chars().take(length).collect()));
+            values.push(Some("xbcdefghijky".chars().skip(12 - length).collect()));
         }
         for text in [
             "ab@mail.example.org",
@@ -247,66 +248,67 @@ mod tests {
         })
     }
 
+    const OF_TEXTS: [&str; 24] = [
+        "null",
+        "constant value=x",
+        "constant value=y",
+        "partial",
+        "partial keep_last=2",
+        "partial keep_last=4",
+        "partial keep_last=4 min_masked=2",
+        "partial keep_first=1 keep_last=4",
+        "partial keep_last=2 fill=",
+        "partial fill=",
+        "prefix length=1",
+        "prefix length=3",
+        "email",
+        "email keep_local=0",
+        "email keep_local=2",
+        "email keep_domain=full",
+        "email keep_local=0 keep_domain=none",
+        "zip3",
+        "ip_truncate",
+        "ip_truncate v4=16",
+        "ip_truncate v4=16 v6=64",
+        "regex_replace pattern=b replacement=x",
+        "pseudonymize",
+        "pseudonymize bits=64",
+    ];
+    const OF_NUMBERS: [&str; 17] = [
+        "null",
+        "constant value=1",
+        "round to=5",
+        "round to=10",
+        "round to=15",
+        "round to=3",
+        "round to=9",
+        "bucket width=10",
+        "bucket width=20",
+        "bucket width=20 origin=10",
+        "bucket width=20 origin=5",
+        "bucket width=7",
+        "top_code limit=50",
+        "top_code limit=100",
+        "bottom_code limit=10",
+        "bottom_code limit=-10",
+        "pseudonymize",
+    ];
+    const OF_DAYS: [&str; 6] = [
+        "null",
+        "truncate_date unit=year",
+        "truncate_date unit=quarter",
+        "truncate_date unit=month",
+        "truncate_date unit=week",
+        "truncate_date unit=day",
+    ];
+
     #[test]
     fn less_is_what_can_be_worked_out() {
-        let of_texts = [
-            "null",
-            "constant value=x",
-            "constant value=y",
-            "partial",
-            "partial keep_last=2",
-            "partial keep_last=4",
-            "partial keep_last=4 min_masked=2",
-            "partial keep_first=1 keep_last=4",
-            "partial keep_last=2 fill=",
-            "partial fill=",
-            "prefix length=1",
-            "prefix length=3",
-            "email",
-            "email keep_local=0",
-            "email keep_local=2",
-            "email keep_domain=full",
-            "email keep_local=0 keep_domain=none",
-            "zip3",
-            "ip_truncate",
-            "ip_truncate v4=16",
-            "ip_truncate v4=16 v6=64",
-            "regex_replace pattern=b replacement=x",
-            "pseudonymize",
-            "pseudonymize bits=64",
-        ];
-        let of_numbers = [
-            "null",
-            "constant value=1",
-            "round to=5",
-            "round to=10",
-            "round to=15",
-            "round to=3",
-            "round to=9",
-            "bucket width=10",
-            "bucket width=20",
-            "bucket width=20 origin=10",
-            "bucket width=20 origin=5",
-            "bucket width=7",
-            "top_code limit=50",
-            "top_code limit=100",
-            "bottom_code limit=10",
-            "bottom_code limit=-10",
-            "pseudonymize",
-        ];
-        let of_days = [
-            "null",
-            "truncate_date unit=year",
-            "truncate_date unit=quarter",
-            "truncate_date unit=month",
-            "truncate_date unit=week",
-            "truncate_date unit=day",
-        ];
         let mut claims = 0;
         for (masks, values) in [
-            (&of_texts[..], texts()),
-            (&of_numbers[..], numbers()),
-            (&of_days[..], days()),
+            (&OF_TEXTS[..], texts()),
+            (&OF_NUMBERS[..], numbers()),
+            (&OF_DAYS[..], days()),
         ] {
             for one in masks {
                 for other in masks {

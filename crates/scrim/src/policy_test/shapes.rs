@@ -86,7 +86,7 @@ pub(super) static CONTEXT: Shape = Shape::closed(
             Kind::Bool,
             "whether the device is trusted",
         ),
-        Key::optional("time", INSTANT, "when it is made").unsaid("`at`"),
+        Key::optional("time", INSTANT, "when it is made").unsaid("at"),
         Key::optional(
             "hour",
             Kind::Whole { min: 0, max: 23 },

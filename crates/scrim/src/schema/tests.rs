@@ -226,7 +226,7 @@ fn changed(whole: &Value) -> Vec<(String, Value)> {
 
 /// Parts of what readers say of mistakes that a schema does not tell: they have to do with more than
 /// one key, or with how many there are of something.
-const BEYOND_SCHEMAS: [&str; 18] = [
+const BEYOND_SCHEMAS: [&str; 23] = [
     "the contract has no `accessPolicy`",
     "`bits` must be 64, 96, 128 or 256",
     "the contract serves no purpose",
@@ -246,6 +246,12 @@ const BEYOND_SCHEMAS: [&str; 18] = [
     "without `client_ca`",
     "expected one of `subject` and `san`",
     "expected at least",
+    // what one part of a test says of another
+    "the key `sql` is missing",
+    "the key `columns` is missing",
+    "values, found",
+    "there is no other case",
+    "no number is that large and that small",
 ];
 
 /// Nobody's editor may underline what is right. And what is of the wrong kind, missing or unknown is
