@@ -25,7 +25,7 @@ const CONTRACT: &str = "policies/contracts/patients.odcs.yaml";
 const AGREEMENT: &str = "policies/agreements/meridian-patients.yaml";
 const PATIENTS: &str = "SELECT count(*) FROM care.patients";
 /// Nothing here takes so long; without a bound a test that fails would not end.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Waits until the policies in force are as they are to be.
 async fn until(

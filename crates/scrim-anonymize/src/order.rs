@@ -47,7 +47,6 @@ fn follows(one: &Kind, other: &Kind, data_type: &DataType) -> bool {
                 min_masked: masked,
             },
         ) => {
-            let sum = |parts: [u32; 3]| parts.into_iter().map(u64::from).sum::<u64>();
             // How long a value is shows in whether any of it does.
             let as_long =
                 sum([*keep_first, *keep_last, *min_masked]) == sum([*first, *last, *masked]);
@@ -103,6 +102,10 @@ fn follows(one: &Kind, other: &Kind, data_type: &DataType) -> bool {
         }
         _ => false,
     }
+}
+
+fn sum(parts: [u32; 3]) -> u64 {
+    parts.into_iter().map(u64::from).sum()
 }
 
 /// Whether each bucket, by its width and origin, is made of whole other ones.

@@ -286,8 +286,8 @@ impl Engine {
             .plan(async move {
                 let (again, asked) = (Arc::clone(&shared), text.clone());
                 let ids = (id, statement);
-                let asker = (ask.clone(), said.clone());
-                let bound = Query::bind(shared, Arc::clone(&world), asker, text, params, ids);
+                let told = (ask.clone(), said.clone());
+                let bound = Query::bind(shared, Arc::clone(&world), told, text, params, ids);
                 Ok(bound.map_err(|refusal| (refusal, again.named(&world, &ask, &said, &asked))))
             })
             .await;

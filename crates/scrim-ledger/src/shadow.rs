@@ -86,7 +86,7 @@ pub(crate) enum Entry {
     ShadowLoaded {
         version: String,
     },
-    ShadowDiffered(ShadowDifference),
+    ShadowDiffered(Box<ShadowDifference>),
     ShadowMissed {
         queries: u64,
     },

@@ -78,6 +78,7 @@ impl ShadowSummary {
             Entry::ShadowDiffered(difference)
                 if counts && self.version.as_ref() == Some(&difference.shadow_version) =>
             {
+                let difference = *difference;
                 let of = self.differences.of(difference.org, difference.table);
                 of.count(difference.what);
             }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn differed(version: &str, what: ShadowChange) -> Entry {
-        Entry::ShadowDiffered(ShadowDifference {
+        Entry::ShadowDiffered(Box::new(ShadowDifference {
             query: QueryId::new(),
             principal: "nora".to_owned(),
             org: "acme".to_owned(),
@@ -180,7 +181,7 @@ mod tests {
             enforced: "a".to_owned(),
             shadow: "b".to_owned(),
             what,
-        })
+        }))
     }
 
     fn summary(entries: Vec<(i64, Entry)>, from: Option<DateTime<Utc>>) -> ShadowSummary {

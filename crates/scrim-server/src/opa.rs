@@ -69,13 +69,11 @@ fn token(config: &Config, external: &External) -> Result<Option<Secret<String>>,
     let credentials = config::credentials(config.secrets.as_deref(), std::env::vars_os())?;
     let found = credentials.of(Some(name));
     let found = found.map_err(|error| problem(external, error.to_string()))?;
-    match found.and_then(|credential| credential.get("token")) {
-        Some(token) => Ok(Some(Secret::new(token.expose().clone()))),
-        None => {
-            let message = format!("the credential `{name}` has no `token`");
-            Err(problem(external, message).into())
-        }
-    }
+    let Some(token) = found.and_then(|credential| credential.get("token")) else {
+        let message = format!("the credential `{name}` has no `token`");
+        return Err(problem(external, message).into());
+    };
+    Ok(Some(Secret::new(token.expose().clone())))
 }
 
 fn client(external: &External) -> Result<Client, String> {

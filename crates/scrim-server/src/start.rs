@@ -26,7 +26,6 @@ use crate::in_force::{self, Keeper, LoadError, Means, Policies, PoliciesHandle, 
 use crate::load::{self, Inputs};
 use crate::opa::external_decisions;
 use crate::revoke::{AccessChange, RevokeError, Revoked};
-use crate::shadow::Shadow;
 use crate::store::{PolicyStore, StoreError};
 
 /// How often an idle connection is asked whether it lives: load balancers drop silent ones.
@@ -162,34 +161,25 @@ impl Server {
         let administrators = load::administrators(&config.administrators, &accounts)?;
         let (ledger, recovery) = Ledger::open(&config.ledger, Arc::clone(&clock))?;
         let rules = session_rules(&config);
-        let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now())
-            .with_certificates(certificates)
-            .with_revocations(recovery.revocations.clone());
-        recover(&recovery, &authenticator, clock.as_ref());
+        let authenticator = Authenticator::new(accounts, keys.sealer(), rules, clock.now());
+        let authenticator = authenticator.with_certificates(certificates);
+        let authenticator = recovered(authenticator, &recovery, clock.as_ref());
         let spill = Spill::new(config.spill.as_deref().unwrap_or(&config.ledger))?;
-        let engine = Engine::narrowed(
-            engine_config(&config, &spill),
-            ledger.clone(),
-            Arc::clone(&clock),
-            external_decisions(&config)?,
-        )?;
+        let (settings, external) = (engine_config(&config, &spill), external_decisions(&config)?);
+        let engine = Engine::narrowed(settings, ledger.clone(), Arc::clone(&clock), external)?;
         engine.revoke_agreements(recovery.revocations.agreements());
         let (health, health_service) = Health::new().await;
-        let inputs = Inputs::new(&config)?;
-        let shadow = config.shadow.as_deref().map(|folder| {
-            let (engine, ledger) = (engine.clone(), ledger.clone());
-            Shadow::new(folder, &inputs, keys.root_key(), engine, ledger)
-        });
-        let means = Means {
-            inputs,
+        let mut means = Means {
+            inputs: Inputs::new(&config)?,
             root_key: keys.root_key(),
             engine: engine.clone(),
             ledger: ledger.clone(),
             store: PolicyStore::open(&config.ledger),
             clock: Arc::clone(&clock),
             health: health.clone(),
-            shadow,
+            shadow: None,
         };
+        means.shadow = config.shadow.as_deref().map(|folder| means.shadow(folder));
         let watch = Watch::new(&means.inputs, &config.identity.accounts);
         let (in_force, warnings) = in_force::start(means, &recovery).await?;
         let left_out = in_force.left_out();
@@ -385,7 +375,12 @@ fn protected_address(config: &Config) -> Result<SocketAddr, StartError> {
 }
 
 /// Closed sessions stay closed, whatever happened in between. What is revoked is told.
-fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock) {
+fn recovered(
+    authenticator: Authenticator,
+    recovery: &Recovery,
+    clock: &dyn Clock,
+) -> Authenticator {
+    let authenticator = authenticator.with_revocations(recovery.revocations.clone());
     if let Some(torn) = &recovery.torn {
         tracing::warn!(
             bytes = torn.bytes,
@@ -404,6 +399,7 @@ fn recover(recovery: &Recovery, authenticator: &Authenticator, clock: &dyn Clock
     for (session, end) in &recovery.closed_sessions {
         authenticator.close_until(*session, *end, clock.now());
     }
+    authenticator
 }
 
 fn session_rules(config: &Config) -> SessionRules {

@@ -193,7 +193,7 @@ async fn inv_17_a_stream_ends_when_its_agreement_does() {
     let hours = "end: 2099-12-31\nwhen: context.hour < 15";
     world.edit(VISITS, "end: 2099-12-31", hours);
     ends(world, "`when` is not true", async |host| {
-        to(host, "02T15:00:00")
+        to(host, "02T15:00:00");
     })
     .await;
 }

@@ -75,15 +75,15 @@ fn a_start_knows_what_is_revoked_and_what_was_given_again() {
     assert_eq!(recovery.revocations, expected);
     assert_eq!(recovery.revocations.in_force().count(), 3);
     // Sessions end by themselves, accounts and agreements do not.
-    let late = Arc::new(At(second(7) + TimeDelta::days(31)));
-    let (_, recovery) = reopen(dir.path(), late);
+    let late: Arc<dyn Clock> = Arc::new(At(second(7) + TimeDelta::days(31)));
+    let (_, recovery) = reopen(dir.path(), &late);
     assert_eq!(recovery.revocations.in_force().count(), 2);
 }
 
 /// The writer of the ledger before lets go of the file a moment after it was dropped.
-fn reopen(dir: &std::path::Path, clock: Arc<dyn Clock>) -> (Ledger, crate::Recovery) {
+fn reopen(dir: &std::path::Path, clock: &Arc<dyn Clock>) -> (Ledger, crate::Recovery) {
     loop {
-        match Ledger::open(dir, Arc::clone(&clock)) {
+        match Ledger::open(dir, Arc::clone(clock)) {
             Err(LedgerError::Locked { .. }) => std::thread::yield_now(),
             opened => return opened.unwrap(),
         }

@@ -407,7 +407,7 @@ impl Both<'_> {
         let data_type = self.new.governed.table.schema.field_with_name(column).ok();
         treatments::changes(
             column,
-            data_type.map(|field| field.data_type()),
+            data_type.map(arrow::datatypes::Field::data_type),
             (std::slice::from_ref(old), std::slice::from_ref(new)),
             same_keys,
             &|was, is| treatments::single(was, is, same_keys),

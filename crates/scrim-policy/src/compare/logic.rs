@@ -182,8 +182,8 @@ impl Reader<'_> {
             (left, right, op)
         };
         let (first, second) = (
-            self.terms.renamed(first, self.is_other),
-            self.terms.renamed(second, self.is_other),
+            Terms::renamed(first, self.is_other),
+            Terms::renamed(second, self.is_other),
         );
         let term = self.terms.intern(
             Name::Order(first, second),
@@ -281,14 +281,12 @@ impl Reader<'_> {
         let truth = truth != list.negated;
         let mut parts: Vec<Formula> = Vec::new();
         for item in &list.list {
-            let part = match self.compared(&list.expr, Operator::Eq, item, truth) {
-                Some(part) => part,
-                None => {
-                    let (expr, item) = (list.expr.clone(), Box::new(item.clone()));
-                    let equal = BinaryExpr::new(expr, Operator::Eq, item);
-                    self.opaque(&Expr::BinaryExpr(equal), truth)
-                }
-            };
+            let part = self.compared(&list.expr, Operator::Eq, item, truth);
+            let part = part.unwrap_or_else(|| {
+                let (expr, item) = (list.expr.clone(), Box::new(item.clone()));
+                let equal = BinaryExpr::new(expr, Operator::Eq, item);
+                self.opaque(&Expr::BinaryExpr(equal), truth)
+            });
             // Values of one term are one set, however many they are.
             match (parts.last_mut(), part) {
                 (Some(Formula::Is(term, set)), Formula::Is(same, more)) if *term == same => {

@@ -73,8 +73,8 @@ impl<'a> Pair<'a> {
     /// How the rows stand to one another, and the columns that are shown differently.
     pub(super) fn compare(&self) -> (Width, Vec<TreatmentChange>) {
         let mut terms = Terms::default();
-        let old = self.read(&self.old, &mut terms, &|_| false);
-        let new = self.read(&self.new, &mut terms, &|name| self.is_other(name));
+        let old = Self::read(&self.old, &mut terms, &|_| false);
+        let new = Self::read(&self.new, &mut terms, &|name| self.is_other(name));
         let rows = match (&old, &new) {
             (Some(old), Some(new)) => width(&old.all(), &new.all(), &terms),
             (None, _) | (_, None) => Width::Unknown,
@@ -90,12 +90,7 @@ impl<'a> Pair<'a> {
     }
 
     /// `None` for a decision that its policy set cannot lower.
-    fn read(
-        &self,
-        side: &Side<'_>,
-        terms: &mut Terms,
-        is_other: &dyn Fn(&str) -> bool,
-    ) -> Option<Rows> {
+    fn read(side: &Side<'_>, terms: &mut Terms, is_other: &dyn Fn(&str) -> bool) -> Option<Rows> {
         let RowRules { guards, arms } = side.set.rules(side.decision).ok()?;
         let mut reader = Reader {
             terms,
@@ -154,7 +149,7 @@ impl Compared<'_> {
         let field = table.and_then(|table| table.schema.field_with_name(&new.name).ok());
         treatments::changes(
             &new.name,
-            field.map(|field| field.data_type()),
+            field.map(arrow::datatypes::Field::data_type),
             (&old.treatments, &new.treatments),
             same_keys,
             &|was, is| self.pairs(was, is, same_keys),

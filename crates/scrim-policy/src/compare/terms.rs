@@ -52,13 +52,13 @@ impl Terms {
             ),
             None => (domain::universe(data_type), false),
         };
-        let expr = self.renamed(expr, is_other);
+        let expr = Self::renamed(expr, is_other);
         self.intern(Name::Value(expr, data_type.clone()), universe, free)
     }
 
     /// The expression, in which columns that are others than those of the other policy set have
     /// names of their own.
-    pub(super) fn renamed(&self, expr: &Expr, is_other: &dyn Fn(&str) -> bool) -> Expr {
+    pub(super) fn renamed(expr: &Expr, is_other: &dyn Fn(&str) -> bool) -> Expr {
         let renamed = expr.clone().transform_up(|expr| {
             Ok(match expr {
                 Expr::Column(column) if is_other(&column.name) => {

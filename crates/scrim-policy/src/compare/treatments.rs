@@ -58,15 +58,16 @@ fn is_keyed(showing: &Showing) -> bool {
     matches!(showing, Showing::Masked(mask) if mask.name() == "pseudonymize")
 }
 
+/// Tells of the arms' old and new showings of one path which can follow on which.
+type Pairs<'a> = dyn Fn(&[Showing], &[Showing]) -> Vec<Instead> + 'a;
+
 /// What changes of a column, and of the fields inside it, that both sides show, arm by arm.
-///
-/// `pairs` tells of the arms' old and new showings of one path which can follow on which.
 pub(super) fn changes(
     column: &str,
     data_type: Option<&DataType>,
     (old, new): (&[Treatment], &[Treatment]),
     same_keys: bool,
-    pairs: &dyn Fn(&[Showing], &[Showing]) -> Vec<Instead>,
+    pairs: &Pairs<'_>,
 ) -> Vec<TreatmentChange> {
     let mut changes = Vec::new();
     let mut of_column: Option<Vec<Instead>> = None;

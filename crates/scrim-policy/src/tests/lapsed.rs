@@ -233,10 +233,9 @@ fn with_rules(rules: &[usize], guard: usize) -> PolicySet {
         RULES[guard]
     );
     for (index, rule) in rules.iter().enumerate() {
-        access += &format!(
-            "  p{index}: {{rows: \"{}\", default: clear}}\n",
-            RULES[*rule]
-        );
+        let rule = RULES[*rule];
+        let profile = format!("  p{index}: {{rows: \"{rule}\", default: clear}}\n");
+        access.push_str(&profile);
     }
     let mut world = World::new().contract(&access);
     for index in 0..rules.len() {

@@ -9,6 +9,7 @@ mod start;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -153,6 +154,12 @@ pub(crate) struct InForce {
 }
 
 impl Means {
+    /// A second folder of policies, which is not enforced.
+    pub(crate) fn shadow(&self, folder: &Path) -> Shadow {
+        let (engine, ledger) = (self.engine.clone(), self.ledger.clone());
+        Shadow::new(folder, &self.inputs, self.root_key.clone(), engine, ledger)
+    }
+
     /// Makes a policy set of files, and keeps it.
     async fn make(
         &self,

@@ -94,10 +94,8 @@ fn configuration(arguments: &SideArgs, sides: &[&str]) -> Result<(Config, PathBu
     let given = arguments.config.clone();
     let own = paths.clone().find(|path| is_configuration(path));
     let at_folder = || {
-        let folders = paths.clone().filter(|path| path.is_dir());
-        folders
-            .filter_map(|folder| find_config(Some(folder), None).ok())
-            .next()
+        let mut folders = paths.clone().filter(|path| path.is_dir());
+        folders.find_map(|folder| find_config(Some(folder), None).ok())
     };
     let path = given
         .or_else(|| own.map(Path::to_owned))

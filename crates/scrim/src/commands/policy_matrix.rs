@@ -32,7 +32,7 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
     let path = arguments.accounts.as_ref().unwrap_or(&identity.accounts);
     let accounts = scrim_server::load::accounts(path, &identity.attributes)?;
     let named = &arguments.principals;
-    for id in named.iter().filter(|id| accounts.get(id).is_none()) {
+    if let Some(id) = named.iter().find(|id| accounts.get(id).is_none()) {
         return Err(unknown(id, &accounts, &path.display().to_string()));
     }
     let mut ids: Vec<&str> = accounts.ids().collect();

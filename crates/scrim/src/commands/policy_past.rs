@@ -33,7 +33,7 @@ pub(crate) async fn replay(arguments: &PolicyReplay, out: &mut Out) -> Result<()
         ..Filter::default()
     };
     let replay = Replay::new(Sets::new(config), &new, since, arguments.run);
-    let report = replay.of(&ledger, filter).await?.sorted();
+    let report = Box::pin(replay.of(&ledger, filter)).await?.sorted();
     let style = match (arguments.json, arguments.markdown) {
         (true, _) => Style::Json,
         (false, true) => Style::Markdown,

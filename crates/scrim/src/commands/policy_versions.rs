@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use scrim_document::SourceFile;
 use scrim_ledger::{FILE_NAME, Load, LoadCause, loads};
 use scrim_server::Config;
 use scrim_server::admin::{LoadReply, PolicyStatus};
@@ -169,7 +170,7 @@ pub(crate) fn show(arguments: &PolicyShow, out: &mut Out) -> Result<(), Failure>
     if let Some(wanted) = &arguments.file {
         let file = files.iter().find(|file| file.path() == wanted);
         let file = file.ok_or_else(|| {
-            let paths: Vec<&str> = files.iter().map(|file| file.path()).collect();
+            let paths: Vec<&str> = files.iter().map(SourceFile::path).collect();
             Failure::Usage(format!(
                 "version {} has no file `{wanted}`, but {}",
                 short(&version),

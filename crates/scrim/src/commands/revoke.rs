@@ -47,7 +47,7 @@ pub(crate) fn run(what: Offline, arguments: &Access, out: &mut Out) -> Result<()
             }
             AccessReply::Reinstated(ended) => tell(what, &ended, "at once", out),
             AccessReply::Refused { problem, mistake } => {
-                let problem = text::printable(&problem).to_string();
+                let problem = text::printable(&problem);
                 Err(if mistake {
                     Failure::Usage(problem)
                 } else {

@@ -139,7 +139,7 @@ async fn count(
     let refused = |refusal: Refusal| Failure::Failed(format!("cannot count {table}: {refusal}"));
     let results = bench.engine.run(ask, &sql, None).await.map_err(refused)?;
     let batches: Vec<_> = results.try_collect().await.map_err(refused)?;
-    let counts = batches.iter().flat_map(|batch| batch.columns().first());
+    let counts = batches.iter().filter_map(|batch| batch.columns().first());
     let total: i64 = counts
         .map(|column| {
             column

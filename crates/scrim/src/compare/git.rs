@@ -48,10 +48,10 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
     )?;
     let entries = entries(&String::from_utf8_lossy(&listed));
     let entries: Vec<Entry> = entries.into_iter().filter(is_policy).collect();
-    let asked: String = entries
-        .iter()
-        .map(|entry| format!("{}\n", entry.object))
-        .collect();
+    let mut asked: Vec<&str> = entries.iter().map(|entry| entry.object.as_str()).collect();
+    // The last line ends, too.
+    asked.push("");
+    let asked = asked.join("\n");
     let contents = git(at, &["cat-file", "--batch"], asked.as_bytes())?;
     let mut rest = contents.as_slice();
     let mut files = Vec::with_capacity(entries.len());

@@ -21,14 +21,16 @@ pub(super) fn page(report: &Report) -> String {
         }
         if table.organisations.is_empty() {
             let name = format!("{}.{}", table.table.schema, table.table.table);
-            text.push_str(&format!("| {} | | | {} | | |\n", cell(&name), table.width));
+            let part = format!("| {} | | | {} | | |\n", cell(&name), table.width);
+            text.push_str(&part);
         }
     }
     for table in &report.difference.tables {
         text.push_str(&parts(table, report));
     }
     for remark in &report.remarks {
-        text.push_str(&format!("\n> {}\n", line(remark)));
+        let part = format!("\n> {}\n", line(remark));
+        text.push_str(&part);
     }
     text
 }
@@ -49,10 +51,11 @@ fn row(
         Presence::Added | Presence::Removed => String::new(),
     };
     for counted in report.counted_of(&one.agreement) {
-        rows.push_str(&format!(
+        let part = format!(
             "; {}: {} gained, {} lost",
             counted.principal, counted.gained, counted.lost
-        ));
+        );
+        rows.push_str(&part);
     }
     let mut columns: Vec<String> = Vec::new();
     columns.extend(one.gained.iter().map(|column| format!("+{column}")));
@@ -80,29 +83,26 @@ fn parts(table: &TableChange, report: &Report) -> String {
     let name = format!("{}.{}", table.table.schema, table.table.table);
     let mut text = format!("\n<details><summary>{}</summary>\n\n", line(&name));
     for one in &table.details {
-        text.push_str(&format!("- {}\n", line(&detail(one))));
+        let part = format!("- {}\n", line(&detail(one)));
+        text.push_str(&part);
     }
     for guard in &table.guards {
-        text.push_str(&format!(
-            "- guard {}: {}\n",
-            line(&guard.guard),
-            guard.width
-        ));
+        let part = format!("- guard {}: {}\n", line(&guard.guard), guard.width);
+        text.push_str(&part);
         for one in &guard.details {
-            text.push_str(&format!("  - {}\n", line(&detail(one))));
+            let part = format!("  - {}\n", line(&detail(one)));
+            text.push_str(&part);
         }
     }
     for organisation in &table.organisations {
         for one in &organisation.agreements {
             let id = line(&one.agreement);
-            text.push_str(&format!(
-                "- {id} for {}: {}\n",
-                line(&one.purpose),
-                one.width
-            ));
+            let part = format!("- {id} for {}: {}\n", line(&one.purpose), one.width);
+            text.push_str(&part);
             let counted: Vec<&Counted> = report.counted_of(&one.agreement).collect();
             for part in agreement(one, &counted) {
-                text.push_str(&format!("  - {}\n", line(&part)));
+                let part = format!("  - {}\n", line(&part));
+                text.push_str(&part);
             }
         }
     }

@@ -9,7 +9,6 @@ mod text;
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use scrim_engine::{Engine, World};
 use scrim_identity::KeyFile;
 use scrim_ledger::Ledger;
@@ -110,7 +109,7 @@ impl Bench {
         let scratch = tempfile::tempdir()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // Counting shows no value, so no mask's key matters.
-        let keys = KeyFile::generate(Utc::now()).map_err(|error| Failure::usage(&error))?;
+        let keys = KeyFile::generate(clock.now()).map_err(|error| Failure::usage(&error))?;
         let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock))
             .map_err(|error| Failure::failed(&error))?;
         let settings = engine_settings(&config, scratch.path().join("spill"));

@@ -31,9 +31,11 @@ pub fn text(rows: &[Row]) -> String {
         for (block, same) in blocks {
             let Some(first) = same.first() else { continue };
             let (who, org) = (&first.principal, &first.organisation);
-            text.push_str(&format!("\n{who} ({org})\n"));
+            let part = format!("\n{who} ({org})\n");
+            text.push_str(&part);
             for line in occasions(&same, &places) {
-                text.push_str(&format!("  {line}\n"));
+                let part = format!("  {line}\n");
+                text.push_str(&part);
             }
             text.push_str(&block);
         }
@@ -103,9 +105,13 @@ fn block(row: &Row) -> String {
         match shown {
             Shown::Denied => denied.push(table.as_str()),
             Shown::PurposeRequired => {
-                text.push_str(&format!("    {table}: a purpose must be stated\n"));
+                let part = format!("    {table}: a purpose must be stated\n");
+                text.push_str(&part);
             }
-            Shown::Closed { guard } => text.push_str(&format!("    {table}: closed by {guard}\n")),
+            Shown::Closed { guard } => {
+                let part = format!("    {table}: closed by {guard}\n");
+                text.push_str(&part);
+            }
             Shown::Shown {
                 agreements,
                 columns,
@@ -115,19 +121,23 @@ fn block(row: &Row) -> String {
             } => {
                 let by = agreements.join(" + ");
                 let (rows, limits) = (rows(shown), self::limits(limits));
-                text.push_str(&format!("    {table}: shown by {by}, {rows}{limits}\n"));
+                let part = format!("    {table}: shown by {by}, {rows}{limits}\n");
+                text.push_str(&part);
                 for column in columns {
-                    text.push_str(&format!("      {:<18} {}\n", column.column, column.shown));
+                    let part = format!("      {:<18} {}\n", column.column, column.shown);
+                    text.push_str(&part);
                 }
                 if *hidden > 0 {
                     let all = columns.len() + hidden;
-                    text.push_str(&format!("      ({hidden} of {all} columns do not exist)\n"));
+                    let part = format!("      ({hidden} of {all} columns do not exist)\n");
+                    text.push_str(&part);
                 }
             }
         }
     }
     if !denied.is_empty() {
-        text.push_str(&format!("    denied: {}\n", denied.join(", ")));
+        let part = format!("    denied: {}\n", denied.join(", "));
+        text.push_str(&part);
     }
     text
 }
@@ -177,9 +187,12 @@ pub fn markdown(rows: &[Row]) -> String {
     for (title, of_page) in pages {
         let tables = of_page.first().map_or(&[][..], |row| row.tables.as_slice());
         let names: Vec<String> = tables.iter().map(|cell| escaped(&cell.table)).collect();
-        text.push_str(&format!("\n#### {}\n\n", escaped(&title)));
-        text.push_str(&format!("| principal | {} |\n", names.join(" | ")));
-        text.push_str(&format!("| --- |{}\n", " --- |".repeat(names.len())));
+        let part = format!("\n#### {}\n\n", escaped(&title));
+        text.push_str(&part);
+        let part = format!("| principal | {} |\n", names.join(" | "));
+        text.push_str(&part);
+        let part = format!("| --- |{}\n", " --- |".repeat(names.len()));
+        text.push_str(&part);
         for row in of_page {
             let cells: Vec<String> = row
                 .tables
@@ -187,7 +200,8 @@ pub fn markdown(rows: &[Row]) -> String {
                 .map(|cell| few_words(&cell.shown))
                 .collect();
             let who = escaped(&format!("{} ({})", row.principal, row.organisation));
-            text.push_str(&format!("| {who} | {} |\n", cells.join(" | ")));
+            let part = format!("| {who} | {} |\n", cells.join(" | "));
+            text.push_str(&part);
         }
     }
     text

@@ -123,6 +123,11 @@ pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// # Errors
 /// Problems in any of the files: then no case runs.
 pub async fn run(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> {
+    // Large, and most of its callers are small.
+    Box::pin(run_files(bench, options)).await
+}
+
+async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> {
     let started = Instant::now();
     let files = read(&bench.config.policies)?;
     let documents = bench.inputs.documents()?;
@@ -189,7 +194,7 @@ fn jobs<'a>(
     for (number, of) in files.iter().enumerate() {
         let before = problems.len();
         for persona in of.file.personas.values() {
-            problems.extend(super::ask::check(bench, persona).into_iter());
+            problems.extend(super::ask::check(bench, persona));
         }
         if problems.len() > before {
             continue;

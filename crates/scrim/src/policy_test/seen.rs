@@ -299,12 +299,12 @@ fn shows_input(column: &str, pairs: &Pairs) -> Option<String> {
     if pairs.is_empty() {
         return Some(format!("`{column}` has no value, so nothing was compared"));
     }
-    let shows = |(raw, shown): &&(String, Option<String>)| {
+    let is_told = |(raw, shown): &&(String, Option<String>)| {
         let shown = shown.as_deref();
         let inside = raw.chars().count() >= TELLING;
         shown.is_some_and(|shown| shown == raw || (inside && shown.contains(raw.as_str())))
     };
-    let (raw, shown) = pairs.iter().find(shows)?;
+    let (raw, shown) = pairs.iter().find(is_told)?;
     let shown = shown.as_deref().unwrap_or_default();
     Some(format!(
         "expected no value of `{column}` to show what it stands for, got {shown} for {raw}"

@@ -160,6 +160,7 @@ async fn problems(test: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn mistakes_in_fixtures_have_their_place_and_a_hint() {
     let lookups = "lookups: {entitlements: [{partner: acme, region: EU}]}\n";
     for (fixtures, said) in [

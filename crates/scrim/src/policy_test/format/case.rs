@@ -195,7 +195,6 @@ impl Reader<'_> {
 fn misplaced(case: &Node, expected: &Node, has_sql: bool, expect: &Expect) -> Option<Problem> {
     let (of_answer, of_tables) = (expect.is_of_answer(), expect.is_of_tables());
     match (has_sql, of_answer, of_tables) {
-        (true, true, _) | (false, false, true) => None,
         (false, true, _) => {
             let problem = case.error("the key `sql` is missing");
             Some(problem.with_help("only `sees` and `denied` are expected without a statement"))
@@ -205,6 +204,6 @@ fn misplaced(case: &Node, expected: &Node, has_sql: bool, expect: &Expect) -> Op
             Some(problem.with_help("leave out `sql`, or say what its answer is"))
         }
         // The reader of expectations has said so already.
-        (_, false, false) => None,
+        (true, true, _) | (false, false, true) | (_, false, false) => None,
     }
 }

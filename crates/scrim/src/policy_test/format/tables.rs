@@ -185,8 +185,12 @@ fn block(node: &Node, text: &str, problems: &mut Problems) -> Option<Form> {
         }
         let cell = |(name, (text, quoted)): (&String, (String, bool))| {
             // An empty place is no value; empty text is written in quotes.
-            let none = !quoted && (text.is_empty() || text == "null");
-            let cell = if none { Cell::Null } else { Cell::Loose(text) };
+            let absent = !quoted && (text.is_empty() || text == "null");
+            let cell = if absent {
+                Cell::Null
+            } else {
+                Cell::Loose(text)
+            };
             (node.clone(), name.clone(), cell)
         };
         rows.push(names.iter().zip(values).map(cell).collect());

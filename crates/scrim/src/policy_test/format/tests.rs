@@ -112,6 +112,7 @@ fn rows_can_be_written_in_four_ways() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn mistakes_are_named_with_their_place() {
     for (from, to, said) in [
         (
