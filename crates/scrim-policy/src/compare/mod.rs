@@ -1,8 +1,8 @@
 //! How one policy set stands to another: what more is shown, and what less.
 //!
 //! [`decisions`] compares what two policy sets decide of one request. Rules of rows are compared by
-//! logic: each becomes a statement about the row ([`logic`]), and one admits what another does when
-//! no row can make the first true and the second not ([`solve`]). What the logic does not understand
+//! logic: each becomes a statement about the row (`logic`), and one admits what another does when
+//! no row can make the first true and the second not (`solve`). What the logic does not understand
 //! (a look-up, a function) is equal to itself and may otherwise be anything, so a claim holds for
 //! every row or is not made: then the answer is [`Width::Unknown`].
 //!
