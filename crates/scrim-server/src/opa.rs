@@ -2,7 +2,6 @@
 //! `{"result": …}`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config, External};
+use crate::start::chain;
 
 /// Bytes of one answer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -153,16 +153,6 @@ impl Opa {
         }
         parse(&body)
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What stands around a result (`decision_id`, `metrics`, …) is OPA's and says nothing to us.

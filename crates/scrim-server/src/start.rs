@@ -484,7 +484,8 @@ fn listen(
     Ok((address, stop, tokio::spawn(serving)))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// An error with everything that its causes say.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
