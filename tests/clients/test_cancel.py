@@ -49,7 +49,8 @@ def test_a_connection_that_is_gone_stops_its_work(own_server):
     cursor.fetch_record_batch().read_next_batch()
     cursor.close()
     connection.close()
-    assert outcome_within(own_server, 1) == "abandoned"
+    # Closing signs out, too; whichever the server sees first ends the query.
+    assert outcome_within(own_server, 1) in ("abandoned", "revoked")
 
 
 @pytest.fixture
