@@ -111,6 +111,10 @@ impl Used {
                 let columns = plan.schema().columns();
                 below.columns(positions.iter().filter_map(|at| columns.get(*at)));
                 self.exprs(plan, &mut below);
+                // A lateral side asks for columns of the other.
+                for input in plan.inputs() {
+                    below.columns(&outer(input));
+                }
             }
             LogicalPlan::Unnest(node) => {
                 let lists = node.list_type_columns.iter().map(|(at, _)| *at);
@@ -185,10 +189,23 @@ impl Used {
         let plan = &subquery.subquery;
         let positions = if values { all(plan) } else { Positions::new() };
         self.node(plan, &positions);
-        for outer in &subquery.outer_ref_columns {
-            if let Expr::OuterReferenceColumn(_, column) = outer {
-                below.column(column);
-            }
-        }
+        below.columns(&outer(plan));
     }
+}
+
+/// The columns of nodes around a plan that it asks for, however deep inside it.
+fn outer(plan: &LogicalPlan) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|one| {
+                if let Expr::OuterReferenceColumn(_, column) = one {
+                    columns.push(column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(walked.is_ok(), "the walk itself cannot fail");
+    columns
 }

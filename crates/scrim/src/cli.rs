@@ -412,6 +412,10 @@ pub enum TestFormat {
 
 /// `scrim policy replay`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 done; 3 more is shown than --fail-on allows; 1 failed; 2 wrong usage \
+or policies."
+)]
 pub struct PolicyReplay {
     /// The configuration, whose ledger is read
     #[arg(long, value_name = "FILE", default_value = "scrim.yaml")]
@@ -425,6 +429,9 @@ pub struct PolicyReplay {
     /// Also run each statement under both policies on the data of today, and compare the results
     #[arg(long)]
     pub run: bool,
+    /// Exit with 3 when anything may be shown to a query that was not, or when anything differs
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub fail_on: Option<FailOn>,
     /// Print the report as JSON
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,

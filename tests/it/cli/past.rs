@@ -560,6 +560,34 @@ async fn a_record_names_the_columns_that_a_statement_uses() {
         ),
         ("SELECT contact['email'] FROM patients LIMIT 1", "contact"),
         ("SELECT DISTINCT ward, zip FROM patients", "ward zip"),
+        (
+            "SELECT p.zip FROM patients p, LATERAL (SELECT count(*) AS n FROM patients q WHERE q.ward = p.region) x",
+            "region ward zip",
+        ),
+        (
+            "SELECT zip FROM patients p WHERE EXISTS (SELECT 1 FROM patients q WHERE q.sex = 'f' AND EXISTS (SELECT 1 FROM patients r WHERE r.ward = p.region))",
+            "region sex ward zip",
+        ),
+        (
+            "SELECT zip FROM patients UNION SELECT ward FROM patients",
+            "ward zip",
+        ),
+        (
+            "SELECT region, count(*) FROM patients GROUP BY GROUPING SETS ((region), (ward))",
+            "region ward",
+        ),
+        (
+            "SELECT DISTINCT ON (region) zip FROM patients ORDER BY region, ward",
+            "region ward zip",
+        ),
+        (
+            "SELECT zip FROM patients QUALIFY row_number() OVER (ORDER BY ward) = 1",
+            "ward zip",
+        ),
+        (
+            "SELECT a.zip FROM patients a LEFT JOIN (SELECT ward, sex FROM patients) b USING (ward)",
+            "ward zip",
+        ),
         ("EXPLAIN SELECT ward FROM patients", "ward"),
     ];
     let asked_of: Vec<_> = questions.iter().map(|(sql, _)| ("rhea", *sql)).collect();

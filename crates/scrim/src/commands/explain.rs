@@ -119,15 +119,25 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
     };
     let mut sets = Sets::new(config);
     let mut told = Vec::new();
+    let mut broken = None;
     for record in scrim_ledger::read(&path, filter).map_err(&damaged)? {
-        let record = record.map_err(&damaged)?;
+        let record = match record {
+            Ok(record) => record,
+            Err(damage) => {
+                broken = Some(damaged(damage));
+                break;
+            }
+        };
         let kept = match &record.policy_version {
             Some(version) => sets.get(version).await,
             None => Err("the record does not name it".to_owned()),
         };
         told.push(Told::new(record, kept).map_err(&damaged)?);
     }
+    // What stands before the damage is as it was written.
+    let whole = broken.map_or(Ok(()), Err);
     if told.is_empty() {
+        whole?;
         return Err(Failure::Failed(format!(
             "{} holds no query and no statement {query}",
             path.display()
@@ -136,7 +146,8 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
     if json {
         let told: Vec<_> = told.iter().map(Told::json).collect();
         let text = serde_json::to_string_pretty(&told).map_err(|e| Failure::failed(&e))?;
-        return Ok(out.line(text)?);
+        out.line(text)?;
+        return whole;
     }
     for (index, told) in told.iter().enumerate() {
         if index > 0 {
@@ -144,5 +155,5 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
         }
         out.line(told.text().trim_end())?;
     }
-    Ok(())
+    whole
 }

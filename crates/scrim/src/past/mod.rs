@@ -71,6 +71,17 @@ pub(crate) fn ledger_file(path: &Path) -> Result<PathBuf, Failure> {
     )))
 }
 
+/// The path of a field inside a column, given its path under the column; of the column itself when
+/// that is empty.
+pub(crate) fn path_in(column: &str, path: &str) -> String {
+    let dot = if path.is_empty() || path.starts_with('[') {
+        ""
+    } else {
+        "."
+    };
+    format!("{column}{dot}{path}")
+}
+
 /// Says that a ledger is damaged, and where.
 pub(crate) fn damaged(path: &Path) -> impl Fn(Damage) -> Failure {
     move |damage| Failure::Failed(format!("{}: {damage}", path.display()))

@@ -198,7 +198,7 @@ fn asked(record: &Record) -> String {
     let mut said = vec![format!("{at} by {} ({})", record.principal, record.org)];
     said.extend(record.address.map(|address| format!(" from {address}")));
     let client = record.client.as_ref();
-    said.extend(client.map(|client| format!(" with {}", printable(client))));
+    said.extend(client.map(|client| format!(" with {client}")));
     let session = record.session.as_ref();
     said.extend(session.map(|session| format!(", session {session}")));
     said.concat()
@@ -272,7 +272,7 @@ fn known(facts: &Facts) -> String {
 
 fn settings(record: &Record) -> String {
     let mut said = vec![match &record.purpose {
-        Some(purpose) => printable(purpose),
+        Some(purpose) => purpose.clone(),
         None => "no stated purpose".to_owned(),
     }];
     if let Some(SessionSettings {
@@ -282,7 +282,7 @@ fn settings(record: &Record) -> String {
     }) = record.facts.as_ref().map(|facts| &facts.settings)
     {
         if let Some(agreement) = agreement {
-            said.push(format!("under {} only", printable(agreement)));
+            said.push(format!("under {agreement} only"));
         }
         if let Some(release) = release {
             let word = match release {
@@ -309,7 +309,7 @@ fn outcome(record: &Record) -> String {
         said.push(": it is running, or the server was killed".to_owned());
     }
     let reason = record.reason.as_ref();
-    said.extend(reason.map(|reason| format!(": {}", printable(reason))));
+    said.extend(reason.map(|reason| format!(": {reason}")));
     said.concat()
 }
 
@@ -345,7 +345,7 @@ fn written(decision: &Decision, then: &Then, page: &mut Page) {
             page.heading(&format!("As it was written in {file}"));
             file_before.clone_from(&file);
         }
-        page.verbatim(4, &format!("{line:>4}  {}", printable(text.trim_end())));
+        page.verbatim(4, &format!("{line:>4}  {}", text.trim_end()));
     }
 }
 
