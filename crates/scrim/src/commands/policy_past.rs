@@ -12,7 +12,8 @@ use crate::outcome::Failure;
 use crate::past::ledger_file;
 use crate::past::replay::{Replay, Style};
 use crate::past::sets::Sets;
-use crate::past::unused::{Unused, Usage};
+use crate::past::unused::Unused;
+use crate::past::usage::Usage;
 
 /// Decides the queries of the ledger again under proposed policies.
 pub(crate) async fn replay(arguments: &PolicyReplay, out: &mut Out) -> Result<(), Failure> {

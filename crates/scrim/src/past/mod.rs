@@ -4,6 +4,7 @@ pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod sets;
 pub(crate) mod unused;
+pub(crate) mod usage;
 
 use std::path::{Path, PathBuf};
 
