@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::thread;
 
 use scrim_document::SourceFile;
@@ -196,6 +196,13 @@ impl PolicyStore {
         if !is_hash(hash) {
             return Err(damaged("its name is no SHA-256"));
         }
+        // Whoever asked may write the files of a version into a folder.
+        let mut parts = Path::new(&path).components();
+        if !parts.all(|part| matches!(part, Component::Normal(_))) {
+            return Err(damaged(
+                "it is listed with a path that leads out of the folder",
+            ));
+        }
         let bytes = fs::read(&at).map_err(failed("read", &at))?;
         let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8"))?;
         if sha256(&text) != hash {
@@ -348,5 +355,18 @@ mod tests {
         fs::write(&manifest, told.replace("contracts/", "contract/")).unwrap();
         let damaged = store.get(&version).unwrap_err().to_string();
         assert!(damaged.contains("another version"), "{damaged}");
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_folder() {
+        for path in ["../a.yaml", "/etc/a.yaml", "contracts/../../a.yaml"] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = PolicyStore::open(folder.path());
+            let files = vec![SourceFile::new(path, "a: 1\n")];
+            let version = Documents::version_of(&files);
+            store.put(&version, &files).unwrap();
+            let damaged = store.get(&version).unwrap_err().to_string();
+            assert!(damaged.contains("leads out"), "{path}: {damaged}");
+        }
     }
 }

@@ -108,7 +108,9 @@ impl Unused {
         let in_use = in_use.filter(|one| usage.agreements.get(&one.id).is_some_and(is_known));
         Self {
             since,
-            begins: usage.begins.filter(|begins| since.is_none_or(|since| *begins > since)),
+            begins: usage
+                .begins
+                .filter(|begins| since.is_none_or(|since| *begins > since)),
             queries: usage.queries,
             without_columns: usage.without_columns,
             untold: in_use
@@ -394,7 +396,10 @@ impl Unused {
         page.line(0, &format!("From {queries}{since}"));
         if let Some(begins) = self.begins {
             let begins = begins.to_rfc3339_opts(SecondsFormat::Secs, true);
-            page.line(2, &format!("the ledger begins at {begins}, and tells nothing of before"));
+            page.line(
+                2,
+                &format!("the ledger begins at {begins}, and tells nothing of before"),
+            );
         }
         if self.without_columns > 0 {
             let text = format!(
