@@ -123,7 +123,9 @@ impl Used {
                 let passed = positions.iter().filter_map(from);
                 below.same(&taken.chain(passed).collect());
             }
-            LogicalPlan::Distinct(Distinct::On(_) | Distinct::All(_))
+            // Which row of several is kept depends on no more than its expressions.
+            LogicalPlan::Distinct(Distinct::On(_)) => self.exprs(plan, &mut below),
+            LogicalPlan::Distinct(Distinct::All(_))
             | LogicalPlan::RecursiveQuery(_)
             | LogicalPlan::Extension(_)
             | LogicalPlan::EmptyRelation(_)

@@ -188,7 +188,7 @@ async fn a_statement_is_told_with_its_runs_under_the_policies_of_then() {
 async fn a_ledger_of_an_older_version_is_told_as_far_as_it_goes() {
     let world = Scratch::demo();
     proposed(&world);
-    let older = include_str!("../../../crates/scrim-ledger/src/tests/older.jsonl");
+    let older = include_str!("../../../../crates/scrim-ledger/src/tests/older.jsonl");
     world.write("ledger/ledger.jsonl", older);
     let records = world.records();
     let text = explain(&world, records[0].statement.unwrap());
