@@ -72,6 +72,11 @@ pub(crate) fn ledger_file(path: &Path) -> Result<PathBuf, Failure> {
     )))
 }
 
+/// A number of things, in words.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// The path of a field inside a column, given its path under the column; of the column itself when
 /// that is empty.
 pub(crate) fn path_in(column: &str, path: &str) -> String {

@@ -10,6 +10,7 @@ use scrim_model::{Context, Principal, PrincipalKind, Release, SessionSettings};
 use scrim_policy::{Decision, Verdict};
 use serde_json::{Value as Json, json};
 
+use super::count;
 use super::sets::{Kept, Then, as_json};
 use crate::explain::{self, Page, value_text};
 use crate::render::text::printable;
@@ -127,7 +128,8 @@ impl Told {
                 Again::SourceAway => said.push(format!("the source of {name} is not there now")),
                 Again::Other | Again::Unable => said.push(format!(
                     "{name} is decided otherwise now, from the same policies and facts: its \
-                     source has other columns than then, or something else narrowed it"
+                     source has other columns than then, something else narrowed it, or another \
+                     version of scrim decided it"
                 )),
             }
         }
@@ -303,8 +305,16 @@ fn outcome(record: &Record) -> String {
         .closed
         .map(|closed| (closed - record.at).num_milliseconds());
     said.extend(took.map(|took| format!(" after {took} ms")));
-    said.extend(record.rows.map(|rows| format!(", {rows} rows")));
-    said.extend(record.bytes.map(|bytes| format!(", {bytes} bytes")));
+    said.extend(
+        record
+            .rows
+            .map(|rows| format!(", {}", count(rows, "row", "rows"))),
+    );
+    said.extend(
+        record
+            .bytes
+            .map(|bytes| format!(", {}", count(bytes, "byte", "bytes"))),
+    );
     if record.outcome == Outcome::Open {
         said.push(": it is running, or the server was killed".to_owned());
     }

@@ -9,8 +9,8 @@ use scrim_policy::{
 };
 use serde_json::{Value as Json, json};
 
-use super::path_in;
 use super::usage::{Usage, Used};
+use super::{count, path_in};
 use crate::explain::Page;
 
 /// What nobody used.
@@ -389,10 +389,7 @@ impl Unused {
                 since.to_rfc3339_opts(SecondsFormat::Secs, true)
             )
         });
-        let queries = match self.queries {
-            1 => "1 query".to_owned(),
-            queries => format!("{queries} queries"),
-        };
+        let queries = count(self.queries, "query", "queries");
         page.line(0, &format!("From {queries}{since}"));
         if let Some(begins) = self.begins {
             let begins = begins.to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -13,6 +13,7 @@ use super::How;
 use super::run::Runs;
 use crate::explain::Page;
 use crate::local::Local;
+use crate::past::count;
 use crate::render::text::printable;
 
 /// Principals with a table that are told apart; more are counted.
@@ -495,10 +496,6 @@ impl How {
             Self::Words => "the record's words",
         }
     }
-}
-
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Text that Markdown takes as it is, in a cell of a table too.

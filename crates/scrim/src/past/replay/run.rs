@@ -12,8 +12,8 @@ use scrim_ledger::Record;
 use scrim_model::{Code, QueryId, Refusal};
 use serde_json::{Value as Json, json};
 
-use super::report::count;
 use crate::local::Local;
+use crate::past::count;
 use crate::render::text;
 
 /// Distinct statements that are run; more are counted.
@@ -325,8 +325,7 @@ impl Ran {
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Rows { rows: 1, .. } => f.write_str("1 row"),
-            Self::Rows { rows, .. } => write!(f, "{rows} rows"),
+            Self::Rows { rows, .. } => f.write_str(&count(*rows, "row", "rows")),
             Self::Refused(code) => write!(f, "refused with {code}"),
             Self::Parameters => f.write_str("not run"),
         }
