@@ -321,14 +321,13 @@ impl Engine {
     /// A refusal, which is in the ledger before this returns.
     pub async fn start(&self, bound: Query<Bound>) -> Result<Results, Refusal> {
         let (id, common) = (bound.id(), &bound.common);
-        let decisions = common.decisions.values().map(Arc::clone);
         let refused = Refused {
             id,
             statement: common.statement,
             ask: common.ask.clone(),
             sql: common.sql.clone(),
             world: Some(Arc::clone(&common.world)),
-            readings: decisions.map(Reading::from).collect(),
+            readings: Arc::clone(&common.readings),
         };
         let permitted = match bound.permit().await {
             Ok(permitted) => permitted,

@@ -73,6 +73,8 @@ pub(crate) struct Common {
     pub(crate) masks: Vec<Option<String>>,
     pub(crate) session: Arc<SessionState>,
     pub(crate) decisions: BTreeMap<TableName, Arc<Decision>>,
+    /// The tables as the record tells of them.
+    pub(crate) readings: Arc<[Reading]>,
     /// The announced statement that this runs, if it was announced: the id that clients were told.
     pub(crate) statement: Option<QueryId>,
     /// The part of the result that this run gives; all of it when there is none.
@@ -119,11 +121,6 @@ impl Bound {
             about: Some(plan),
         })
     }
-
-    /// The plan of the statement itself.
-    fn statement(&self) -> &LogicalPlan {
-        self.about.as_ref().unwrap_or(&self.plan)
-    }
 }
 
 impl<S> Query<S> {
@@ -168,6 +165,7 @@ impl Query<Bound> {
         let decisions = names.into_decisions();
         verify::admissible(&plan, &functions, shared.config.limits.plan_nodes_max)?;
         let masks = masks::of_plan(&plan);
+        let readings = readings(&decisions, &used::columns(&plan));
         let (plan, shape) = analysed(&session, plan)?;
         let told = match answer {
             Answer::Rows | Answer::Plan => None,
@@ -195,6 +193,7 @@ impl Query<Bound> {
                 masks,
                 session,
                 decisions,
+                readings,
                 statement: announced,
                 share: None,
             },
@@ -216,8 +215,10 @@ impl Query<Bound> {
     /// # Errors
     /// When one parameter is used as two types.
     pub fn parameters(&self) -> Result<Vec<(String, Option<DataType>)>, Refusal> {
-        let statement = self.state.statement();
-        let types = statement
+        let Bound { plan, about } = &self.state;
+        let types = about
+            .as_ref()
+            .unwrap_or(plan)
             .get_parameter_types()
             .map_err(|e| refusal(&e, Stage::Planning))?;
         let mut parameters: Vec<_> = types.into_iter().collect();
@@ -260,7 +261,7 @@ impl Query<Bound> {
             facts: common.ask.facts(),
             sql: common.sql.clone(),
             policy_version: common.world.policy.version().to_owned(),
-            readings: readings(&common.decisions, &used::columns(state.statement())),
+            readings: Arc::clone(&common.readings),
         };
         let permit = common
             .shared
@@ -435,7 +436,7 @@ impl Common {
     }
 }
 
-/// The tables as the record of a run tells of them.
+/// The tables as the record tells of them.
 fn readings(
     decisions: &BTreeMap<TableName, Arc<Decision>>,
     used: &BTreeMap<TableName, BTreeSet<String>>,

@@ -19,7 +19,10 @@ type Positions = BTreeSet<usize>;
 
 /// The names of the columns that a plan over stubs uses, by table.
 pub(crate) fn columns(plan: &LogicalPlan) -> BTreeMap<TableName, BTreeSet<String>> {
-    let mut used = Used::default();
+    let mut used = Used {
+        subqueries: has_subquery(plan),
+        ..Used::default()
+    };
     used.node(plan, &all(plan));
     used.columns
 }
@@ -31,6 +34,8 @@ fn all(plan: &LogicalPlan) -> Positions {
 #[derive(Default)]
 struct Used {
     columns: BTreeMap<TableName, BTreeSet<String>>,
+    /// Whether there is any subquery; without, no join has a lateral side.
+    subqueries: bool,
 }
 
 /// The nodes below one node, each with what is used of it.
@@ -112,8 +117,10 @@ impl Used {
                 below.columns(positions.iter().filter_map(|at| columns.get(*at)));
                 self.exprs(plan, &mut below);
                 // A lateral side asks for columns of the other.
-                for input in plan.inputs() {
-                    below.columns(&outer(input));
+                if self.subqueries {
+                    for input in plan.inputs() {
+                        below.columns(&outer(input));
+                    }
                 }
             }
             LogicalPlan::Unnest(node) => {
@@ -193,6 +200,20 @@ impl Used {
         self.node(plan, &positions);
         below.columns(&outer(plan));
     }
+}
+
+fn has_subquery(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found = matches!(node, LogicalPlan::Subquery(_));
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    });
+    debug_assert!(walked.is_ok(), "the walk itself cannot fail");
+    found
 }
 
 /// The columns of nodes around a plan that it asks for, however deep inside it.

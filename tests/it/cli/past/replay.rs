@@ -277,6 +277,19 @@ async fn a_replay_says_what_it_could_not_decide() {
     assert_eq!(counts, [Some(6), Some(0), Some(1)], "{found}");
     assert_eq!(fails(&world), (3, 3));
     assert!(replay(&world, &[]).contains("1 cannot be decided"));
+    // also beside a change that is known
+    let joined = "SELECT 1 FROM care.visits, insurance.claims LIMIT 1";
+    let (world, _) = asked(&[("rolf", joined)]).await;
+    proposed(&world);
+    let agreement = "next/agreements/meridian-visits.yaml";
+    world.edit(agreement, "status: active", "status: ended");
+    assert_eq!(fails(&world), (0, 3));
+    world.edit(
+        "next/contracts/claims.odcs.yaml",
+        "data/claims.parquet",
+        "data/away.parquet",
+    );
+    assert_eq!(fails(&world), (3, 3));
 }
 
 /// A hash that differs by what a record does not tell is no sign that the same is shown.

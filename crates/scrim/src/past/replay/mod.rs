@@ -83,7 +83,7 @@ impl<'a> Replay<'a> {
 
     async fn record(&mut self, record: &Record) -> Result<(), Damage> {
         let Some(facts) = &record.facts else {
-            self.report.without_facts += 1;
+            self.report.count_without_facts();
             return Ok(());
         };
         let moved = self.moved(record, facts).await;
@@ -128,6 +128,7 @@ impl<'a> Replay<'a> {
         (new, narrowed): (Decision, bool),
     ) -> Result<Fate, Damage> {
         if is_left_out(&self.new.policy, &used.table) {
+            self.report.add_unknown();
             return Ok(Fate::Undecided);
         }
         let Some((change, how)) = self.compare(record, facts, used, &new).await? else {

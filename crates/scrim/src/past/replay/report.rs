@@ -62,7 +62,7 @@ pub(crate) struct Report {
     /// Queries that cannot be decided, for want of a source.
     undecided: u64,
     /// Queries of an older version, whose records do not say what they were decided from.
-    pub(super) without_facts: u64,
+    without_facts: u64,
     /// Decisions that show a table about which nobody outside was asked then.
     pub(super) not_asked: u64,
     /// How all that is shown now stands to what was.
@@ -129,6 +129,17 @@ impl Report {
         }
     }
 
+    /// Counts a query whose record does not say what it was decided from.
+    pub(super) fn count_without_facts(&mut self) {
+        self.without_facts += 1;
+        self.add_unknown();
+    }
+
+    /// Adds that something cannot be told.
+    pub(super) fn add_unknown(&mut self) {
+        self.width = self.width.and(Width::Unknown);
+    }
+
     pub(super) fn count(&mut self, fate: Fate) {
         let count = match fate {
             Fate::Same => &mut self.same,
@@ -141,7 +152,7 @@ impl Report {
 
     /// Whether anything may be shown that was not; what cannot be told counts as such.
     pub(crate) fn widens(&self) -> bool {
-        self.width.widens() || self.undecided + self.without_facts > 0
+        self.width.widens()
     }
 
     /// Whether anything may be shown otherwise than it was.
@@ -155,7 +166,7 @@ impl Report {
 
     /// Adds that a name in a query would be another table.
     pub(super) fn add_moved(&mut self, record: &Record, from: &TableName, to: &TableName) {
-        self.width = self.width.and(Width::Unknown);
+        self.add_unknown();
         let one = Move {
             org: record.org.clone(),
             principal: record.principal.clone(),
