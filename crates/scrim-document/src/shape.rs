@@ -47,6 +47,8 @@ pub enum Kind {
     Condition,
     /// True or false.
     Bool,
+    /// `true` alone: what is not so is left out.
+    True,
     /// A whole number in a range, both ends included.
     Whole {
         /// The smallest.

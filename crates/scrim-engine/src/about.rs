@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::quote_identifier;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use scrim_model::TableName;
 use scrim_policy::{Decision, Treatment};
 
 use crate::gate::Answer;
@@ -51,10 +52,13 @@ impl Query<Bound> {
         }
     }
 
-    /// The names of all columns that the statement names, of whatever table; wildcards are written
-    /// out.
-    pub fn columns_named(&self) -> BTreeSet<String> {
-        names(self.plan())
+    /// The visible columns that the statement uses of each table: what its result is made of, and
+    /// what chooses, joins, groups or sorts rows.
+    pub fn columns_used(&self, table: &TableName) -> BTreeSet<String> {
+        let readings = self.common.readings.iter();
+        let of_table = readings.filter(|reading| reading.decision.table == *table);
+        let used = of_table.filter_map(|reading| reading.used.as_ref());
+        used.flatten().cloned().collect()
     }
 
     /// Whether the rows come in an order that the statement asks for as a whole.

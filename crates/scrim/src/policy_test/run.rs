@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use scrim_document::{Location, Problems, SourceFile};
+use scrim_document::{Location, Problem, Problems, SourceFile};
 use scrim_engine::Ask;
 use scrim_model::TableName;
-use scrim_policy::{Coverage, Documents, beside_raw};
+use scrim_policy::{ContractDocument, Coverage, Documents, beside_raw};
 use scrim_server::load::{Fixtures, Inputs, Loaded};
 
 use super::answer::{Answer, Row, told};
 use super::ask::{Heard, Stage, ask, hear};
-use super::check::{self, Difference};
-use super::fixtures::{fixtures, is_named};
+use super::check::{self, Difference, Named};
+use super::fixtures::{contract_named, fixtures, is_named, no_contract};
 use super::format::{Case, Placed, SeenColumns, SeenTable, TestFile};
 use super::{compare, seen, touch};
 use crate::local::{Bench, problems_of};
@@ -24,6 +24,8 @@ use crate::outcome::Failure;
 /// Principals that ask at once. One principal asks one question after the other: how many it may ask
 /// at once is a limit of its own.
 const AT_ONCE: usize = 8;
+/// Folders in one another under `tests`; a link may lead back.
+const DEPTH_MAX: usize = 8;
 
 /// What to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,23 +96,39 @@ struct Done {
     touched: Vec<touch::Touched>,
 }
 
-/// The test files of a folder of policies, sorted.
+/// The test files of a folder of policies and of the folders in it, sorted.
 ///
 /// # Errors
-/// When there is no folder `tests`.
+/// When there is no folder `tests`, or a document in it that is no test by its name: one that nobody
+/// runs looks like one that passes.
 pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let folder = policies.join("tests");
-    let unreadable = |error: std::io::Error| {
-        Failure::Usage(format!("cannot read {}: {error}", folder.display()))
-    };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path
-            .to_str()
-            .is_some_and(|path| path.ends_with(".test.yaml"))
-        {
-            files.push(path);
+    let mut folders = vec![(policies.join("tests"), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let unreadable = |error: std::io::Error| {
+            Failure::Usage(format!("cannot read {}: {error}", folder.display()))
+        };
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let ends = |endings: [&str; 2]| endings.iter().any(|one| name.ends_with(one));
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                if depth == DEPTH_MAX {
+                    let deep = format!("{} lies too deep", path.display());
+                    return Err(Failure::Usage(deep));
+                }
+                folders.push((path, depth + 1));
+            } else if ends([".test.yaml", ".test.yml"]) {
+                files.push(path);
+            } else if ends([".yaml", ".yml"]) {
+                return Err(Failure::Usage(format!(
+                    "{} would not be run: the names of test files end in .test.yaml",
+                    path.display()
+                )));
+            }
         }
     }
     files.sort();
@@ -131,7 +149,7 @@ async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> 
     let started = Instant::now();
     let files = read(&bench.config.policies)?;
     let documents = bench.inputs.documents()?;
-    let jobs = jobs(bench, &files, options.only)?;
+    let jobs = jobs(bench, &files, &documents, options.only)?;
     let mut coverage = options.coverage.then(|| Coverage::of(&documents));
     let (real, own): (Vec<_>, Vec<_>) = jobs
         .into_iter()
@@ -187,6 +205,7 @@ fn read(policies: &Path) -> Result<Vec<Read>, Failure> {
 fn jobs<'a>(
     bench: &Bench,
     files: &'a [Read],
+    documents: &Documents,
     only: Option<&str>,
 ) -> Result<Vec<Job<'a>>, Problems> {
     let mut jobs = Vec::new();
@@ -201,6 +220,7 @@ fn jobs<'a>(
         }
         let only = only.filter(|only| !of.file.path.contains(only));
         for (at, case) in of.file.cases.iter().enumerate() {
+            problems.extend(unknown_tables(case, &of.source, documents));
             let wanted = only.is_none_or(|only| case.name.contains(only));
             for (turn, name) in case.personas.iter().enumerate().filter(|_| wanted) {
                 let Some(persona) = of.file.personas.get(name) else {
@@ -220,6 +240,21 @@ fn jobs<'a>(
         }
     }
     problems.into_result(jobs).map(|(jobs, _)| jobs)
+}
+
+/// Tables of which a case expects something and that no contract governs: that one is denied would
+/// hold of any name.
+fn unknown_tables(case: &Case, source: &SourceFile, documents: &Documents) -> Problems {
+    let unknown = |name: &Placed<String>| {
+        if contract_named(documents, &name.value).is_some() {
+            return None;
+        }
+        let (message, help) = no_contract(documents, &name.value);
+        Some(Problem::error(&name.at, source, message).with_help(help))
+    };
+    let expect = &case.expect;
+    let seen = expect.sees.iter().map(|table| &table.name);
+    seen.chain(&expect.denied).filter_map(unknown).collect()
 }
 
 fn by_file(jobs: Vec<Job<'_>>) -> Vec<Vec<Job<'_>>> {
@@ -250,12 +285,10 @@ async fn with_fixtures(
             .entry(name.clone())
             .or_insert_with(|| table.clone());
     }
-    // A look-up table that no rule here asks need not be there.
+    // A look-up table that no rule here asks need not be there. Any mention of its name will do.
     let asked = |name: &String| {
-        let name = format!("lookup.{name}");
-        documents
-            .contracts()
-            .any(|contract| contract.file().text().contains(&name))
+        let mut files = documents.contracts().flat_map(ContractDocument::files);
+        files.any(|file| file.text().to_lowercase().contains(&name.to_lowercase()))
     };
     let mut inputs = bench.inputs.clone();
     inputs.lookups.retain(|name, _| asked(name));
@@ -353,8 +386,9 @@ fn asks_inputs(case: &Case) -> bool {
 /// Puts questions: those of different principals at once, and last those that take others to find
 /// out, so that no principal asks twice at once.
 async fn asked(stage: &Stage<'_>, jobs: &[Job<'_>]) -> Vec<Done> {
-    let (together, alone): (Vec<&Job<'_>>, Vec<_>) =
-        jobs.iter().partition(|job| job.case.expect.needs_others());
+    let (together, alone): (Vec<&Job<'_>>, Vec<_>) = jobs
+        .iter()
+        .partition(|job| job.case.expect.first_of_others().is_some());
     let mut queues: BTreeMap<&str, Vec<&Job<'_>>> = BTreeMap::new();
     for job in alone {
         let id = job.ask.principal.get().id.as_str();
@@ -388,7 +422,12 @@ async fn one(stage: &Stage<'_>, job: &Job<'_>) -> Done {
     if let Some(sql) = &case.sql {
         match hear(stage.bench, &job.ask, sql).await {
             Ok(heard) => {
-                differences.extend(check::answer(&heard.answer, expect, &case.location));
+                let named = Named {
+                    decisions: &heard.decisions,
+                    columns: stage.columns_of(&heard.decisions),
+                };
+                let wrong = check::answer(&heard.answer, expect, &named, &case.location);
+                differences.extend(wrong);
                 if let Some(expected) = &expect.decision {
                     differences.extend(check::decision(expected, &heard.decisions));
                 }
@@ -422,8 +461,11 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
     let (Answer::Rows(own), expect) = (&heard.answer, &job.case.expect) else {
         return Vec::new();
     };
-    if !expect.needs_others() {
+    let Some(first) = expect.first_of_others() else {
         return Vec::new();
+    };
+    if let Some(why) = check::nothing_compared(own, expect) {
+        return vec![Difference::new(&first.at, why)];
     }
     let own = match own.text() {
         Ok(own) => own,
@@ -442,6 +484,9 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
         differences.extend(wrong.map(|why| Difference::new(&name.at, why)));
     }
     let differs = |theirs: &[Row]| {
+        if !own.iter().flatten().any(Option::is_some) {
+            return Some("no row has a value, so nothing was compared".to_owned());
+        }
         let common = compare::common(own, theirs)?;
         Some(format!("expected no row of these, got {common} for both"))
     };
@@ -458,13 +503,18 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
         };
         let mut cases = job.of.file.cases.iter();
         let other = cases.find(|case| case.name == *value);
-        let asked =
-            other.and_then(|case| Some((case, case.personas.first()?, case.sql.as_deref()?)));
-        let wrong = match asked {
-            Some(asked) => against(stage, job, asked, &within).await,
-            None => Some(format!("the case `{value}` has no statement")),
-        };
-        differences.extend(wrong.map(|why| Difference::new(at, why)));
+        match other.and_then(|case| Some((case, case.sql.as_deref()?))) {
+            Some((case, sql)) => {
+                for name in &case.personas {
+                    let wrong = against(stage, job, (case, name, sql), &within).await;
+                    differences.extend(wrong.map(|why| Difference::new(at, why)));
+                }
+            }
+            None => {
+                let message = format!("the case `{value}` has no statement");
+                differences.push(Difference::new(at, message));
+            }
+        }
     }
     differences
 }

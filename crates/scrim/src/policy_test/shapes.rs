@@ -377,20 +377,20 @@ pub(super) static SEEN: Shape = Shape::closed(
             Kind::Text,
             "a regular expression that each value matches",
         ),
-        Key::optional("all_null", Kind::Bool, "every value is NULL"),
+        Key::optional("all_null", Kind::True, "every value is NULL"),
         Key::optional(
             "never_shows_input",
-            Kind::Bool,
+            Kind::True,
             "no value contains the value that it stands for",
         ),
         Key::optional(
             "same_for_same_input",
-            Kind::Bool,
+            Kind::True,
             "equal values are shown as equal ones",
         ),
         Key::optional(
             "distinct_for_distinct_input",
-            Kind::Bool,
+            Kind::True,
             "different values are shown as different ones",
         ),
         Key::optional(

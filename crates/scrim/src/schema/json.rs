@@ -65,6 +65,7 @@ impl Writer {
             Kind::AnyText => json!({"type": "string"}),
             Kind::Condition => json!({"type": ["string", "boolean"], "pattern": r"\S"}),
             Kind::Bool => json!({"type": "boolean"}),
+            Kind::True => json!({"const": true}),
             Kind::Whole { min, max } => whole(min, max),
             Kind::Number => json!({"type": "number"}),
             Kind::Form { pattern, .. } => json!({"type": "string", "pattern": pattern}),

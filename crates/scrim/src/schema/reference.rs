@@ -31,6 +31,7 @@ fn inside(kind: &'static Kind, found: &mut Vec<&'static Shape>) {
         | Kind::AnyText
         | Kind::Condition
         | Kind::Bool
+        | Kind::True
         | Kind::Whole { .. }
         | Kind::Number
         | Kind::Form { .. }
@@ -85,6 +86,7 @@ fn holds(kind: &Kind) -> String {
         Kind::Text | Kind::AnyText => "text".to_owned(),
         Kind::Condition => "a condition".to_owned(),
         Kind::Bool => "`true`, `false`".to_owned(),
+        Kind::True => "`true`".to_owned(),
         Kind::Whole { min, max } => whole(min, max),
         Kind::Number => "a number".to_owned(),
         Kind::Form { like, .. } => like.to_owned(),

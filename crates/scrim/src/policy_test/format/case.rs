@@ -107,7 +107,12 @@ impl Reader<'_> {
         let expected = map.required("expect", problems);
         let expect = expected.and_then(|node| expect(node, problems));
         map.finish(problems);
-        let personas = self.known(personas?, problems)?;
+        let personas = personas?;
+        if personas.is_empty() {
+            let problem = node.error("nobody asks");
+            problems.push(problem.with_help("name one persona or several under `as`"));
+        }
+        let personas = self.known(personas, problems)?;
         let (expect, expected) = (expect?, expected?);
         if let Some(problem) = misplaced(node, expected, sql.is_some(), &expect) {
             problems.push(problem);
@@ -168,6 +173,11 @@ impl Reader<'_> {
             if !self.personas.contains_key(&persona.value) {
                 problems.push(self.unknown(persona));
             }
+        }
+        let alone = |other: &&Placed<String>| case.personas == [other.value.clone()];
+        if let (Some(same), Some(node)) = (case.expect.same_as.iter().find(alone), nodes.first()) {
+            let message = format!("`{}` is compared with itself", same.value);
+            problems.push(Problem::error(&same.at, node.file(), message));
         }
         let Some(other) = &case.expect.subset_of else {
             return;
