@@ -51,7 +51,7 @@ impl Named<'_> {
     /// Why it says nothing that a column is not there: there is none of that name to be hidden.
     fn unknown(&self, column: &str) -> Option<String> {
         let known = self.columns.iter().map(String::as_str);
-        let tables = "no table of the statement has";
+        let tables = "the statement's tables have";
         (!self.columns.contains(column)).then(|| unknown_column(tables, column, known))
     }
 }
