@@ -58,7 +58,10 @@ pub fn reference(document: Document, part: &str) -> Option<String> {
             _ if key.required => " required ".to_owned(),
             Some(value) if is_word(value) => format!(" `{value}` "),
             Some(value) => format!(" {value} "),
-            None => " ".to_owned(),
+            None => match needed_by(shape, key) {
+                words if words.is_empty() => " ".to_owned(),
+                words => format!(" required by {} ", quoted(&words)),
+            },
         };
         let row = format!(
             "| `{}` | {} |{unsaid}| {} |\n",
@@ -69,6 +72,12 @@ pub fn reference(document: Document, part: &str) -> Option<String> {
         text.push_str(&row);
     }
     Some(text)
+}
+
+/// The words under other keys that need a key.
+fn needed_by(shape: &Shape, key: &Key) -> Vec<&'static str> {
+    let needs = shape.needs().filter(|need| need.keys.contains(&key.name));
+    needs.flat_map(|need| need.words).copied().collect()
 }
 
 /// Whether something is written just so, and does not describe it.
