@@ -104,6 +104,8 @@ fn holds(kind: &Kind) -> String {
         Kind::Any => "anything".to_owned(),
         Kind::Refused => "nothing yet".to_owned(),
         Kind::List(Kind::Text | Kind::AnyText) => "a list of texts".to_owned(),
+        Kind::List(Kind::Named(Kind::Any)) => "a list of maps".to_owned(),
+        Kind::List(Kind::List(items)) => format!("a list of lists, of {} each", holds(items)),
         Kind::List(items) => format!("a list, of {} each", holds(items)),
         Kind::Map(shape) => format!("*{}*", shape.name),
         Kind::Named(values) => format!("by name: {}", holds(values)),
