@@ -1,7 +1,6 @@
 //! Runs test files through the engine, as their personas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,8 +14,9 @@ use scrim_server::load::{Fixtures, Inputs, Loaded};
 use super::answer::{Answer, Row, told};
 use super::ask::{Heard, Stage, ask, hear};
 use super::check::{self, Difference, Named};
+use super::files::{Read, read};
 use super::fixtures::{contract_named, fixtures, is_named, no_contract};
-use super::format::{Case, Placed, SeenColumns, SeenTable, TestFile};
+use super::format::{Case, Placed, SeenColumns, SeenTable};
 use super::{compare, seen, touch};
 use crate::local::{Bench, problems_of};
 use crate::outcome::Failure;
@@ -24,8 +24,6 @@ use crate::outcome::Failure;
 /// Principals that ask at once. One principal asks one question after the other: how many it may ask
 /// at once is a limit of its own.
 const AT_ONCE: usize = 8;
-/// Folders in one another under `tests`; a link may lead back.
-const DEPTH_MAX: usize = 8;
 
 /// What to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,14 +69,6 @@ pub struct Run {
     pub took: Duration,
 }
 
-/// A test file, with what it was read from.
-#[derive(Debug)]
-struct Read {
-    file: TestFile,
-    source: SourceFile,
-    folder: PathBuf,
-}
-
 /// One question of one persona.
 struct Job<'a> {
     of: &'a Read,
@@ -94,45 +84,6 @@ struct Done {
     place: (usize, usize, usize),
     result: CaseResult,
     touched: Vec<touch::Touched>,
-}
-
-/// The test files of a folder of policies and of the folders in it, sorted.
-///
-/// # Errors
-/// When there is no folder `tests`, or a document in it that is no test by its name: one that nobody
-/// runs looks like one that passes.
-pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    let mut folders = vec![(policies.join("tests"), 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        let unreadable = |error: std::io::Error| {
-            Failure::Usage(format!("cannot read {}: {error}", folder.display()))
-        };
-        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let ends = |endings: [&str; 2]| endings.iter().any(|one| name.ends_with(one));
-            if name.starts_with('.') {
-                continue;
-            }
-            if path.is_dir() {
-                if depth == DEPTH_MAX {
-                    let deep = format!("{} lies too deep", path.display());
-                    return Err(Failure::Usage(deep));
-                }
-                folders.push((path, depth + 1));
-            } else if ends([".test.yaml", ".test.yml"]) {
-                files.push(path);
-            } else if ends([".yaml", ".yml"]) {
-                return Err(Failure::Usage(format!(
-                    "{} would not be run: the names of test files end in .test.yaml",
-                    path.display()
-                )));
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Runs all test files of the configuration's policies. Files without fixtures share one world over
@@ -175,30 +126,6 @@ async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> 
         coverage,
         took: started.elapsed(),
     })
-}
-
-fn read(policies: &Path) -> Result<Vec<Read>, Failure> {
-    let mut files = Vec::new();
-    let mut problems = Problems::default();
-    for path in find_files(policies)? {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        let shown = path.strip_prefix(policies).unwrap_or(&path).display();
-        let source = SourceFile::new(shown.to_string(), text);
-        let folder = path.parent().unwrap_or(policies).to_owned();
-        match TestFile::parse(&source) {
-            Ok(file) => files.push(Read {
-                file,
-                source,
-                folder,
-            }),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if problems.has_errors() {
-        return Err(problems.into());
-    }
-    Ok(files)
 }
 
 /// All wanted questions, and all personas checked, asked for or not.
