@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use scrim_document::{Location, Problem, Problems, SourceFile};
+use scrim_document::{Location, Problem, Problems, SourceFile, nearest};
 use scrim_engine::Ask;
 use scrim_model::TableName;
 use scrim_policy::{ContractDocument, Coverage, Documents, beside_raw};
@@ -147,7 +147,7 @@ fn jobs<'a>(
         }
         let only = only.filter(|only| !of.file.path.contains(only));
         for (at, case) in of.file.cases.iter().enumerate() {
-            problems.extend(unknown_tables(case, &of.source, documents));
+            problems.extend(unknown_names(case, &of.source, documents));
             let wanted = only.is_none_or(|only| case.name.contains(only));
             for (turn, name) in case.personas.iter().enumerate().filter(|_| wanted) {
                 let Some(persona) = of.file.personas.get(name) else {
@@ -169,9 +169,9 @@ fn jobs<'a>(
     problems.into_result(jobs).map(|(jobs, _)| jobs)
 }
 
-/// Tables of which a case expects something and that no contract governs: that one is denied would
-/// hold of any name.
-fn unknown_tables(case: &Case, source: &SourceFile, documents: &Documents) -> Problems {
+/// What a case speaks of and the policies do not have: that a table is denied would hold of any such
+/// name, and under no such agreement is anything given.
+fn unknown_names(case: &Case, source: &SourceFile, documents: &Documents) -> Problems {
     let unknown = |name: &Placed<String>| {
         if contract_named(documents, &name.value).is_some() {
             return None;
@@ -181,7 +181,18 @@ fn unknown_tables(case: &Case, source: &SourceFile, documents: &Documents) -> Pr
     };
     let expect = &case.expect;
     let seen = expect.sees.iter().map(|table| &table.name);
-    seen.chain(&expect.denied).filter_map(unknown).collect()
+    let mut problems: Problems = seen.chain(&expect.denied).filter_map(unknown).collect();
+    if let Some(Placed { at, value }) = &case.agreement {
+        let ids: Vec<&str> = documents.agreements().map(|one| one.id.as_str()).collect();
+        if !ids.contains(&value.as_str()) {
+            let problem = Problem::error(at, source, format!("there is no agreement `{value}`"));
+            problems.push(match nearest(value, ids) {
+                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+        }
+    }
+    problems
 }
 
 fn by_file(jobs: Vec<Job<'_>>) -> Vec<Vec<Job<'_>>> {

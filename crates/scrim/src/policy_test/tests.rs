@@ -174,7 +174,7 @@ async fn mistakes_in_fixtures_have_their_place_and_a_hint() {
         ),
         (
             "tables: {orders: [{order_id: 1}, {order_id: one}]}",
-            "one.test.yaml:6:45: row 2: the value of `order_id` is no Int64",
+            "one.test.yaml:6:45: row 2: the value of `order_id` is no whole number (Int64)",
         ),
         (
             "tables: {orders: [{ordered_on: tomorrow}]}",
@@ -352,20 +352,24 @@ async fn an_access_policy_of_its_own_asks_look_up_tables_as_well() {
 }
 
 #[tokio::test]
-async fn a_table_that_no_contract_governs_is_not_denied() {
-    for (expected, said) in [
+async fn tables_and_agreements_that_are_not_there_are_not_denied() {
+    for (case, said) in [
         (
-            "denied: [shop.oders]",
+            "expect: {denied: [shop.oders]}",
             "no contract governs a table `shop.oders` (help: did you mean `shop.orders`?)",
         ),
-        ("sees: {oders: }", "no contract governs a table `oders`"),
+        (
+            "expect: {sees: {oders: }}",
+            "no contract governs a table `oders`",
+        ),
+        (
+            "agreement: own-order, expect: {denied: [orders]}",
+            "there is no agreement `own-order` (help: did you mean `own-orders`?)",
+        ),
     ] {
-        let found = problems(&format!(
-            "{}  - {{name: x, as: owner, expect: {{{expected}}}}}\n",
-            HEAD.replace("cases: [{", "cases:\n  - {")
-                .replace("}}]\n", "}}\n")
-        ))
-        .await;
+        let (head, _) = HEAD.split_once("cases:").unwrap();
+        let test = format!("{head}cases: [{{name: x, as: owner, {case}}}]\n");
+        let found = problems(&test).await;
         assert!(found.contains(said), "{found}");
     }
 }

@@ -23,8 +23,9 @@ pub(crate) struct Case {
     pub(crate) expect: Expect,
     /// Where it stands.
     pub(crate) location: Location,
+    /// The one agreement that is acted under.
+    pub(crate) agreement: Option<Placed<String>>,
     with: Option<With>,
-    agreement: Option<String>,
     purpose: Option<String>,
     own: context::Circumstances,
     at: Option<context::Circumstances>,
@@ -59,7 +60,7 @@ impl Case {
             persona: persona.with(self.with.as_ref()),
             situation,
             purpose: purpose.or_else(|| self.default_purpose.clone()),
-            agreement: self.agreement.clone(),
+            agreement: self.agreement.as_ref().map(|one| one.value.clone()),
         }
     }
 }
@@ -98,7 +99,9 @@ impl Reader<'_> {
         let with = map.optional("with");
         let with = with.and_then(|node| persona::with(node, problems));
         let purpose = map.optional_string("purpose", problems);
-        let agreement = map.optional_string("agreement", problems);
+        let agreement = map.optional("agreement");
+        let agreement =
+            agreement.and_then(|node| Some(Placed::new(node, node.non_empty_string(problems)?)));
         let at = map
             .optional("at")
             .and_then(|node| context::time(node, problems));
@@ -123,8 +126,8 @@ impl Reader<'_> {
             sql,
             expect,
             location: node.location(),
-            with,
             agreement,
+            with,
             purpose,
             own,
             at: at.map(context::at),
