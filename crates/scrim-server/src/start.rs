@@ -180,7 +180,8 @@ impl Server {
             shadow: None,
         };
         means.shadow = config.shadow.as_deref().map(|folder| means.shadow(folder));
-        let watch = Watch::new(&means.inputs, &config.identity.accounts);
+        let shadow = config.shadow.as_deref();
+        let watch = Watch::new(&means.inputs, shadow, &config.identity.accounts);
         let (in_force, warnings) = in_force::start(means, &recovery).await?;
         let left_out = in_force.left_out();
         let (keeper, policies, at_once) = Keeper::new(in_force, watch);

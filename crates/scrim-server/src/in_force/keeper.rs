@@ -182,7 +182,11 @@ impl Keeper {
     /// Looks at the folder and the accounts, and puts in force what has changed.
     async fn look(&mut self, flight: &Flight) {
         let found = self.read_settled().await;
-        if let Some(accounts) = self.watch.accounts_changed(&self.in_force.means.inputs) {
+        if let Some(shadow) = &self.in_force.means.shadow {
+            shadow.look();
+        }
+        let inputs = &self.in_force.means.inputs;
+        if let Some(accounts) = self.watch.accounts_changed(inputs).await {
             match flight.replace_accounts(accounts).await {
                 Ok(()) => tracing::info!("the accounts file has changed and counts"),
                 Err(error) => tracing::error!(%error, "sessions are closed, and not recorded"),
@@ -220,7 +224,7 @@ impl Keeper {
     async fn read_settled(&mut self) -> Found {
         let told = self.watch.settled().await;
         // Before the folder is read, so that no change falls between both.
-        self.watch.renew(&self.in_force.means.inputs);
+        self.watch.renew(&self.in_force.means.inputs).await;
         let inputs = &self.in_force.means.inputs;
         let started = Instant::now();
         let mut found = Found::read(inputs).await;

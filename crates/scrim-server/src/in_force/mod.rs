@@ -24,8 +24,7 @@ use crate::health::Health;
 use crate::load::{self, Inputs, Loaded, OpenSources, Opening, sha256};
 use crate::shadow::Shadow;
 use crate::store::{PolicyStore, StoreError};
-use folder::Found;
-
+pub(crate) use folder::Found;
 pub(crate) use handle::PoliciesHandle;
 pub(crate) use keeper::Keeper;
 pub(crate) use start::start;
