@@ -77,32 +77,39 @@ impl PolicyStore {
         }
     }
 
-    /// Keeps a policy set, durably; one that is kept already is left as it is.
+    /// Keeps a policy set, durably; one that is kept already is left as it is. Its files, each with the
+    /// SHA-256 of its text.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn put(&self, version: &str, files: &[SourceFile]) -> Result<(), StoreError> {
+    pub fn put(
+        &self,
+        version: &str,
+        files: &[SourceFile],
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let hashed = files.iter();
+        let hashed = hashed.map(|file| (file.path().to_owned(), sha256(file.text())));
+        let hashed: Vec<_> = hashed.collect();
         let manifest = self.manifest_path(version);
         if manifest.is_file() {
-            return Ok(());
+            return Ok(hashed);
         }
         for folder in [&self.files, &self.versions] {
             create_dir(folder)?;
         }
-        let mut listed = Vec::with_capacity(files.len());
         let mut missing = BTreeMap::new();
-        for file in files {
-            let hash = sha256(file.text());
-            if !self.is_kept(&hash, file.text()) {
+        for (file, (_, hash)) in files.iter().zip(&hashed) {
+            if !self.is_kept(hash, file.text()) {
                 missing.insert(hash.clone(), file.text());
             }
-            listed.push((file.path().to_owned(), hash));
         }
         self.write_all(&missing)?;
-        let text = serde_json::to_vec(&Manifest { files: listed });
+        let listed = Manifest { files: hashed };
+        let text = serde_json::to_vec(&listed);
         let text = text.map_err(|e| failed("write", &manifest)(io::Error::other(e)))?;
         write(&self.versions, &manifest, &text)?;
-        sync_dir(&self.versions)
+        sync_dir(&self.versions)?;
+        Ok(listed.files)
     }
 
     /// The files of a version, with their paths from the folder of policies on.

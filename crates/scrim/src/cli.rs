@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use scrim_model::QueryId;
 
 use crate::admin::ServerArgs;
+use crate::client::TlsArgs;
 use crate::past::Since;
 
 /// Share tables with other organisations, under contracts that decide who sees which rows and
@@ -141,9 +142,9 @@ pub struct Query {
     /// Act under this agreement only
     #[arg(long)]
     pub agreement: Option<String>,
-    /// A certificate (PEM) to trust, for grpc+tls
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    /// The certificates of the connection.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
@@ -275,9 +276,9 @@ pub struct SideArgs {
     /// A file whose first line is the password; `-` reads it from standard input
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
-    /// A certificate (PEM) to trust, for grpc+tls
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    /// The certificates of connections to servers.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// What of a comparison is printed, and how.

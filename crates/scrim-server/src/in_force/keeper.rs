@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::folder::Found;
 use super::handle::{Ask, PoliciesHandle, Request};
 use super::watch::Watch;
-use super::{InForce, LoadError, Policies, Refused, Why, described, names};
+use super::{InForce, LoadError, Made, Policies, Refused, Why, described, names};
 use crate::flight::Flight;
 use crate::load::{self, Opening};
 
@@ -271,13 +271,13 @@ impl Keeper {
         let kept = (&self.in_force.open, Opening::WhatIsNew);
         let why = Why::from(LoadCause::SourceHealed);
         let failed = match self.in_force.means.make(&files, kept).await {
-            Ok(loaded) if is_progress(&before, &loaded.left_out) => {
-                match self.in_force.replace(loaded, &why, folder.as_deref()).await {
+            Ok(made) if is_progress(&before, &made.loaded.left_out) => {
+                match self.in_force.replace(made, &why, folder.as_deref()).await {
                     Ok(()) => None,
                     Err(error) => Some(format!("the policies in force stay: {error}")),
                 }
             }
-            Ok(loaded) => {
+            Ok(Made { loaded, .. }) => {
                 let said = described(&loaded.left_out);
                 if names(&loaded.left_out) == names(&before) {
                     self.in_force.still_left_out(loaded.left_out);

@@ -21,7 +21,7 @@ use scrim_policy::{LeftOut, PolicySet};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::health::Health;
-use crate::load::{self, Inputs, Loaded, OpenSources, Opening, sha256};
+use crate::load::{self, Inputs, Loaded, OpenSources, Opening};
 use crate::shadow::Shadow;
 use crate::store::{PolicyStore, StoreError};
 pub(crate) use folder::Found;
@@ -138,6 +138,14 @@ pub(crate) struct Means {
     pub(crate) shadow: Option<Shadow>,
 }
 
+/// A policy set that is kept and could be in force.
+#[derive(Debug)]
+struct Made {
+    loaded: Loaded,
+    /// Its files, each with the SHA-256 of its text.
+    hashes: Vec<(String, String)>,
+}
+
 /// What is in force, and what it takes to replace it.
 #[derive(Debug)]
 pub(crate) struct InForce {
@@ -164,7 +172,7 @@ impl Means {
         &self,
         files: &[SourceFile],
         before: (&OpenSources, Opening),
-    ) -> Result<Loaded, LoadError> {
+    ) -> Result<Made, LoadError> {
         let folder = &self.inputs.policies;
         let files = files.iter().map(|file| load::in_folder(folder, file));
         let key = self.root_key.clone();
@@ -172,14 +180,14 @@ impl Means {
         let version = loaded.world.policy.version().to_owned();
         let (store, files) = (self.store.clone(), loaded.files.clone());
         let put = load::aside(&self.inputs, move || store.put(&version, &files));
-        put.await??;
-        Ok(loaded)
+        let hashes = put.await??;
+        Ok(Made { loaded, hashes })
     }
 
     /// Writes down what is in force from now on, then lets it decide.
     async fn enforce(
         &self,
-        loaded: Loaded,
+        Made { loaded, hashes }: Made,
         why: &Why,
         folder: Option<&str>,
     ) -> Result<(Policies, OpenSources), LedgerError> {
@@ -187,12 +195,10 @@ impl Means {
             tracing::warn!("{warning}");
         }
         let policy = Arc::clone(&loaded.world.policy);
-        let hashes = loaded.files.iter();
-        let hashes = hashes.map(|file| (file.path().to_owned(), sha256(file.text())));
         // In force only once it is known which policies are in force.
         let event = Event::PolicyLoaded {
             version: policy.version().to_owned(),
-            files: hashes.collect(),
+            files: hashes,
             cause: why.cause,
             by: why.by.clone(),
             folder: folder.map(str::to_owned),
@@ -235,8 +241,8 @@ impl InForce {
         folder: Option<&str>,
         opening: Opening,
     ) -> Result<(), LoadError> {
-        let loaded = self.means.make(files, (&self.open, opening)).await?;
-        self.replace(loaded, why, folder).await?;
+        let made = self.means.make(files, (&self.open, opening)).await?;
+        self.replace(made, why, folder).await?;
         Ok(())
     }
 
@@ -244,12 +250,12 @@ impl InForce {
     /// stays.
     async fn replace(
         &mut self,
-        loaded: Loaded,
+        made: Made,
         why: &Why,
         folder: Option<&str>,
     ) -> Result<(), LedgerError> {
-        self.tell_unlisted(&loaded.unlisted);
-        let (mut policies, open) = self.means.enforce(loaded, why, folder).await?;
+        self.tell_unlisted(&made.loaded.unlisted);
+        let (mut policies, open) = self.means.enforce(made, why, folder).await?;
         let version = policies.policy.version();
         tracing::info!(
             version,

@@ -5,8 +5,8 @@ use scrim_ledger::{Event, LoadCause, Recovery, Rollback};
 use tokio::sync::watch::Sender;
 
 use super::folder::Found;
-use super::{InForce, LoadError, Means, Refused, Why, log_left_out, write_refusal};
-use crate::load::{Loaded, OpenSources, Opening};
+use super::{InForce, LoadError, Made, Means, Refused, Why, log_left_out, write_refusal};
+use crate::load::{OpenSources, Opening};
 
 /// Puts the first policy set in force: what the folder says, or the version that was taken back if the
 /// folder has not changed since.
@@ -22,8 +22,8 @@ pub(crate) async fn start(
         by: rollback.and_then(|rollback| rollback.by.clone()),
     };
     let first = first(&means, &found, rollback).await;
-    let loaded = match first {
-        Ok(loaded) => loaded,
+    let made = match first {
+        Ok(made) => made,
         Err(error) => {
             tell_refused(&means, recovery, &found, &why, &error).await;
             return Err(error);
@@ -31,10 +31,10 @@ pub(crate) async fn start(
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     means.ledger.event(Event::ServerStarted { version }).await?;
-    let warnings = loaded.warnings.clone();
-    let unlisted = loaded.unlisted.clone();
+    let warnings = made.loaded.warnings.clone();
+    let unlisted = made.loaded.unlisted.clone();
     let folder = rollback.map(|rollback| rollback.folder.as_str());
-    let (policies, open) = means.enforce(loaded, &why, folder).await?;
+    let (policies, open) = means.enforce(made, &why, folder).await?;
     if let Some(Rollback { version, .. }) = rollback {
         tracing::warn!(
             version,
@@ -60,7 +60,7 @@ async fn first(
     means: &Means,
     found: &Found,
     rollback: Option<&Rollback>,
-) -> Result<Loaded, LoadError> {
+) -> Result<Made, LoadError> {
     let before = OpenSources::default();
     let files = match rollback {
         Some(rollback) => means.store.get(&rollback.version)?,

@@ -153,7 +153,7 @@ impl Finder<'_> {
             url,
             user: self.arguments.user.clone(),
             password_file: self.arguments.password_file.clone(),
-            ca: self.arguments.ca.clone(),
+            tls: self.arguments.tls.clone(),
         };
         let reply = Admin::connect(&server).await?.documents().await?;
         let files = reply.files.into_iter().map(|file| (file.path, file.text));

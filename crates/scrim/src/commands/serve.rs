@@ -38,8 +38,12 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
         loop {
             tokio::select! {
                 () = stop.wait() => break,
-                // What came of it is in the log, the ledger and the status.
-                () = reload.wait() => drop(running.reload().await),
+                // What came of it is in the log, the ledger and the status. A source may take its time,
+                // and whoever wants the server to stop does not wait for it.
+                () = reload.wait() => tokio::select! {
+                    () = stop.wait() => break,
+                    _ = running.reload() => {}
+                },
                 ended = running.ended() => return Ok(ended?),
             }
         }
