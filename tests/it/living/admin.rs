@@ -98,6 +98,22 @@ async fn an_operators_token_is_no_session_and_a_session_no_operators_token() {
     assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
 }
 
+/// Whoever hears an operator cannot say the same again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_token_is_good_once() {
+    let host = Hosted::demo().await;
+    let body = AdminRequest::Documents.encode().unwrap();
+    let mut operator = Operator::of(&host).await;
+    operator.client.token = Some(operator.token(&body));
+    let client = &mut operator.client;
+    client.action(ACTION, body.clone().into()).await.unwrap();
+    let again = client.action(ACTION, body.into()).await.unwrap_err();
+    let mut stranger = Client::connect(host.address()).await;
+    stranger.token = Some("s1.nothing.AAAA".to_owned());
+    let invalid = stranger.info(&statement(PATIENTS)).await.unwrap_err();
+    assert_eq!(told(&again), told(&invalid));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_gets_the_policies_and_the_ledger_names_who_asked_for_a_change() {
     let host = Hosted::start(administered_by("nora")).await;
