@@ -372,7 +372,7 @@ mod tests {
                 .map(|entry| entry.unwrap().metadata().unwrap().len())
                 .sum()
         };
-        let mut put = |files: &[SourceFile]| {
+        let put = |files: &[SourceFile]| {
             let version = Documents::version_of(files);
             store.put(&version, files).unwrap();
             assert_eq!(store.get(&version).unwrap(), files);

@@ -25,7 +25,7 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The certificates of a connection.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsArgs {
-    /// A certificate (PEM) to trust, for grpc+tls
+    /// A certificate (PEM) to trust, for grpc+tls [default: the configuration's, with its key file]
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// The certificate (PEM) to show to a server that asks for one

@@ -53,6 +53,8 @@ struct Heal {
 struct Bad {
     version: String,
     known_version: Option<String>,
+    /// Whether it is no fault of theirs, so that they are tried again.
+    is_passing: bool,
     /// Why, and when it is to be told: until then it may be mended.
     untold: Option<(LoadError, Instant)>,
 }
@@ -131,6 +133,7 @@ impl Keeper {
         self.bad = Some(Bad {
             version: found.version().to_owned(),
             known_version: found.known_version(),
+            is_passing: error.is_passing(),
             untold: None,
         });
         let version = found.known_version();
@@ -197,13 +200,12 @@ impl Keeper {
             self.in_force.forget_refused().await;
             return;
         }
-        if self
-            .bad
-            .as_ref()
-            .is_some_and(|bad| bad.version == found.version())
-        {
+        let before = self.bad.take_if(|bad| bad.version == found.version());
+        if before.as_ref().is_some_and(|before| !before.is_passing) {
+            self.bad = before;
             return;
         }
+        let was_told = before.is_some_and(|before| before.untold.is_none());
         let why = Why::from(LoadCause::Folder);
         let loaded = match &found.files {
             Ok(files) => {
@@ -215,7 +217,8 @@ impl Keeper {
         self.bad = loaded.err().map(|error| Bad {
             version: found.version().to_owned(),
             known_version: found.known_version(),
-            untold: Some((error, Instant::now() + SETTLE)),
+            is_passing: error.is_passing(),
+            untold: (!was_told).then(|| (error, Instant::now() + SETTLE)),
         });
         self.plan_healing();
     }

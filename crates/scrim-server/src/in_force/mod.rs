@@ -90,6 +90,15 @@ impl From<Problems> for LoadError {
 }
 
 impl LoadError {
+    /// Whether the same policies may be put in force a moment later: a disk that was full may have
+    /// room by then, a ledger that broke stays so.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Problems(_) | Self::Ledger(_) => false,
+        }
+    }
+
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Problems(problems) => lines(problems),

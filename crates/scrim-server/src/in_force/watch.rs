@@ -228,5 +228,10 @@ mod tests {
         assert_eq!(take(Kind::Written, file.clone()), (true, 1));
         assert_eq!(take(Kind::Other, file.clone()), (true, 1));
         assert_eq!(take(Kind::Closed, file), (true, 0));
+        // So much happened that some of it was lost.
+        told.is_news = false;
+        let (kind, path) = (Kind::Other, None);
+        told.take(Event { kind, path }, &places);
+        assert!(told.is_news);
     }
 }
