@@ -394,7 +394,7 @@ mod tests {
             ledger.event(load_of(SETS[0])).await.unwrap();
             // Queued, so it is written; and not waited for.
             let mut given_up = Box::pin(ledger.event(load_of(SETS[3])));
-            assert!(futures_poll(&mut given_up).await.is_none());
+            assert!(asked_once(&mut given_up).await.is_none());
             drop(given_up);
             ledger.event(load_of(SETS[1])).await.unwrap();
             ledger.shutdown().await.unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     /// What a future gives when it is asked once.
-    async fn futures_poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    async fn asked_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
         std::future::poll_fn(|cx| {
             let polled = std::pin::Pin::new(&mut *future).poll(cx);
             std::task::Poll::Ready(match polled {
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_files_that_are_not_known_are_damage() {
+    fn changes_of_files_that_are_not_known_say_nothing_of_files() {
         let mut last = LastLoads::default();
         let body = br#"{"entry":"policy_loaded","version":"a","changed":[["a","1"]]}"#;
         last.loaded(body).unwrap();

@@ -165,8 +165,8 @@ pub(crate) struct InForce {
     open: OpenSources,
     /// Tables of which the log says what their contracts do not list.
     told: BTreeSet<TableName>,
-    /// What was refused last and is in the ledger; the same again is no news.
-    refused_before: Option<String>,
+    /// What was refused last and is in the ledger, and to whom; the same again is no news.
+    refused_before: Option<(Option<String>, String)>,
 }
 
 impl Means {
@@ -323,11 +323,12 @@ impl InForce {
             by = why.by,
             "the policies cannot be loaded, those in force stay: {said}"
         );
-        if self.refused_before.as_ref() != Some(&said) {
-            if let Err(error) = write_refusal(&self.means.ledger, &refused, &said).await {
+        let news = Some((refused.by.clone(), said));
+        if self.refused_before != news {
+            if let Err(error) = write_refusal(&self.means.ledger, &refused).await {
                 tracing::error!(%error, "a refused load is not in the ledger");
             }
-            self.refused_before = Some(said);
+            self.refused_before = news;
         }
         if why.cause == LoadCause::Rollback {
             return refused;
@@ -366,12 +367,12 @@ impl InForce {
 }
 
 /// Writes down that a load was refused.
-async fn write_refusal(ledger: &Ledger, refused: &Refused, said: &str) -> Result<(), LedgerError> {
+async fn write_refusal(ledger: &Ledger, refused: &Refused) -> Result<(), LedgerError> {
     let event = Event::PolicyRefused {
         version: refused.version.clone(),
         cause: refused.cause,
         by: refused.by.clone(),
-        problems: said.to_owned(),
+        problems: refused.problems.join("\n"),
     };
     ledger.event(event).await
 }

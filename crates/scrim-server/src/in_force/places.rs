@@ -38,11 +38,14 @@ impl Places {
         places
     }
 
-    /// The folders that are to be watched, without what is below them.
+    /// The folders that are to be watched, without what is below them; of too many those at the top.
     pub(crate) fn watched(&self) -> BTreeSet<PathBuf> {
         let mut watched = self.roots.clone();
+        let folders = self.folders.iter().cloned();
+        let parts = folders.clone();
+        let parts = parts.filter(|folder| self.roots.contains(&parent(folder)));
         let around = self.names.iter().map(|path| parent(path));
-        for folder in around.chain(self.folders.iter().cloned()) {
+        for folder in parts.chain(around).chain(folders) {
             if watched.len() >= FOLDERS_MAX {
                 break;
             }
@@ -253,6 +256,8 @@ mod tests {
             fs::create_dir(at(&format!("policies/contracts/{number}"))).unwrap();
         }
         let places = Places::new([at("policies").as_path()], &at("accounts.yaml"));
-        assert_eq!(places.watched().len(), FOLDERS_MAX);
+        let watched = places.watched();
+        assert_eq!(watched.len(), FOLDERS_MAX);
+        assert!(watched.contains(&at("policies/contracts")) && watched.contains(&at("z")));
     }
 }

@@ -90,7 +90,7 @@ async fn tell_refused(
     if before.is_some_and(|before| said.starts_with(before.as_str())) {
         return;
     }
-    if let Err(error) = write_refusal(&means.ledger, &refused, &said).await {
+    if let Err(error) = write_refusal(&means.ledger, &refused).await {
         tracing::error!(%error, "a refused load is not in the ledger");
     }
 }
