@@ -77,7 +77,32 @@ fn policies_are_changed_taken_back_and_told_of() {
         "{problem}"
     );
     let history = scrim(world.root(), ["policy", "history"]).good();
-    assert!(history.contains("refused"), "{history}");
+    let lines: Vec<&str> = history.lines().collect();
+    let ending = |end: &str| lines.iter().position(|line| line.ends_with(end));
+    let (in_force, refused) = (ending("(in force)").unwrap(), ending("  refused").unwrap());
+    assert!(in_force < refused, "{history}");
+    assert!(
+        lines[in_force].contains("rollback by key file"),
+        "{history}"
+    );
+    assert_eq!(history.matches("(in force)").count(), 1, "{history}");
+    assert!(
+        lines[refused + 1].contains("meridian-patients.yaml:"),
+        "{history}"
+    );
+    // The ledger holds what changed, and whoever asks gets all files.
+    let history = scrim(world.root(), ["policy", "history", "--json"]).good();
+    for line in history.lines() {
+        let load: serde_json::Value = serde_json::from_str(line).unwrap();
+        let files = load["files"].as_array().unwrap().len();
+        let expected = if load["problems"].is_null() { 15 } else { 0 };
+        assert_eq!(files, expected, "{line}");
+    }
+    let ledger = fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
+    assert_eq!(
+        ledger.matches("agreements/harbor-visits.yaml\",\"").count(),
+        1
+    );
     serving.stop();
 }
 
