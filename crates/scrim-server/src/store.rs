@@ -140,10 +140,11 @@ impl PolicyStore {
             serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
         let mut files = Vec::new();
         for part in manifest.parts {
+            let part = self.file(part.clone(), &part)?;
             let listed: Vec<Listed> =
-                serde_json::from_str(&self.text(&part)?).map_err(|e| damaged(&e.to_string()))?;
+                serde_json::from_str(part.text()).map_err(|e| damaged(&e.to_string()))?;
             for (path, hash) in listed {
-                files.push(SourceFile::new(path, self.text(&hash)?));
+                files.push(self.file(path, &hash)?);
             }
         }
         if Documents::version_of(&files) != version {
@@ -202,7 +203,7 @@ impl PolicyStore {
         data.is_ok_and(|data| data.len() == text.len() as u64)
     }
 
-    fn text(&self, hash: &str) -> Result<String, StoreError> {
+    fn file(&self, path: String, hash: &str) -> Result<SourceFile, StoreError> {
         let at = self.files.join(hash);
         let damaged = |what: &str| StoreError::Damaged {
             path: at.clone(),
@@ -216,7 +217,7 @@ impl PolicyStore {
         if sha256(&text) != hash {
             return Err(damaged("it does not have the SHA-256 that it is named by"));
         }
-        Ok(text)
+        Ok(SourceFile::new(path, text))
     }
 
     /// Writes texts, several at once, and makes their names durable.
