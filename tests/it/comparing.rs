@@ -91,6 +91,27 @@ fn ci_fails_when_more_may_be_shown() {
     }
     let wrong = diff(&["nowhere", "columns/new"]).bad(2);
     assert!(wrong.contains("git"), "{wrong}");
+    // Of a name that is written wrong nothing would ever differ.
+    for (wrong, said) in [
+        (["--table", "sales.order"], "did you mean `sales.orders`?"),
+        (["--org", "acmee"], "did you mean `acme`?"),
+        (
+            ["--org", "nobody"],
+            "neither side has an agreement with `nobody`",
+        ),
+    ] {
+        let [flag, name] = wrong;
+        let run = diff(&[
+            "columns/old",
+            "columns/new",
+            flag,
+            name,
+            "--fail-on",
+            "widen",
+        ])
+        .bad(2);
+        assert!(run.contains(said), "{wrong:?}: {run}");
+    }
 }
 
 #[test]
@@ -186,7 +207,32 @@ fn a_side_may_be_a_revision_of_the_repository() {
     let back = ["policy", "diff", "HEAD", "HEAD~1", "--fail-on", "widen"];
     assert_eq!(scrim(world.root(), back).code, 3);
 
+    // An access policy that lies beside the folders belongs to the revision, a hidden file does not.
+    let contract = "policies/contracts/patients.odcs.yaml";
+    scrim(world.root(), ["contract", "split", contract]).good();
+    let beside = "policies/contracts/patients.policy.yaml";
+    fs::rename(
+        world.path(beside),
+        world.path("policies/patients.policy.yaml"),
+    )
+    .unwrap();
+    fs::write(
+        world.path("policies/contracts/.draft.yaml"),
+        "no: contract\n",
+    )
+    .unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-a", "-m", "apart"]);
+    let same = scrim(world.root(), ["policy", "diff", "HEAD", "policies"]).good();
+    assert!(same.ends_with("nothing differs\n"), "{same}");
+    let same = scrim(world.root(), ["policy", "diff", "HEAD~1", "HEAD"]).good();
+    assert!(
+        same.ends_with("nothing differs in what is shown\n"),
+        "{same}"
+    );
+
     for (revision, said) in [
+        ("no-such-branch", "no folder and no server"),
         ("no-such-branch", "git:"),
         ("HEAD:data", "git:"),
         ("-v", "unexpected"),
@@ -223,6 +269,31 @@ fn two_servers_are_compared_by_what_they_have_in_force() {
     assert_eq!(differs.code, 3, "{differs:?}");
     let json: serde_json::Value = serde_json::from_str(&differs.out).unwrap();
     assert_eq!(json["width"], "narrower");
+
+    // What is revoked on one alone is enforced by one alone, under the same policies.
+    other.edit(agreement, "status: suspended", "status: active");
+    scrim(other.root(), ["policy", "reload", "--url", &second.url]).good();
+    assert!(drift(&both).good().starts_with("no drift"));
+    let revoke = [
+        "revoke",
+        "--url",
+        &second.url,
+        "--agreement",
+        "harbor-claims",
+        "--reason",
+        "x",
+    ];
+    scrim(other.root(), revoke).good();
+    let differs = drift(&both);
+    assert_eq!(differs.code, 3, "{differs:?}");
+    let said = format!(
+        "only {} has taken access back: agreement harbor-claims",
+        second.url
+    );
+    assert!(differs.out.contains(&said), "{}", differs.out);
+
+    let no_server = drift(&["--server", &folder]).bad(2);
+    assert!(no_server.contains("is no server"), "{no_server}");
     for serving in [first, second] {
         serving.stop();
     }
@@ -235,6 +306,17 @@ fn the_matrix_is_printed_as_asked() {
         let base = ["policy", "matrix", "--at", "2026-03-02T12:00:00Z"];
         scrim(world.root(), base.iter().chain(arguments)).good()
     };
+    for (wrong, said) in [
+        (
+            ["--table", "care.patient"],
+            "there are care.patients, care.visits",
+        ),
+        (["--org", "harbour"], "of `harbour`"),
+    ] {
+        let base = ["policy", "matrix"];
+        let run = scrim(world.root(), base.iter().chain(&wrong)).bad(2);
+        assert!(run.contains(said), "{wrong:?}: {run}");
+    }
     let one = matrix(&[
         "--as",
         "rhea",

@@ -333,6 +333,11 @@ impl PolicySet {
         self.agreements.get(id).is_some_and(|of| of == organisation)
     }
 
+    /// The organisations of all agreements, those of contracts that are left out among them, sorted.
+    pub fn organisations(&self) -> BTreeSet<&str> {
+        self.agreements.values().map(String::as_str).collect()
+    }
+
     /// All governed tables, sorted by name.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.governed.iter().map(|one| &one.table)

@@ -342,12 +342,14 @@ pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
 /// Reads one file of the owner's.
 ///
 /// # Errors
-/// When it cannot be read, is too large, or is not UTF-8.
+/// When it cannot be read, is no file, is too large, or is not UTF-8.
 pub fn read_file(path: &Path) -> Result<SourceFile, Problems> {
-    let size = std::fs::metadata(path)
-        .map_err(|e| about(path, format!("cannot read: {e}")))?
-        .len();
-    if size > FILE_BYTES_MAX {
+    let found = std::fs::metadata(path).map_err(|e| about(path, format!("cannot read: {e}")))?;
+    // To open a pipe is to wait for its writer, for ever if there is none.
+    if !found.is_file() {
+        return Err(about(path, "cannot read: it is not a file").into());
+    }
+    if found.len() > FILE_BYTES_MAX {
         return Err(about(
             path,
             format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20),
@@ -474,6 +476,16 @@ mod tests {
         let problems = policy_files(dir.path()).unwrap_err().to_string();
         assert!(problems.contains("no folder `contracts`"), "{problems}");
         assert!(problems.contains("help:"), "{problems}");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let problems = read_file(&path).unwrap_err().to_string();
+        assert!(problems.contains("not a file"), "{problems}");
     }
 
     #[test]

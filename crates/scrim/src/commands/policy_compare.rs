@@ -1,9 +1,12 @@
 //! `scrim policy diff` and `scrim policy drift`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use scrim_model::RevocationScope;
 use scrim_server::Config;
 
+use super::revoke::subject;
 use crate::admin::{Admin, ServerArgs};
 use crate::cli::{DiffArgs, FailOn, PolicyDiff, PolicyDrift, SideArgs};
 use crate::compare::{Options, Report, Side, compare};
@@ -53,19 +56,47 @@ pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), 
         config: path,
         policies: policies.clone(),
     };
-    let (one, other) = (finder.side(one).await?, finder.side(other).await?);
-    let report = compare(config, (&one, &other), &options(&arguments.shown)).await?;
-    let (old, new) = (&report.difference.old, &report.difference.new);
-    if old == new {
-        if arguments.shown.json {
-            print(&report, &arguments.shown, out)?;
-        } else {
-            out.line(format_args!("no drift: both have version {new} in force"))?;
-        }
-        return Ok(());
+    if let Some(named) = arguments.servers.iter().find(|named| !is_server(named)) {
+        return Err(Failure::Usage(format!(
+            "`{named}` is no server: give its address as grpc://HOST:PORT, or the scrim.yaml that it \
+             runs under"
+        )));
     }
-    print(&report, &arguments.shown, out)?;
-    Err(Failure::Differs)
+    let (one, other) = (finder.side(one).await?, finder.side(other).await?);
+    let mut report = compare(config, (&one, &other), &options(&arguments.shown)).await?;
+    let taken = [
+        finder.taken_back(&one).await?,
+        finder.taken_back(&other).await?,
+    ];
+    let remarks = taken_by_one([one.name(), other.name()], &taken);
+    let same = report.difference.old == report.difference.new;
+    let drifts = !same || !remarks.is_empty();
+    report.remarks.extend(remarks);
+    if drifts || arguments.shown.json {
+        print(&report, &arguments.shown, out)?;
+    } else {
+        let version = &report.difference.new;
+        out.line(format_args!(
+            "no drift: both have version {version} in force"
+        ))?;
+    }
+    if drifts {
+        Err(Failure::Differs)
+    } else {
+        Ok(())
+    }
+}
+
+/// What only one side has taken back, whatever its policies say.
+fn taken_by_one(names: [&str; 2], [one, other]: &[BTreeSet<String>; 2]) -> Vec<String> {
+    let [name, other_name] = names;
+    let sides = [(name, one, other), (other_name, other, one)];
+    let remarks = sides.into_iter().filter_map(|(name, these, those)| {
+        let only: Vec<&str> = these.difference(those).map(String::as_str).collect();
+        let only = only.join(", ");
+        (!only.is_empty()).then(|| format!("only {name} has taken access back: {only}"))
+    });
+    remarks.collect()
 }
 
 fn options(arguments: &DiffArgs) -> Options {
@@ -110,6 +141,14 @@ fn configuration(arguments: &SideArgs, sides: &[&str]) -> Result<(Config, PathBu
     Ok((read_config(&path, None)?, path))
 }
 
+fn is_server(named: &str) -> bool {
+    is_address(named) || is_configuration(Path::new(named))
+}
+
+fn is_address(named: &str) -> bool {
+    named.starts_with("grpc://") || named.starts_with("grpc+tls://")
+}
+
 fn is_configuration(path: &Path) -> bool {
     let yaml = path
         .extension()
@@ -127,13 +166,8 @@ struct Finder<'a> {
 impl Finder<'_> {
     async fn side(&self, named: &str) -> Result<Side, Failure> {
         let path = Path::new(named);
-        if named.starts_with("grpc://") || named.starts_with("grpc+tls://") {
-            return self
-                .server(named, &self.config, Some(named.to_owned()))
-                .await;
-        }
-        if is_configuration(path) {
-            return self.server(named, path, None).await;
+        if is_server(named) {
+            return self.server(named).await;
         }
         if path.is_dir() {
             return Ok(Side::of_folder(path));
@@ -141,20 +175,37 @@ impl Finder<'_> {
         Side::of_revision(named, &self.policies)
     }
 
-    /// The policies that a running server has in force.
-    async fn server(
-        &self,
-        named: &str,
-        config: &Path,
-        url: Option<String>,
-    ) -> Result<Side, Failure> {
-        let server = ServerArgs {
-            config: config.to_owned(),
+    /// How to ask a running server.
+    fn server_of(&self, named: &str) -> ServerArgs {
+        let (config, url) = if is_address(named) {
+            (self.config.clone(), Some(named.to_owned()))
+        } else {
+            (PathBuf::from(named), None)
+        };
+        ServerArgs {
+            config,
             url,
             user: self.arguments.user.clone(),
             password_file: self.arguments.password_file.clone(),
             ca: self.arguments.ca.clone(),
-        };
+        }
+    }
+
+    /// The access that was taken back on a side, if it is a server. A session is one server's anyway.
+    async fn taken_back(&self, side: &Side) -> Result<BTreeSet<String>, Failure> {
+        if !is_server(side.name()) {
+            return Ok(BTreeSet::new());
+        }
+        let server = self.server_of(side.name());
+        let status = Admin::connect(&server).await?.status().await?;
+        let taken = status.revocations.iter();
+        let taken = taken.filter(|one| one.scope != RevocationScope::Session);
+        Ok(taken.map(subject).collect())
+    }
+
+    /// The policies that a running server has in force.
+    async fn server(&self, named: &str) -> Result<Side, Failure> {
+        let server = self.server_of(named);
         let reply = Admin::connect(&server).await?.documents().await?;
         let files = reply.files.into_iter().map(|file| (file.path, file.text));
         Side::of_files(named, &files.collect::<Vec<_>>())

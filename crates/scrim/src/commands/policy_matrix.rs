@@ -2,6 +2,7 @@
 
 use scrim_identity::Accounts;
 use scrim_model::{Clock, Context, SystemClock};
+use scrim_policy::PolicySet;
 
 use super::policy;
 use crate::cli::{MatrixFormat, PolicyMatrix};
@@ -42,8 +43,17 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
         .filter_map(|id| accounts.get(id))
         .cloned()
         .collect();
-    let org = arguments.org.as_ref();
-    principals.retain(|principal| org.is_none_or(|org| principal.org == *org));
+    if let Some(org) = &arguments.org {
+        principals.retain(|principal| principal.org == *org);
+        if principals.is_empty() {
+            let path = path.display();
+            let message = format!("no account that is asked for in {path} is of `{org}`");
+            return Err(Failure::Usage(message));
+        }
+    }
+    if let Some(table) = &arguments.table {
+        there(&local.policy, table)?;
+    }
     let mut times = arguments.times.clone();
     if times.is_empty() {
         times.push(SystemClock.now());
@@ -71,6 +81,19 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
         contexts,
         table: arguments.table.clone(),
     })
+}
+
+fn there(policy: &PolicySet, table: &str) -> Result<(), Failure> {
+    let names = policy.tables().map(|table| &table.name);
+    let names: Vec<_> = names
+        .map(|name| format!("{}.{}", name.schema, name.table))
+        .collect();
+    if names.iter().any(|name| name == table) {
+        return Ok(());
+    }
+    let names = names.join(", ");
+    let message = format!("no contract governs a table `{table}`; there are {names}");
+    Err(Failure::Usage(message))
 }
 
 fn unknown(id: &str, accounts: &Accounts, path: &str) -> Failure {

@@ -28,24 +28,16 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
     let tree = if revision.contains(':') {
         revision.to_owned()
     } else {
-        let prefix = git(at, &["rev-parse", "--show-prefix"], b"")?;
+        let prefix = git(at, &["rev-parse", "--show-prefix"], b"");
+        let prefix = prefix.map_err(|failure| otherwise(revision, &failure))?;
         let prefix = String::from_utf8_lossy(&prefix);
         let below = policies.strip_prefix(at).unwrap_or(Path::new(""));
         let folder = Path::new(prefix.trim()).join(below);
         format!("{revision}:{}", folder.display())
     };
-    let listed = git(
-        at,
-        &[
-            "ls-tree",
-            "-r",
-            "-z",
-            "--full-tree",
-            "--end-of-options",
-            &tree,
-        ],
-        b"",
-    )?;
+    let list = ["ls-tree", "-r", "-z", "--full-tree", "--end-of-options"];
+    let listed = git(at, &[&list[..], &[&tree]].concat(), b"");
+    let listed = listed.map_err(|failure| otherwise(revision, &failure))?;
     let entries = entries(&String::from_utf8_lossy(&listed));
     let entries: Vec<Entry> = entries.into_iter().filter(is_policy).collect();
     let mut asked: Vec<&str> = entries.iter().map(|entry| entry.object.as_str()).collect();
@@ -72,6 +64,14 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
         )));
     }
     Ok(files)
+}
+
+/// A side that is nothing else is taken for a revision, so what git says of it may be beside the point.
+fn otherwise(revision: &str, failure: &Failure) -> Failure {
+    let said = failure.text();
+    Failure::Usage(format!(
+        "`{revision}` is no folder and no server, and no revision either: {said}"
+    ))
 }
 
 /// The folder, or the nearest around it that is there: a revision may have one that is gone.
@@ -127,11 +127,13 @@ fn entries(listed: &str) -> Vec<Entry> {
 /// Whether a file is one of those that a folder of policies is read from.
 fn is_policy(entry: &Entry) -> bool {
     let path = Path::new(&entry.path);
+    let hidden = entry.path.split('/').any(|part| part.starts_with('.'));
     let in_place = path.starts_with("contracts") || path.starts_with("agreements");
     let yaml = path
         .extension()
         .is_some_and(|extension| extension == "yaml" || extension == "yml");
-    in_place && yaml
+    let beside = !entry.path.contains('/') && scrim_policy::is_policy(&entry.path);
+    !hidden && (in_place && yaml || beside)
 }
 
 /// The next content that `cat-file --batch` tells: a line `object kind size`, and so many bytes.

@@ -8,11 +8,10 @@ use super::{Counted, Report};
 /// All that differs: a table of what changes for whom, and the parts behind it.
 pub(super) fn page(report: &Report) -> String {
     let mut text = format!("### Policies: {}\n", verdict(report));
-    if report.difference.tables.is_empty() {
-        return text;
+    if !report.difference.tables.is_empty() {
+        text.push_str("\n| table | organisation | agreement | | rows | columns |\n");
+        text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     }
-    text.push_str("\n| table | organisation | agreement | | rows | columns |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for table in &report.difference.tables {
         for organisation in &table.organisations {
             for one in &organisation.agreements {

@@ -7,12 +7,14 @@ mod markdown;
 mod side;
 mod text;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use scrim_document::nearest;
 use scrim_engine::{Engine, World};
 use scrim_identity::KeyFile;
 use scrim_ledger::Ledger;
-use scrim_model::{Clock, Secret, SystemClock};
+use scrim_model::{Clock, Secret, SystemClock, TableName};
 use scrim_policy::PolicySet;
 use scrim_policy::compare::{Difference, Width, sets};
 use scrim_server::Config;
@@ -158,6 +160,7 @@ async fn compare_on(
     options: &Options,
 ) -> Result<Report, Failure> {
     let (was, is) = tokio::try_join!(bench.typed(old), bench.typed(new))?;
+    there(options, &was.policy, &is.policy)?;
     let mut difference = sets(&was.policy, &is.policy);
     for (table, place) in &is.places {
         if let Some(before) = was.places.get(table).filter(|before| *before != place) {
@@ -187,13 +190,46 @@ async fn compare_on(
     })
 }
 
+/// What is asked for must be there on a side: of a name that is written wrong nothing ever differs.
+fn there(options: &Options, old: &PolicySet, new: &PolicySet) -> Result<(), Failure> {
+    if let Some(wanted) = &options.table {
+        let tables = old.tables().chain(new.tables());
+        let tables: Vec<_> = tables.map(|table| &table.name).collect();
+        if !tables.iter().any(|name| is_named(name, wanted)) {
+            let known = tables.iter();
+            let known = known.map(|name| format!("{}.{}", name.schema, name.table));
+            let message = format!("neither side has a table `{wanted}`");
+            return Err(unknown(message, wanted, &known.collect()));
+        }
+    }
+    if let Some(wanted) = &options.organisation {
+        let sides = [old, new].into_iter();
+        let known = sides.flat_map(|side| side.organisations().into_iter().map(str::to_owned));
+        let known: BTreeSet<String> = known.collect();
+        if !known.contains(wanted) {
+            let message = format!("neither side has an agreement with `{wanted}`");
+            return Err(unknown(message, wanted, &known));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(message: String, wanted: &str, known: &BTreeSet<String>) -> Failure {
+    Failure::Usage(match nearest(wanted, known.iter().map(String::as_str)) {
+        Some(near) => format!("{message}: did you mean `{near}`?"),
+        None => message,
+    })
+}
+
+fn is_named(name: &TableName, wanted: &str) -> bool {
+    name.table == wanted || format!("{}.{}", name.schema, name.table) == wanted
+}
+
 /// Leaves out what was not asked for.
 fn narrow(difference: &mut Difference, options: &Options) {
     if let Some(wanted) = &options.table {
-        difference.tables.retain(|change| {
-            let name = &change.table;
-            format!("{}.{}", name.schema, name.table) == *wanted || name.table == *wanted
-        });
+        let tables = &mut difference.tables;
+        tables.retain(|change| is_named(&change.table, wanted));
     }
     if let Some(wanted) = &options.organisation {
         for table in &mut difference.tables {
