@@ -82,6 +82,29 @@ fn policies_are_changed_taken_back_and_told_of() {
 }
 
 #[test]
+fn a_rollback_to_what_is_lost_is_told_with_the_way_out() {
+    let world = Scratch::demo();
+    let serving = Serving::start(&world);
+    let before = fs::read_to_string(world.path(CONTRACT)).unwrap();
+    world.edit(
+        CONTRACT,
+        "rows: NOT legal_hold",
+        "rows: NOT legal_hold AND true",
+    );
+    ask(&world, &serving, &["policy", "reload"]).good();
+    let first = versions(&world)[0].clone();
+    ask(&world, &serving, &["policy", "rollback", &first]).good();
+    serving.stop();
+    fs::remove_dir_all(world.path("ledger/policies")).unwrap();
+    let run = scrim(world.root(), ["serve"]).bad(2);
+    for said in [first.as_str(), "restore the folder", "change a file here"] {
+        assert!(run.contains(said), "{said}: {run}");
+    }
+    fs::write(world.path(CONTRACT), before + "# mended\n").unwrap();
+    Serving::start(&world).stop();
+}
+
+#[test]
 fn a_signal_loads_the_policies_and_who_is_no_operator_hears_nothing() {
     let world = Scratch::demo();
     world.write("password.txt", "demo\n");

@@ -6,7 +6,8 @@ use tokio::sync::watch::Sender;
 
 use super::folder::Found;
 use super::{InForce, LoadError, Means, Refused, Why, log_left_out, write_refusal};
-use crate::load::{Loaded, OpenSources, Opening};
+use crate::load::{self, Loaded, OpenSources, Opening};
+use crate::store::StoreError;
 
 /// Puts the first policy set in force: what the folder says, or the version that was taken back if the
 /// folder has not changed since.
@@ -63,10 +64,24 @@ async fn first(
 ) -> Result<Loaded, LoadError> {
     let before = OpenSources::default();
     let files = match rollback {
-        Some(rollback) => means.store.get(&rollback.version)?,
+        Some(rollback) => {
+            let files = means.store.get(&rollback.version);
+            files.map_err(|error| lost(means, rollback, &error))?
+        }
         None => found.files.clone()?,
     };
     means.make(&files, (&before, Opening::Everything)).await
+}
+
+/// What was rolled back to is not there any more. What the folder says was taken back, so it does not
+/// come into force instead.
+fn lost(means: &Means, rollback: &Rollback, error: &StoreError) -> Problems {
+    let version = &rollback.version;
+    let message = format!("the rollback to {version} holds, and it cannot be had: {error}");
+    let help = "restore the folder `policies` of the ledger, or end the rollback: change a file here, \
+                if only a comment";
+    let problem = load::about(&means.inputs.policies, message);
+    problem.with_help(help).into()
 }
 
 /// A server that is started again and again over the same mistake writes it down once.

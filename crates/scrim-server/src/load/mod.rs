@@ -414,7 +414,8 @@ fn beside(dir: &Path, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
     }
 }
 
-fn about(path: &Path, message: impl Into<String>) -> Problem {
+/// A problem of a file or folder as a whole.
+pub(crate) fn about(path: &Path, message: impl Into<String>) -> Problem {
     let file = SourceFile::new(path.display().to_string(), "");
     Problem::error(&file.location(1, 1), &file, message)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use scrim_engine::Ask;
 use scrim_identity::Authenticated;
 use scrim_ledger::Filter;
-use scrim_model::{Clock, Context, Principal, QueryId, SessionSettings, SystemClock};
-use scrim_policy::Decision;
+use scrim_model::{Clock, Context, Principal, QueryId, SessionSettings, SystemClock, TableName};
+use scrim_policy::{Decision, LeftOut};
 use scrim_server::Config;
 
 use super::runtime;
@@ -54,12 +54,28 @@ pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
             if index > 0 {
                 out.line("")?;
             }
-            let table = local.policy.table(&decision.table);
-            let text = explain::decision(decision, table, ask.principal.get());
+            let text = match closed(&local, &decision.table) {
+                Some(text) => text,
+                None => {
+                    let table = local.policy.table(&decision.table);
+                    explain::decision(decision, table, ask.principal.get())
+                }
+            };
             out.line(text.trim_end())?;
         }
         Ok(())
     })
+}
+
+/// What is said of a table that is closed because of its source, which was told before.
+fn closed(local: &Local, table: &TableName) -> Option<String> {
+    let mut closed = local.policy.left_out().iter();
+    let LeftOut { contract, .. } = closed.find(|one| one.table == *table)?;
+    let (schema, table) = (&table.schema, &table.table);
+    Some(format!(
+        "{schema}.{table} (contract {contract})\n  Its source is away or is not what the contract says, \
+         so for everybody it does not exist."
+    ))
 }
 
 /// The standing to ask that the account would have.
