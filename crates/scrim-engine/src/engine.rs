@@ -510,7 +510,7 @@ fn decisions(
     for named in named {
         let name = TableName::new(named.schema().unwrap_or(&default_schema), named.table());
         if decisions.iter().all(|known| known.table != name) {
-            decisions.push(Arc::new(world.decide(ask, &name, said)));
+            decisions.push(world.decide(ask, &name, said));
         }
     }
     decisions
