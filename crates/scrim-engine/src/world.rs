@@ -10,6 +10,7 @@ use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 use crate::ask::Ask;
 use crate::decisions::Decisions;
 use crate::external::Said;
+use crate::guard::KeptGuards;
 use crate::lookup::LookupTable;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
@@ -29,6 +30,8 @@ pub struct World {
     pub root_key: Secret<[u8; 32]>,
     /// What the policy set decided.
     decisions: Decisions,
+    /// What its decisions were lowered to.
+    pub(crate) guards: KeptGuards,
 }
 
 /// A table as one principal sees it.
@@ -71,6 +74,7 @@ impl World {
     ) -> Self {
         Self {
             decisions: Decisions::of(Arc::clone(&policy)),
+            guards: KeptGuards::default(),
             policy,
             tables,
             lookups,
