@@ -1,4 +1,5 @@
-//! What a decision costs in a large policy set, and what loading that set costs.
+//! What a decision costs in a large policy set, made anew and made before, and what loading that set
+//! costs.
 #![expect(clippy::unwrap_used, reason = "a bench stops at what it cannot set up")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use datafusion::functions::all_default_functions;
 use datafusion::functions_nested::all_default_nested_functions;
 use scrim_document::SourceFile;
+use scrim_engine::Decisions;
 use scrim_model::{Context, Principal, PrincipalKind, SessionSettings, TableName};
 use scrim_policy::{Documents, FunctionSet, LoadEnv, PolicySet, Unavailable};
 
@@ -151,7 +153,8 @@ fn analyst(org: usize) -> Principal {
 }
 
 fn decision(criterion: &mut Criterion) {
-    let policies = load();
+    let policies = Arc::new(load());
+    let decisions = Decisions::of(Arc::clone(&policies));
     let context = Context::at(Utc.with_ymd_and_hms(2026, 3, 2, 10, 0, 0).unwrap());
     let settings = SessionSettings {
         purpose: Some("research".to_owned()),
@@ -163,12 +166,21 @@ fn decision(criterion: &mut Criterion) {
         ("full", analyst(0)),
         ("nothing matches", analyst(99)),
     ] {
-        let mut at = 0;
-        group.bench_function(name, |bencher| {
+        let tables: Vec<_> = (0..CONTRACTS)
+            .map(|at| TableName::new("bench", format!("table_{at}")))
+            .collect();
+        let mut anew = tables.iter().cycle().step_by(7);
+        group.bench_function(format!("{name}, made anew"), |bencher| {
             bencher.iter(|| {
-                at = (at + 7) % CONTRACTS;
-                let table = TableName::new("bench", format!("table_{at}"));
-                black_box(policies.decide(&principal, &context, &settings, &table))
+                let table = anew.next().unwrap();
+                black_box(policies.decide(&principal, &context, &settings, table))
+            });
+        });
+        let mut kept = tables.iter().cycle().step_by(7);
+        group.bench_function(format!("{name}, made before"), |bencher| {
+            bencher.iter(|| {
+                let table = kept.next().unwrap();
+                black_box(decisions.decide(&principal, &context, &settings, table))
             });
         });
     }

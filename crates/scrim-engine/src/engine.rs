@@ -1,10 +1,9 @@
 //! The engine: one world at a time, and the way of every query through it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 use datafusion::common::TableReference;
@@ -43,9 +42,6 @@ const STACK_BYTES: usize = 128 * 1024 * 1024;
 /// Tables that the record of a refused statement tells of.
 const REFUSED_TABLES_MAX: usize = 64;
 
-/// Lowered guards that are kept.
-const LOWERED_MAX: usize = 1_024;
-
 /// Plans queries, governs them, and runs them on a runtime of its own.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -77,18 +73,10 @@ pub(crate) struct Shared {
     /// How many worlds were put in force.
     pub(crate) worlds: watch::Sender<u64>,
     pub(crate) revoked: RwLock<Revoked>,
-    lowered: Mutex<LoweredCache>,
     planners: Semaphore,
     working: watch::Sender<usize>,
     handle: Handle,
     runtime: Option<Runtime>,
-}
-
-/// Lowered guards of one world, by decision hash.
-#[derive(Debug, Default)]
-struct LoweredCache {
-    world: Option<Arc<World>>,
-    guards: BTreeMap<String, Arc<Lowered>>,
 }
 
 impl fmt::Debug for Shared {
@@ -154,7 +142,6 @@ impl Engine {
             world: RwLock::default(),
             worlds: watch::Sender::new(0),
             revoked: RwLock::default(),
-            lowered: Mutex::default(),
             working: watch::Sender::new(0),
             config,
         };
@@ -510,7 +497,7 @@ fn decisions(
     for named in named {
         let name = TableName::new(named.schema().unwrap_or(&default_schema), named.table());
         if decisions.iter().all(|known| known.table != name) {
-            decisions.push(Arc::new(world.decide(ask, &name, said)));
+            decisions.push(world.decide(ask, &name, said));
         }
     }
     decisions
@@ -580,16 +567,15 @@ impl Shared {
         ask
     }
 
-    /// The lowered guard of a decision, from the cache if this world has lowered it before and its
-    /// look-up tables are as they were.
+    /// The lowered guard of a decision, kept from before if its look-up tables are as they were.
     pub(crate) async fn lowered(
         &self,
-        world: &Arc<World>,
+        world: &World,
         decision: &Decision,
         lookups: &mut Lookups<'_>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Lowered>, DataFusionError> {
-        if let Some(lowered) = self.cached(world, &decision.hash)
+        if let Some(lowered) = world.guards.get(&decision.hash)
             && lookups.are(&lowered.lookups).await?
         {
             return Ok(lowered);
@@ -598,37 +584,7 @@ impl Shared {
         // Boxed, as it is seldom taken and large.
         let lowered = Box::pin(lower(world, decision, lookups, vault, now)).await?;
         let lowered = Arc::new(lowered);
-        let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
-        // A world that was replaced meanwhile must not leave its guards to the next one.
-        if cache
-            .world
-            .as_ref()
-            .is_some_and(|cached| Arc::ptr_eq(cached, world))
-        {
-            if cache.guards.len() >= LOWERED_MAX {
-                cache.guards.clear();
-            }
-            // What older snapshots hold must not stay in memory with guards that nobody asks for.
-            cache.guards.retain(|_, cached| cached.agrees(&lowered));
-            cache
-                .guards
-                .insert(decision.hash.clone(), Arc::clone(&lowered));
-        }
+        world.guards.keep(&lowered);
         Ok(lowered)
-    }
-
-    fn cached(&self, world: &Arc<World>, hash: &str) -> Option<Arc<Lowered>> {
-        let mut cache = self.lowered.lock().unwrap_or_else(PoisonError::into_inner);
-        if !cache
-            .world
-            .as_ref()
-            .is_some_and(|cached| Arc::ptr_eq(cached, world))
-        {
-            *cache = LoweredCache {
-                world: Some(Arc::clone(world)),
-                guards: BTreeMap::new(),
-            };
-        }
-        cache.guards.get(hash).cloned()
     }
 }

@@ -114,11 +114,12 @@ impl Said {
     }
 
     /// The decision without what was taken away. Of a table that nobody asked about nothing is left.
-    pub(crate) fn narrow(&self, decision: Decision) -> Decision {
+    pub(crate) fn narrow(&self, decision: Arc<Decision>) -> Arc<Decision> {
         let Some(answered) = &self.0 else {
             return decision;
         };
-        match answered.tables.get(&decision.table) {
+        let decision = Arc::unwrap_or_clone(decision);
+        Arc::new(match answered.tables.get(&decision.table) {
             Some(narrowing) => decision.narrowed(narrowing),
             None => decision.narrowed(&Arc::new(Narrowing {
                 origin: Arc::clone(&answered.origin),
@@ -127,7 +128,7 @@ impl Said {
                 rows: None,
                 reason: Some("it was not asked about this table".to_owned()),
             })),
-        }
+        })
     }
 }
 
@@ -203,12 +204,11 @@ impl External {
             Wanted::Named(names) if names.is_empty() => return Ok(None),
             Wanted::Named(names) => names.clone(),
         };
-        let decided = names
-            .iter()
-            .map(|name| policy.decide(principal, context, settings, name));
-        let decided: Vec<Decision> = decided.collect();
+        let decided = names.iter().map(|name| world.decide_alone(ask, name));
+        let decided: Vec<Arc<Decision>> = decided.collect();
         let volatile = self.how.volatile;
-        let question = Question::new(policy, (principal, context, settings), volatile, &decided);
+        let decided = decided.iter().map(AsRef::as_ref);
+        let question = Question::new(policy, (principal, context, settings), volatile, decided);
         let json = serde_json::to_vec(&question).map_err(Refusal::internal)?;
         if json.len() > QUESTION_BYTES_MAX {
             let most = QUESTION_BYTES_MAX >> 20;

@@ -66,7 +66,7 @@ impl<'a> Names<'a> {
         let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
         let decision = decided
             .entry(name.clone())
-            .or_insert_with(|| Arc::new(self.world.decide(self.ask, name, self.said)));
+            .or_insert_with(|| self.world.decide(self.ask, name, self.said));
         Arc::clone(decision)
     }
 

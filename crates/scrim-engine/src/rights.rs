@@ -26,18 +26,15 @@ pub struct Rights {
     tables: Vec<TableName>,
     /// What the policies decided at the start, without what was taken away outside, which is asked
     /// about once; made when they are first compared with, since most queries have ended by then.
-    decided: OnceLock<Vec<Decision>>,
+    decided: OnceLock<Vec<Arc<Decision>>>,
 }
 
 impl Rights {
-    fn decided(&self) -> &[Decision] {
+    fn decided(&self) -> &[Arc<Decision>] {
         self.decided.get_or_init(|| {
-            let (policy, ask) = (&self.world.policy, &self.ask);
-            let (principal, context) = (ask.principal.get(), &ask.context);
             let tables = self.tables.iter();
-            tables
-                .map(|name| policy.decide(principal, context, &ask.settings, name))
-                .collect()
+            let decided = tables.map(|name| self.world.decide_alone(&self.ask, name));
+            decided.collect()
         })
     }
 }

@@ -8,7 +8,9 @@ use scrim_model::{Secret, TableName};
 use scrim_policy::{Decision, ForeignKey, PolicySet, Verdict};
 
 use crate::ask::Ask;
+use crate::decisions::Decisions;
 use crate::external::Said;
+use crate::guard::KeptGuards;
 use crate::lookup::LookupTable;
 use crate::raw::RawTable;
 use crate::stub::visible_schema;
@@ -26,6 +28,10 @@ pub struct World {
     pub lookups: BTreeMap<String, Arc<LookupTable>>,
     /// The key from which every contract's keys are derived.
     pub root_key: Secret<[u8; 32]>,
+    /// What the policy set decided.
+    decisions: Decisions,
+    /// What its decisions were lowered to.
+    pub(crate) guards: KeptGuards,
 }
 
 /// A table as one principal sees it.
@@ -59,11 +65,33 @@ pub struct VisibleColumn {
 }
 
 impl World {
+    /// A world in which nothing was asked yet.
+    pub fn new(
+        policy: Arc<PolicySet>,
+        tables: BTreeMap<TableName, RawTable>,
+        lookups: BTreeMap<String, Arc<LookupTable>>,
+        root_key: Secret<[u8; 32]>,
+    ) -> Self {
+        Self {
+            decisions: Decisions::of(Arc::clone(&policy)),
+            guards: KeptGuards::default(),
+            policy,
+            tables,
+            lookups,
+            root_key,
+        }
+    }
+
     /// What the policies show of a table, without what was taken away outside.
-    pub(crate) fn decide(&self, ask: &Ask, name: &TableName, said: &Said) -> Decision {
+    pub(crate) fn decide(&self, ask: &Ask, name: &TableName, said: &Said) -> Arc<Decision> {
+        said.narrow(self.decide_alone(ask, name))
+    }
+
+    /// What the policies show of a table.
+    pub(crate) fn decide_alone(&self, ask: &Ask, name: &TableName) -> Arc<Decision> {
         let (principal, context) = (ask.principal.get(), &ask.context);
-        let decision = self.policy.decide(principal, context, &ask.settings, name);
-        said.narrow(decision)
+        self.decisions
+            .decide(principal, context, &ask.settings, name)
     }
 
     /// The tables that a principal can see, sorted by name.
@@ -101,7 +129,7 @@ impl World {
             schema,
             primary_key: Vec::new(),
             foreign_keys: Vec::new(),
-            decision: Arc::new(decision),
+            decision,
         })
     }
 

@@ -12,7 +12,7 @@ use datafusion_expr::{ColumnarValue, Expr};
 use datafusion_physical_expr::PhysicalExpr;
 use scrim_model::ValueType;
 
-use crate::facts::Facts;
+use crate::grounds::Grounds;
 use crate::language::{Checked, Fault, fold, scope};
 
 /// A compiled `who` or `when`.
@@ -75,8 +75,17 @@ impl Condition {
         })
     }
 
+    /// What it asks about.
+    pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
+        let members = match self {
+            Self::Known(_) => &[][..],
+            Self::Asks { members, .. } => members,
+        };
+        members.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether it is true of what is known. Not known is not true, and neither is an error.
-    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
+    pub(crate) fn holds(&self, grounds: &Grounds<'_>) -> bool {
         match self {
             Self::Known(value) => *value,
             Self::Asks {
@@ -84,7 +93,7 @@ impl Condition {
                 schema,
                 members,
                 ..
-            } => evaluate(condition.as_ref(), schema, members, facts) == Some(true),
+            } => evaluate(condition.as_ref(), schema, members, grounds) == Some(true),
         }
     }
 }
@@ -93,11 +102,11 @@ fn evaluate(
     condition: &dyn PhysicalExpr,
     schema: &SchemaRef,
     members: &[(String, ValueType)],
-    facts: &Facts<'_>,
+    grounds: &Grounds<'_>,
 ) -> Option<bool> {
     let columns: Result<Vec<ArrayRef>, _> = members
         .iter()
-        .map(|(name, kind)| scope::scalar(facts.value(name).as_ref(), *kind).to_array())
+        .map(|(name, kind)| scope::scalar(grounds.value(name), *kind).to_array())
         .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let batch =

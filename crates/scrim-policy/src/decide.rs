@@ -1,4 +1,4 @@
-//! The decision itself: (policy set, principal, context, table) to what is shown.
+//! The decision itself: from its grounds to what is shown.
 //!
 //! Pure and total. Deny is where every path starts; only a matching agreement leads out of it.
 
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use chrono::SecondsFormat;
 use scrim_document::Location;
-use scrim_model::{Limits, Release, TableName};
+use scrim_model::{Limits, Release};
 
 use crate::digest;
-use crate::facts::Facts;
+use crate::grounds::Grounds;
 use crate::language::scope::scalar;
-use crate::set::{Agreement, CompiledGuard, Governed, PolicySet, Profile, RowRule};
+use crate::set::{Agreement, CompiledGuard, Governed, Profile, RowRule};
 use crate::{
     AgreementStatus, Arm, Clause, ColumnDecision, Decision, GuardClause, Unmatched, Verdict,
 };
@@ -19,10 +19,10 @@ use crate::{
 /// An agreement that matches, with its profile.
 type Match<'a> = (&'a Agreement, &'a Profile);
 
-pub(crate) fn decide(set: &PolicySet, facts: &Facts<'_>, table: &TableName) -> Decision {
+pub(crate) fn decide(grounds: &Grounds<'_>) -> Decision {
     let mut decision = Decision {
-        table: table.clone(),
-        policy_version: Arc::clone(&set.version),
+        table: grounds.table.clone(),
+        policy_version: Arc::clone(&grounds.set.version),
         contract: None,
         verdict: Verdict::NoAgreement,
         purpose: None,
@@ -35,10 +35,10 @@ pub(crate) fn decide(set: &PolicySet, facts: &Facts<'_>, table: &TableName) -> D
         hash: String::new(),
     };
     let mut treatments = Vec::new();
-    let governed = set.governed(table);
+    let governed = grounds.governed;
     if let Some(governed) = governed {
         decision.contract = Some(governed.table.contract.clone());
-        fill(&mut decision, governed, facts, &mut treatments);
+        fill(&mut decision, governed, grounds, &mut treatments);
     }
     let schema = governed.map_or("", |governed| governed.schema_digest.as_str());
     decision.hash = digest::of_decision(&decision, schema, treatments.into_iter());
@@ -48,24 +48,31 @@ pub(crate) fn decide(set: &PolicySet, facts: &Facts<'_>, table: &TableName) -> D
 fn fill(
     decision: &mut Decision,
     governed: &Governed,
-    facts: &Facts<'_>,
+    grounds: &Grounds<'_>,
     treatments: &mut Vec<[u8; 32]>,
 ) {
-    let matches = matching(decision, governed, facts);
+    let matches = matching(decision, governed, grounds);
     let Some((first, _)) = matches.first() else {
         return;
     };
     let shared = matches
         .iter()
         .all(|(agreement, _)| agreement.purpose == first.purpose);
-    decision.arms = matches.iter().map(|matched| arm(matched, facts)).collect();
+    decision.arms = matches
+        .iter()
+        .map(|matched| arm(matched, grounds))
+        .collect();
     if !shared {
         // Only without a stated purpose can agreements of different purposes match.
         decision.verdict = Verdict::PurposeRequired;
         return;
     }
     decision.purpose = Some(first.purpose.clone());
-    if let Some(guard) = governed.guards.iter().find(|guard| !is_open(guard, facts)) {
+    if let Some(guard) = governed
+        .guards
+        .iter()
+        .find(|guard| !is_open(guard, grounds))
+    {
         let (guard, location) = (guard.id.clone(), guard.location.clone());
         decision.verdict = Verdict::Closed { guard, location };
         return;
@@ -74,7 +81,7 @@ fn fill(
     decision.guards = governed
         .guards
         .iter()
-        .map(|guard| guard_clause(guard, facts))
+        .map(|guard| guard_clause(guard, grounds))
         .collect();
     decision.columns = columns(governed, &matches, treatments);
     decision.limits = matches
@@ -88,14 +95,14 @@ fn fill(
 fn matching<'a>(
     decision: &mut Decision,
     governed: &'a Governed,
-    facts: &Facts<'_>,
+    grounds: &Grounds<'_>,
 ) -> Vec<Match<'a>> {
     let mut matches = Vec::new();
-    for agreement in governed.agreements_of(&facts.principal.org) {
+    for agreement in governed.agreements_of(grounds.organisation) {
         let Some(profile) = governed.profiles.get(agreement.profile) else {
             continue;
         };
-        match mismatch(agreement, decision, facts) {
+        match mismatch(agreement, decision, grounds) {
             None => matches.push((agreement, profile)),
             Some((location, reason)) => decision.unmatched.push(Unmatched {
                 agreement: agreement.id.clone(),
@@ -111,10 +118,10 @@ fn matching<'a>(
 fn mismatch<'a>(
     agreement: &'a Agreement,
     decision: &Decision,
-    facts: &Facts<'_>,
+    grounds: &Grounds<'_>,
 ) -> Option<(&'a Location, String)> {
     let places = &agreement.places;
-    if let Some(at) = facts.context.revoked.get(&agreement.id) {
+    if let Some(at) = grounds.revoked(&agreement.id) {
         let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
         return Some((&places.agreement, format!("it was revoked at {at}")));
     }
@@ -124,7 +131,7 @@ fn mismatch<'a>(
             format!("it is {}", agreement.status.as_str()),
         ));
     }
-    let today = facts.now.date_naive();
+    let today = grounds.today;
     if let Some(start) = agreement.start.filter(|start| today < *start) {
         return Some((&places.start, format!("it starts on {start}")));
     }
@@ -142,10 +149,10 @@ fn mismatch<'a>(
             format!("it is for version {wanted} of the contract, which has version {version}"),
         ));
     }
-    if let Some(narrowed) = narrowed(agreement, facts) {
+    if let Some(narrowed) = narrowed(agreement, grounds) {
         return Some(narrowed);
     }
-    if !agreement.who.holds(facts) {
+    if !agreement.who.holds(grounds) {
         return Some((
             &places.who,
             "`who` is not true for this principal".to_owned(),
@@ -154,7 +161,7 @@ fn mismatch<'a>(
     if agreement
         .when
         .as_ref()
-        .is_some_and(|when| !when.holds(facts))
+        .is_some_and(|when| !when.holds(grounds))
     {
         return Some((
             &places.when,
@@ -165,9 +172,9 @@ fn mismatch<'a>(
 }
 
 /// What the session's settings leave out.
-fn narrowed<'a>(agreement: &'a Agreement, facts: &Facts<'_>) -> Option<(&'a Location, String)> {
+fn narrowed<'a>(agreement: &'a Agreement, grounds: &Grounds<'_>) -> Option<(&'a Location, String)> {
     let places = &agreement.places;
-    let settings = facts.settings;
+    let settings = grounds.settings;
     if let Some(only) = settings
         .agreement
         .as_ref()
@@ -196,11 +203,11 @@ fn narrowed<'a>(agreement: &'a Agreement, facts: &Facts<'_>) -> Option<(&'a Loca
     ))
 }
 
-fn is_open(guard: &CompiledGuard, facts: &Facts<'_>) -> bool {
-    guard.when.as_ref().is_none_or(|when| when.holds(facts))
+fn is_open(guard: &CompiledGuard, grounds: &Grounds<'_>) -> bool {
+    guard.when.as_ref().is_none_or(|when| when.holds(grounds))
 }
 
-fn arm((agreement, profile): &Match<'_>, facts: &Facts<'_>) -> Arm {
+fn arm((agreement, profile): &Match<'_>, grounds: &Grounds<'_>) -> Arm {
     Arm {
         agreement: agreement.id.clone(),
         agreement_location: agreement.places.agreement.clone(),
@@ -212,27 +219,30 @@ fn arm((agreement, profile): &Match<'_>, facts: &Facts<'_>) -> Arm {
         rows: agreement
             .rows
             .as_deref()
-            .map(|rule| clause(rule, Some(agreement), facts)),
+            .map(|rule| clause(rule, Some(agreement), grounds)),
     }
 }
 
-fn guard_clause(guard: &CompiledGuard, facts: &Facts<'_>) -> GuardClause {
+fn guard_clause(guard: &CompiledGuard, grounds: &Grounds<'_>) -> GuardClause {
     GuardClause {
         id: guard.id.clone(),
         location: guard.location.clone(),
-        rows: guard.rows.as_deref().map(|rule| clause(rule, None, facts)),
+        rows: guard
+            .rows
+            .as_deref()
+            .map(|rule| clause(rule, None, grounds)),
     }
 }
 
-fn clause(rule: &RowRule, agreement: Option<&Agreement>, facts: &Facts<'_>) -> Clause {
+fn clause(rule: &RowRule, agreement: Option<&Agreement>, grounds: &Grounds<'_>) -> Clause {
     let value = |name: &String| {
         let of_agreement = agreement.and_then(|agreement| agreement.members.get(name));
-        of_agreement.cloned().or_else(|| facts.bound_value(name))
+        of_agreement.or_else(|| grounds.bound_value(name))
     };
     let known = rule.members.iter().filter_map(|(name, kind)| {
         // A value of another type than was declared is as good as none.
         let value = value(name).filter(|value| !scalar(Some(value), *kind).is_null())?;
-        Some((name.clone(), value))
+        Some((name.clone(), value.clone()))
     });
     Clause {
         id: rule.id.clone(),

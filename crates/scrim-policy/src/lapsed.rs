@@ -5,7 +5,8 @@ use datafusion_expr::lit;
 use scrim_model::{Context, Principal, SessionSettings};
 
 use crate::facts::{CLOCKS, Facts};
-use crate::{Arm, Clause, Decision, PolicySet, RuleError, Verdict, decide};
+use crate::grounds::Grounds;
+use crate::{Arm, Clause, Decision, PolicySet, RuleError, Verdict};
 
 impl PolicySet {
     /// Why a decision that was made at the start of a query does not stand any more, in an owner's
@@ -24,7 +25,7 @@ impl PolicySet {
     ) -> Option<String> {
         let start = Facts::at_once(principal, context, settings);
         let judged = Facts { now, ..start };
-        let after = decide::decide(self, &judged, &before.table);
+        let after = Grounds::new(self, &judged, &before.table).decide();
         if after.hash != before.hash {
             return Some(difference(before, &after));
         }
@@ -35,7 +36,7 @@ impl PolicySet {
             bound: now,
             ..judged
         };
-        let late = decide::decide(self, &bound, &before.table);
+        let late = Grounds::new(self, &bound, &before.table).decide();
         match (self.closed(&after), self.closed(&late)) {
             (Ok(before), Ok(after)) if before == after => None,
             (Ok(_), Ok(_)) => Some("by its time, a row filter admits other rows now".to_owned()),

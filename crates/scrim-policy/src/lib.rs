@@ -25,6 +25,9 @@
 //! it. Expressions cannot raise on any row and cannot turn the absence of an attribute into access:
 //! what could is refused when the policy set loads.
 //!
+//! A decision is made from its [`Grounds`] and nothing else: of all that is known of a request, what
+//! the table's agreements with the organisation and its guards ask. Equal grounds, equal decision.
+//!
 //! This crate must never know sessions, files, sockets, a clock or randomness. Of DataFusion it
 //! knows the crates that make and fold expressions, never one that runs a query.
 
@@ -41,6 +44,7 @@ mod documents;
 mod env;
 mod facts;
 mod fit;
+mod grounds;
 mod language;
 mod lapsed;
 pub mod lint;
@@ -66,6 +70,7 @@ pub use decision::{
 pub use digest::fingerprint;
 pub use documents::Documents;
 pub use env::{FunctionSet, LoadEnv, LookupTableSource, Unavailable};
+pub use grounds::{Grounds, GroundsKey};
 pub use language::network;
 pub use narrowing::{
     AskedColumn, AskedTable, Asker, Circumstances, Narrowing, Question, Volatile, asked_name,

@@ -15,10 +15,11 @@ use scrim_model::{Context, Limits, Principal, SessionSettings, TableName, Value,
 use crate::agreement::AgreementDocument;
 use crate::condition::Condition;
 use crate::facts::Facts;
+use crate::grounds::{Asked, Grounds};
 use crate::language::PolicyFunctions;
 use crate::rules::{RowRules, RuleError};
 use crate::{AgreementStatus, ContractRef, Decision, Documents, LoadEnv, Treatment};
-use crate::{compile, decide, digest, rules};
+use crate::{compile, digest, rules};
 
 /// A policy set, checked and compiled; nothing in it changes any more.
 pub struct PolicySet {
@@ -116,7 +117,15 @@ pub(crate) struct Governed {
     pub(crate) profiles: Vec<Profile>,
     /// Sorted by id.
     pub(crate) agreements: Vec<Agreement>,
-    pub(crate) by_organisation: HashMap<String, Vec<usize>>,
+    consumers: HashMap<String, Consumer>,
+}
+
+/// What a table has for one organisation.
+#[derive(Default)]
+pub(crate) struct Consumer {
+    /// Indices of its agreements, which are sorted by id.
+    agreements: Vec<usize>,
+    pub(crate) asked: Asked,
 }
 
 /// A guard, compiled.
@@ -233,12 +242,14 @@ impl Governed {
         profiles: Vec<Profile>,
         agreements: Vec<Agreement>,
     ) -> Self {
-        let mut by_organisation: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut consumers: HashMap<String, Consumer> = HashMap::new();
         for (index, agreement) in agreements.iter().enumerate() {
-            by_organisation
-                .entry(agreement.organisation.clone())
-                .or_default()
-                .push(index);
+            let consumer = consumers.entry(agreement.organisation.clone()).or_default();
+            consumer.agreements.push(index);
+            consumer.asked.agreement(agreement);
+        }
+        for consumer in consumers.values_mut() {
+            guards.iter().for_each(|guard| consumer.asked.guard(guard));
         }
         let schema_digest = digest::of_columns(&table);
         Self {
@@ -248,16 +259,20 @@ impl Governed {
             guards,
             profiles,
             agreements,
-            by_organisation,
+            consumers,
         }
+    }
+
+    /// What there is for an organisation; `None` without an agreement.
+    pub(crate) fn consumer(&self, organisation: &str) -> Option<&Consumer> {
+        self.consumers.get(organisation)
     }
 
     /// The agreements of an organisation, sorted by id.
     pub(crate) fn agreements_of(&self, organisation: &str) -> impl Iterator<Item = &Agreement> {
         let indices = self
-            .by_organisation
-            .get(organisation)
-            .map_or(&[][..], Vec::as_slice);
+            .consumer(organisation)
+            .map_or(&[][..], |consumer| consumer.agreements.as_slice());
         indices
             .iter()
             .filter_map(|index| self.agreements.get(*index))
@@ -379,8 +394,19 @@ impl PolicySet {
         settings: &SessionSettings,
         table: &TableName,
     ) -> Decision {
+        self.grounds(principal, context, settings, table).decide()
+    }
+
+    /// What the decision about a table rests on.
+    pub fn grounds<'a>(
+        &'a self,
+        principal: &'a Principal,
+        context: &'a Context,
+        settings: &'a SessionSettings,
+        table: &'a TableName,
+    ) -> Grounds<'a> {
         let facts = Facts::at_once(principal, context, settings);
-        decide::decide(self, &facts, table)
+        Grounds::new(self, &facts, table)
     }
 
     /// Lowers the clauses of a decision to typed expressions over the columns of its table, with

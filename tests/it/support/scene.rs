@@ -168,12 +168,7 @@ async fn load(
         Documents::parse(policy::files(data.places)).unwrap_or_else(|p| panic!("{}", p.render()));
     let (policy, _) =
         PolicySet::compile(documents, &env).unwrap_or_else(|p| panic!("{}", p.render()));
-    World {
-        policy: Arc::new(policy),
-        tables,
-        lookups,
-        root_key: Secret::new(ROOT_KEY),
-    }
+    World::new(Arc::new(policy), tables, lookups, Secret::new(ROOT_KEY))
 }
 
 fn accounts() -> Accounts {

@@ -18,7 +18,7 @@ pub(crate) const NAMESPACES: [&str; 3] = ["principal", "context", "agreement"];
 const UTC: &str = "+00:00";
 
 /// Members that every principal and every request has, and some of which may be unknown.
-const MEMBERS: &[(&str, ValueType)] = &[
+pub(crate) const MEMBERS: &[(&str, ValueType)] = &[
     ("principal.id", ValueType::Text),
     ("principal.org", ValueType::Text),
     ("principal.groups", ValueType::TextList),

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod decisions;
+mod grounds;
 mod keys;
 mod languages;
 mod lapsed;

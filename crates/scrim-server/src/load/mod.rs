@@ -206,12 +206,7 @@ fn loaded(
     }
     let left_out = policy.left_out().to_vec();
     Loaded {
-        world: World {
-            policy: Arc::new(policy),
-            tables,
-            lookups: open.lookups.clone(),
-            root_key,
-        },
+        world: World::new(Arc::new(policy), tables, open.lookups.clone(), root_key),
         warnings,
         files: Vec::new(),
         left_out,

@@ -52,12 +52,12 @@ impl fmt::Display for Place {
 impl Typed {
     /// Its tables, with another policy set over them.
     pub fn world(&self, policy: PolicySet, root_key: Secret<[u8; 32]>) -> World {
-        World {
-            policy: Arc::new(policy),
-            tables: self.tables.clone(),
-            lookups: self.lookups.clone(),
+        World::new(
+            Arc::new(policy),
+            self.tables.clone(),
+            self.lookups.clone(),
             root_key,
-        }
+        )
     }
 }
 
