@@ -220,6 +220,27 @@ pub(super) fn universe(data_type: &DataType) -> Set {
     known.with_null()
 }
 
+/// The first and the last place of the values that are compared as equal to a value: there are two
+/// zeros among floats. `None` as for [`key`].
+pub(super) fn equals(value: &ScalarValue) -> Option<(Key, Key)> {
+    let negative = match value {
+        ScalarValue::Float32(Some(0.0)) => ScalarValue::Float32(Some(-0.0)),
+        ScalarValue::Float64(Some(0.0)) => ScalarValue::Float64(Some(-0.0)),
+        other => return key(other).map(|key| (key.clone(), key)),
+    };
+    let positive = negative.arithmetic_negate().ok()?;
+    Some((key(&negative)?, key(&positive)?))
+}
+
+/// Whether a value is a zero that has another sign, too.
+pub(super) fn is_float_zero(value: &ScalarValue) -> bool {
+    equals(value).is_some_and(|(first, last)| first != last)
+}
+
+pub(super) fn has_two_zeros(data_type: &DataType) -> bool {
+    matches!(line(data_type), Some(DataType::Float32 | DataType::Float64))
+}
+
 /// Where a value lies on the line of its type; `None` for NULL and for what lies on none.
 pub(super) fn key(value: &ScalarValue) -> Option<Key> {
     use ScalarValue as S;

@@ -277,11 +277,14 @@ impl Both<'_> {
                 let rows = guard.rows.as_ref().map(|rows| Arc::clone(&rows.text));
                 (guard.id.clone(), guard.when_text.clone(), rows)
             });
+            // As text, since a number is equal to another with a sign that tells them apart.
+            let values = agreement.members.values().map(value_text);
             (
                 (
                     grant.days(),
                     agreement.purpose.clone(),
                     profile.name.clone(),
+                    values.collect::<Vec<_>>(),
                 ),
                 (Arc::clone(&agreement.who_text), agreement.when_text.clone()),
                 agreement.rows.as_ref().map(|rows| Arc::clone(&rows.text)),

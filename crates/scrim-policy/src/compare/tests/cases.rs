@@ -33,6 +33,15 @@ fn rules_are_compared_by_what_they_mean() {
         ("NOT legal_hold", "legal_hold = false", Equal),
         ("score > 0.5", "score >= 0.5", Wider),
         ("score > 0.5", "NOT score <= 0.5", Equal),
+        ("score < 0.0", "score < -0.0", Equal),
+        ("score = -0.0", "score <> 0.0", Incomparable),
+        // Of two zeros only one is in a list, and both are equal to it.
+        (
+            "score >= 0.0 AND score <= 0.0",
+            "score IN (0.0, 1.5, 2.5, 3.5)",
+            Unknown,
+        ),
+        ("score IN (0.5, 1.5, 2.5, 3.5)", "score > 0.0", Wider),
         (
             "claim_id BETWEEN 1 AND 10",
             "claim_id > 0 AND claim_id < 11",
