@@ -8,6 +8,7 @@ use arrow::datatypes::Fields;
 use chrono::NaiveDate;
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Expr, lit};
+use scrim_anonymize::PathStep;
 use scrim_model::Value;
 
 use super::domain::{Key, Set};
@@ -15,11 +16,12 @@ use super::logic::{Formula, Reader};
 use super::sets::{AgreementChange, Detail, GuardChange, presence};
 use super::shown;
 use super::terms::Terms;
+use super::treatments::Conflict;
 use super::{LimitChange, TreatmentChange, Width, is_replaced, treatments};
 use crate::condition::Condition;
 use crate::language::{fold, scope};
 use crate::set::{Agreement, CompiledGuard, Governed, Profile, RowRule};
-use crate::{AgreementStatus, PolicySet, Treatment};
+use crate::{AgreementStatus, PolicySet, Showing, Treatment};
 
 /// An agreement with what it is about.
 #[derive(Clone, Copy)]
@@ -105,6 +107,30 @@ impl Grant<'_> {
         }
     }
 
+    /// Whether there are days on which it gives anything.
+    pub(super) fn gives(&self) -> bool {
+        matches!(self.days(), Days::Some(..))
+    }
+
+    /// How it shows a column, or what lies under a path of it.
+    pub(super) fn shows(&self, column: &str, steps: &[PathStep]) -> Option<Showing> {
+        Some(self.treatment(column)?.at(steps).clone())
+    }
+
+    /// Where this one and another are masks, and the other's may tell more.
+    pub(super) fn conflicts(&self, other: &Self) -> Vec<Conflict> {
+        let same_keys = self.keys() == other.keys();
+        let columns = self.columns().into_iter();
+        let conflicts = columns.filter_map(|column| {
+            let treatments = (self.treatment(&column)?, other.treatment(&column)?);
+            let field = other.governed.table.schema.field_with_name(&column).ok();
+            let data_type = field.map(arrow::datatypes::Field::data_type);
+            let found = treatments::conflicts(&column, data_type, treatments, same_keys);
+            Some(found)
+        });
+        conflicts.flatten().collect()
+    }
+
     fn treatment(&self, column: &str) -> Option<&Treatment> {
         let mut columns = self
             .governed
@@ -117,7 +143,7 @@ impl Grant<'_> {
     }
 
     /// The requests that it is for, as statements about the principal and the request.
-    fn requests(&self, terms: &mut Terms) -> Formula {
+    pub(super) fn requests(&self, terms: &mut Terms) -> Formula {
         let guards = self.governed.guards.iter();
         let whens = guards.filter_map(|guard| guard.when.as_ref());
         let conditions = [&self.agreement.who].into_iter();
@@ -129,7 +155,7 @@ impl Grant<'_> {
     }
 
     /// The rows that it gives, as statements about the row, the principal and the request.
-    fn rows(&self, terms: &mut Terms, is_other: &dyn Fn(&str) -> bool) -> Formula {
+    pub(super) fn rows(&self, terms: &mut Terms, is_other: &dyn Fn(&str) -> bool) -> Formula {
         let guards = self.governed.guards.iter();
         let guards = guards.filter_map(|guard| guard.rows.as_deref());
         let rules = guards.chain(self.agreement.rows.as_deref());
@@ -212,8 +238,7 @@ pub(super) fn compare(old: Option<&Grant<'_>>, new: Option<&Grant<'_>>) -> Optio
 /// An agreement that is in one policy set alone.
 fn alone(grant: &Grant<'_>, added: bool) -> AgreementChange {
     let agreement = grant.agreement;
-    let gives = matches!(grant.days(), Days::Some(..));
-    let width = match (gives, added) {
+    let width = match (grant.gives(), added) {
         (false, _) => Width::Equal,
         (true, true) => Width::Wider,
         (true, false) => Width::Narrower,
@@ -310,10 +335,7 @@ impl Both<'_> {
         }
         let (old, new) = (self.old, self.new);
         let days = old.days().width(&new.days());
-        let (gives, gave) = (
-            matches!(new.days(), Days::Some(..)),
-            matches!(old.days(), Days::Some(..)),
-        );
+        let (gives, gave) = (new.gives(), old.gives());
         let rows = self.rows();
         let (were, are) = (old.columns(), new.columns());
         let without = |one: &[String], other: &[String]| -> Vec<String> {

@@ -19,6 +19,7 @@ mod solve;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod together;
 mod treatments;
 
 use std::fmt;

@@ -320,7 +320,7 @@ fn agreements() -> impl Strategy<Value = Given3> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn what_is_not_called_wider_shows_nobody_more(
