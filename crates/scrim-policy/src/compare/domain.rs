@@ -60,6 +60,21 @@ impl Set {
         Self::of(vec![(key, next)])
     }
 
+    /// These values.
+    pub(super) fn of_keys(mut keys: Vec<Key>) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut ranges: Vec<Range> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let next = key.next();
+            match ranges.last_mut() {
+                Some((_, end)) if end.as_ref() == Some(&key) => *end = next,
+                _ => ranges.push((key, next)),
+            }
+        }
+        Self::of(ranges)
+    }
+
     /// Whole numbers from the first up to and with the last.
     pub(super) fn between(first: i128, last: i128) -> Self {
         Self::of(vec![(Key::Whole(first), Key::Whole(last).next())])
@@ -327,6 +342,19 @@ mod tests {
             prop_assert_eq!(one.or(&two), two.or(&one));
             prop_assert_eq!(one.minus(&two).or(&one.and(&two)), one);
         }
+    }
+
+    #[test]
+    fn a_list_of_values_is_the_set_of_them() {
+        let keys = |values: &[i128]| values.iter().map(|value| Key::Whole(*value)).collect();
+        let one_by_one = [7, 3, 4, 3, i128::MAX, 5]
+            .map(|value| Set::only(Key::Whole(value)))
+            .iter()
+            .fold(Set::empty(), |all, one| all.or(one));
+        assert_eq!(Set::of_keys(keys(&[7, 3, 4, 3, i128::MAX, 5])), one_by_one);
+        assert_eq!(Set::of_keys(Vec::new()), Set::empty());
+        let texts = ["a", "a\0", "b"].map(|text| Key::Bytes(text.into()));
+        assert_eq!(Set::of_keys(texts.to_vec()).ranges.len(), 2);
     }
 
     #[test]

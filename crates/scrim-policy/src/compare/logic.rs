@@ -289,27 +289,40 @@ impl Reader<'_> {
             positive.negated = false;
             return self.opaque(&Expr::InList(positive), truth);
         }
-        let mut parts: Vec<Formula> = Vec::new();
+        let (mut keys, mut parts) = (Vec::new(), Vec::new());
         for item in &list.list {
+            if let Some(key) = self.plain_key(&list.expr, item) {
+                keys.push(key);
+                continue;
+            }
             let part = self.compared(&list.expr, Operator::Eq, item, truth);
-            let part = part.unwrap_or_else(|| {
+            parts.push(part.unwrap_or_else(|| {
                 let (expr, item) = (list.expr.clone(), Box::new(item.clone()));
                 let equal = BinaryExpr::new(expr, Operator::Eq, item);
                 self.opaque(&Expr::BinaryExpr(equal), truth)
-            });
-            // Values of one term are one set, however many they are.
-            match (parts.last_mut(), part) {
-                (Some(Formula::Is(term, set)), Formula::Is(same, more)) if *term == same => {
-                    *set = if truth { set.or(&more) } else { set.and(&more) };
-                }
-                (_, part) => parts.push(part),
-            }
+            }));
+        }
+        if let (false, Some(kind)) = (keys.is_empty(), self.kind(&list.expr)) {
+            let term = self.term(bare(&list.expr), &kind);
+            let listed = Set::of_keys(keys).and(self.terms.universe(term));
+            parts.push(Formula::Is(term, self.truth_of(term, listed, truth)));
         }
         if truth {
             Formula::Any(parts)
         } else {
             Formula::All(parts)
         }
+    }
+
+    /// Where a literal lies on the line of the values that it is looked for among; `None` when it lies
+    /// elsewhere, or is a truth, of which more is known.
+    fn plain_key(&self, expr: &Expr, item: &Expr) -> Option<Key> {
+        let Expr::Literal(value, _) = bare(item) else {
+            return None;
+        };
+        let line = domain::line(&self.kind(expr)?)?;
+        let same = line != DataType::Boolean && domain::line(&value.data_type())? == line;
+        same.then(|| domain::key(value))?
     }
 
     fn like(&mut self, like: &Like, truth: bool) -> Formula {

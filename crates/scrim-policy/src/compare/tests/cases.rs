@@ -377,3 +377,22 @@ fn numbers_with_another_sign_are_other_numbers() {
     let found = sets(&build("0.0"), &build("-0.0"));
     assert_eq!((found.tables.len(), found.width()), (1, Equal), "{found:?}");
 }
+
+#[test]
+fn inv_14_long_lists_are_compared_in_time() {
+    let build = |count: u32| {
+        let regions: Vec<String> = (0..count)
+            .map(|n| format!("r{}", n * 7919 % 100_003))
+            .collect();
+        let access = "purposes: [research]\nprofiles: {p: {rows: \"array_has(agreement.regions, region)\", default: clear}}";
+        let more = format!("parameters: {{regions: [{}]}}", regions.join(", "));
+        World::new()
+            .contract(access)
+            .agreement("a", "p", &more)
+            .set()
+    };
+    let (one, other) = (build(5_000), build(5_001));
+    let start = std::time::Instant::now();
+    assert_eq!(sets(&one, &other).width(), Wider);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
