@@ -328,6 +328,11 @@ impl PolicySet {
         self.agreements.keys().map(String::as_str)
     }
 
+    /// The organisations that have any agreement, sorted.
+    pub fn organisations(&self) -> BTreeSet<&str> {
+        self.agreements.values().map(String::as_str).collect()
+    }
+
     /// Whether there is such an agreement with an organisation.
     pub fn has_agreement(&self, id: &str, organisation: &str) -> bool {
         self.agreements.get(id).is_some_and(|of| of == organisation)

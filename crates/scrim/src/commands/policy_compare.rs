@@ -14,6 +14,7 @@ use crate::outcome::Failure;
 /// Tells what changes between two states of the policies.
 pub(crate) async fn diff(arguments: &PolicyDiff, out: &mut Out) -> Result<(), Failure> {
     let named = [arguments.old.as_str(), arguments.new.as_str()];
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let finder = Finder {
         arguments: &arguments.sides,
@@ -38,6 +39,7 @@ pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), 
     let dir = arguments.dir.as_ref().map(|dir| dir.display().to_string());
     let mut named: Vec<&str> = arguments.servers.iter().map(String::as_str).collect();
     named.extend(dir.as_deref());
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let policies = config.policies.clone();
     let own = policies.display().to_string();
@@ -117,6 +119,40 @@ fn is_configuration(path: &Path) -> bool {
     yaml && path.is_file()
 }
 
+fn is_address(named: &str) -> bool {
+    named.starts_with("grpc://") || named.starts_with("grpc+tls://")
+}
+
+/// Says of which server something is.
+fn of_server(named: &str, failure: Failure) -> Failure {
+    let of = |message: String| {
+        if message.contains(named) {
+            message
+        } else {
+            format!("{named}: {message}")
+        }
+    };
+    match failure {
+        Failure::Usage(message) => Failure::Usage(of(message)),
+        Failure::Failed(message) => Failure::Failed(of(message)),
+        other @ (Failure::Problems(_) | Failure::Reported | Failure::Differs | Failure::Closed) => {
+            other
+        }
+    }
+}
+
+/// Standard input holds a password for one server.
+fn check_password(arguments: &SideArgs, sides: &[&str]) -> Result<(), Failure> {
+    let servers = sides.iter().filter(|side| is_address(side)).count();
+    let from_input = arguments.password_file.as_deref() == Some(Path::new("-"));
+    if from_input && servers > 1 {
+        let message = "standard input holds the password for one server, and there are two: give \
+                       --password-file a file";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    Ok(())
+}
+
 /// Finds sides.
 struct Finder<'a> {
     arguments: &'a SideArgs,
@@ -127,13 +163,20 @@ struct Finder<'a> {
 impl Finder<'_> {
     async fn side(&self, named: &str) -> Result<Side, Failure> {
         let path = Path::new(named);
-        if named.starts_with("grpc://") || named.starts_with("grpc+tls://") {
-            return self
-                .server(named, &self.config, Some(named.to_owned()))
-                .await;
+        if is_address(named) {
+            let url = Some(named.to_owned());
+            let side = self.server(named, &self.config, url).await;
+            return side.map_err(|failure| of_server(named, failure));
         }
         if is_configuration(path) {
-            return self.server(named, path, None).await;
+            if self.arguments.user.is_some() {
+                return Err(Failure::Usage(format!(
+                    "to sign in with --user, give the server of {named} by its address, \
+                     grpc://HOST:PORT"
+                )));
+            }
+            let side = self.server(named, path, None).await;
+            return side.map_err(|failure| of_server(named, failure));
         }
         if path.is_dir() {
             return Ok(Side::of_folder(path));

@@ -42,8 +42,23 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
         .filter_map(|id| accounts.get(id))
         .cloned()
         .collect();
-    let org = arguments.org.as_ref();
-    principals.retain(|principal| org.is_none_or(|org| principal.org == *org));
+    if let Some(org) = &arguments.org {
+        principals.retain(|principal| principal.org == *org);
+        if principals.is_empty() {
+            let message = format!("no such account in {} is of {org}", path.display());
+            return Err(Failure::Usage(message));
+        }
+    }
+    if let Some(wanted) = &arguments.table {
+        let names = local.policy.tables().map(|table| &table.name);
+        let names = names.map(|name| format!("{}.{}", name.schema, name.table));
+        let names: Vec<String> = names.collect();
+        if !names.contains(wanted) {
+            let names = names.join(", ");
+            let message = format!("there is no table `{wanted}`; there are {names}");
+            return Err(Failure::Usage(message));
+        }
+    }
     let mut times = arguments.times.clone();
     if times.is_empty() {
         times.push(SystemClock.now());
