@@ -1,16 +1,15 @@
 //! What one agreement gives, against what it gave.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use chrono::NaiveDate;
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Expr, lit};
 use scrim_anonymize::PathStep;
 use scrim_model::Value;
 
+use super::days::Days;
 use super::domain::{Key, Set};
 use super::logic::{Formula, Reader};
 use super::sets::{AgreementChange, Detail, GuardChange, presence};
@@ -30,48 +29,6 @@ pub(super) struct Grant<'a> {
     pub(super) governed: &'a Governed,
     pub(super) agreement: &'a Agreement,
     pub(super) profile: &'a Profile,
-}
-
-/// The days on which an agreement gives anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Days {
-    None(String),
-    Some(Option<NaiveDate>, Option<NaiveDate>),
-}
-
-impl fmt::Display for Days {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None(why) => write!(f, "never ({why})"),
-            Self::Some(None, None) => f.write_str("always"),
-            Self::Some(Some(start), None) => write!(f, "from {start}"),
-            Self::Some(None, Some(end)) => write!(f, "until {end}"),
-            Self::Some(Some(start), Some(end)) => write!(f, "{start} to {end}"),
-        }
-    }
-}
-
-impl Days {
-    fn width(&self, new: &Self) -> Width {
-        match (self, new) {
-            (Self::None(_), Self::None(_)) => Width::Equal,
-            (Self::None(_), Self::Some(..)) => Width::Wider,
-            (Self::Some(..), Self::None(_)) => Width::Narrower,
-            (Self::Some(from, to), Self::Some(new_from, new_to)) => {
-                let ends = (
-                    to.unwrap_or(NaiveDate::MAX),
-                    new_to.unwrap_or(NaiveDate::MAX),
-                );
-                let starts = (
-                    from.unwrap_or(NaiveDate::MIN),
-                    new_from.unwrap_or(NaiveDate::MIN),
-                );
-                let old_in_new = starts.1 <= starts.0 && ends.0 <= ends.1;
-                let new_in_old = starts.0 <= starts.1 && ends.1 <= ends.0;
-                Width::of(Some(old_in_new), Some(new_in_old))
-            }
-        }
-    }
 }
 
 impl Grant<'_> {

@@ -9,6 +9,7 @@
 //! A column that several agreements show differently is compared row by row in the same way: of each
 //! old treatment and each new one, whether a row can have both.
 
+mod days;
 mod domain;
 mod gained;
 mod grants;
