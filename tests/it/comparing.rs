@@ -14,6 +14,7 @@ use scrim_server::Config;
 
 use crate::cli::serve::Serving;
 use crate::cli::{Run, scrim};
+use crate::elsewhere::Base;
 use crate::kit::Scratch;
 
 fn cases() -> PathBuf {
@@ -91,26 +92,63 @@ fn ci_fails_when_more_may_be_shown() {
     }
     let wrong = diff(&["nowhere", "columns/new"]).bad(2);
     assert!(wrong.contains("git"), "{wrong}");
-    // Of a name that is written wrong nothing would ever differ.
-    for (wrong, said) in [
-        (["--table", "sales.order"], "did you mean `sales.orders`?"),
-        (["--org", "acmee"], "did you mean `acme`?"),
-        (
-            ["--org", "nobody"],
-            "neither side has an agreement with `nobody`",
-        ),
+    // A slip in a name must not pass for a change that nobody sees.
+    for (option, name, there) in [
+        ("--table", "sales.order", "sales.orders"),
+        ("--org", "acmee", "acme"),
     ] {
-        let [flag, name] = wrong;
-        let run = diff(&[
-            "columns/old",
-            "columns/new",
-            flag,
-            name,
-            "--fail-on",
-            "widen",
-        ])
-        .bad(2);
-        assert!(run.contains(said), "{wrong:?}: {run}");
+        let sides = ["wider-rows/old", "wider-rows/new", "--fail-on", "widen"];
+        let wrong = diff(&[&sides[..], &[option, name]].concat()).bad(2);
+        assert!(wrong.contains(name) && wrong.contains(there), "{wrong}");
+        assert_eq!(diff(&[&sides[..], &[option, there]].concat()).code, 3);
+    }
+}
+
+/// What a table's source holds does not change what is counted in it.
+#[test]
+fn rows_are_counted_in_a_database_as_in_files() {
+    let counted = |world: &Scratch| {
+        fs::create_dir(world.path("next")).unwrap();
+        copy(&world.path("policies"), &world.path("next"));
+        world.edit(
+            "next/contracts/claims.odcs.yaml",
+            "array_has(agreement.regions, region)",
+            "(array_has(agreement.regions, region) OR region LIKE 'S%') AND amount > 100",
+        );
+        let said = scrim(
+            world.root(),
+            ["policy", "diff", "policies", "next", "--count"],
+        );
+        let said = said.good();
+        let lines = said.lines().map(str::trim);
+        let lines = lines.filter(|line| line.starts_with("rows counted today"));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        assert!(!said.contains("note:"), "{said}");
+        assert!(said.contains("incomparable"), "{said}");
+        lines
+    };
+    let in_files = counted(&Scratch::demo());
+    let world = Scratch::demo();
+    let base = Base::new(&world);
+    base.take(&world, "claims");
+    assert_eq!(counted(&world), in_files);
+    let none = |line: &String| line.contains(" 0 gained") || line.contains(" 0 lost");
+    assert!(
+        !in_files.is_empty() && !in_files.iter().any(none),
+        "{in_files:?}"
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 
@@ -207,29 +245,41 @@ fn a_side_may_be_a_revision_of_the_repository() {
     let back = ["policy", "diff", "HEAD", "HEAD~1", "--fail-on", "widen"];
     assert_eq!(scrim(world.root(), back).code, 3);
 
-    // An access policy that lies beside the folders belongs to the revision, a hidden file does not.
-    let contract = "policies/contracts/patients.odcs.yaml";
-    scrim(world.root(), ["contract", "split", contract]).good();
-    let beside = "policies/contracts/patients.policy.yaml";
-    fs::rename(
-        world.path(beside),
-        world.path("policies/patients.policy.yaml"),
-    )
-    .unwrap();
+    // An access policy may stand beside the folder of contracts.
+    let split = ["contract", "split", "policies/contracts/claims.odcs.yaml"];
+    scrim(world.root(), split).good();
+    let policy = world.path("policies/claims.policy.yaml");
+    fs::rename(world.path("policies/contracts/claims.policy.yaml"), policy).unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-m", "apart"]);
+    let same = scrim(world.root(), ["policy", "diff", "HEAD", "policies"]).good();
+    assert!(same.ends_with("nothing differs\n"), "{same}");
+
+    // How it is written may differ, and hidden files are none of the policies.
     fs::write(
         world.path("policies/contracts/.draft.yaml"),
         "no: contract\n",
     )
     .unwrap();
     git(world.root(), &["add", "policies"]);
-    git(world.root(), &["commit", "--quiet", "-a", "-m", "apart"]);
-    let same = scrim(world.root(), ["policy", "diff", "HEAD", "policies"]).good();
-    assert!(same.ends_with("nothing differs\n"), "{same}");
-    let same = scrim(world.root(), ["policy", "diff", "HEAD~1", "HEAD"]).good();
+    git(world.root(), &["commit", "--quiet", "-m", "a draft"]);
+    let same = scrim(world.root(), ["policy", "diff", "HEAD~2", "HEAD"]).good();
     assert!(
         same.ends_with("nothing differs in what is shown\n"),
         "{same}"
     );
+
+    // A folder is read through links, a revision is not, and nothing may go missing in silence.
+    let agreement = world.path("policies/agreements/harbor-claims.yaml");
+    fs::rename(&agreement, world.path("harbor-claims.yaml")).unwrap();
+    std::os::unix::fs::symlink("../../harbor-claims.yaml", agreement).unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-m", "linked"]);
+    let bad = ["policy", "diff", "HEAD~1", "HEAD", "--fail-on", "widen"];
+    let bad = scrim(world.root(), bad).bad(2);
+    assert!(bad.contains("`agreements/harbor-claims.yaml`"), "{bad}");
+    let same = scrim(world.root(), ["policy", "diff", "HEAD~1", "policies"]).good();
+    assert!(same.ends_with("nothing differs\n"), "{same}");
 
     for (revision, said) in [
         ("no-such-branch", "no folder and no server"),
@@ -294,9 +344,25 @@ fn two_servers_are_compared_by_what_they_have_in_force() {
 
     let no_server = drift(&["--server", &folder]).bad(2);
     assert!(no_server.contains("is no server"), "{no_server}");
+
+    // Who may not ask, and of whom it is said.
+    let user = ["--user", "nora", "--password-file", "-"];
+    let twice = [&both[..], &user].concat();
+    let said = drift(&twice).bad(2);
+    assert!(said.contains("standard input"), "{said}");
+    let config = other.path("scrim.yaml").display().to_string();
+    let said = drift(&[&["--server", config.as_str()], &user[..]].concat()).bad(2);
+    assert!(said.contains("--user") && said.contains(&config), "{said}");
+    one.write("password", "demo\n");
+    let nobody = ["--user", "nora", "--password-file", "password"];
+    let said = drift(&[&["--server", second.url.as_str()], &nobody[..]].concat()).bad(1);
+    assert!(said.contains(&second.url), "{said}");
+    let url = second.url.clone();
     for serving in [first, second] {
         serving.stop();
     }
+    let said = drift(&["--server", &url]).bad(1);
+    assert!(said.contains(&format!("cannot reach {url}")), "{said}");
 }
 
 #[test]
@@ -360,8 +426,14 @@ fn the_matrix_is_printed_as_asked() {
         denied("denied")
     );
     assert!(denied("shown") > 10);
-    let unknown = scrim(world.root(), ["policy", "matrix", "--as", "nobody"]).bad(2);
-    assert!(unknown.contains("rhea"), "{unknown}");
+    for (option, name, said) in [
+        ("--as", "nobody", "rhea"),
+        ("--org", "meridiann", "meridiann"),
+        ("--table", "patients", "care.patients"),
+    ] {
+        let unknown = scrim(world.root(), ["policy", "matrix", option, name]).bad(2);
+        assert!(unknown.contains(said), "{unknown}");
+    }
 }
 
 #[test]

@@ -343,14 +343,14 @@ impl PolicySet {
         self.agreements.keys().map(String::as_str)
     }
 
+    /// The organisations that have any agreement, sorted.
+    pub fn organisations(&self) -> BTreeSet<&str> {
+        self.agreements.values().map(String::as_str).collect()
+    }
+
     /// Whether there is such an agreement with an organisation.
     pub fn has_agreement(&self, id: &str, organisation: &str) -> bool {
         self.agreements.get(id).is_some_and(|of| of == organisation)
-    }
-
-    /// The organisations of all agreements, those of contracts that are left out among them, sorted.
-    pub fn organisations(&self) -> BTreeSet<&str> {
-        self.agreements.values().map(String::as_str).collect()
     }
 
     /// All governed tables, sorted by name.

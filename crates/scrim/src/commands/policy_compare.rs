@@ -17,6 +17,7 @@ use crate::outcome::Failure;
 /// Tells what changes between two states of the policies.
 pub(crate) async fn diff(arguments: &PolicyDiff, out: &mut Out) -> Result<(), Failure> {
     let named = [arguments.old.as_str(), arguments.new.as_str()];
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let finder = Finder {
         arguments: &arguments.sides,
@@ -41,6 +42,7 @@ pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), 
     let dir = arguments.dir.as_ref().map(|dir| dir.display().to_string());
     let mut named: Vec<&str> = arguments.servers.iter().map(String::as_str).collect();
     named.extend(dir.as_deref());
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let policies = config.policies.clone();
     let own = policies.display().to_string();
@@ -141,6 +143,13 @@ fn configuration(arguments: &SideArgs, sides: &[&str]) -> Result<(Config, PathBu
     Ok((read_config(&path, None)?, path))
 }
 
+fn is_configuration(path: &Path) -> bool {
+    let yaml = path
+        .extension()
+        .is_some_and(|end| end == "yaml" || end == "yml");
+    yaml && path.is_file()
+}
+
 fn is_server(named: &str) -> bool {
     is_address(named) || is_configuration(Path::new(named))
 }
@@ -149,11 +158,34 @@ fn is_address(named: &str) -> bool {
     named.starts_with("grpc://") || named.starts_with("grpc+tls://")
 }
 
-fn is_configuration(path: &Path) -> bool {
-    let yaml = path
-        .extension()
-        .is_some_and(|end| end == "yaml" || end == "yml");
-    yaml && path.is_file()
+/// Says of which server something is.
+fn of_server(named: &str, failure: Failure) -> Failure {
+    let of = |message: String| {
+        if message.contains(named) {
+            message
+        } else {
+            format!("{named}: {message}")
+        }
+    };
+    match failure {
+        Failure::Usage(message) => Failure::Usage(of(message)),
+        Failure::Failed(message) => Failure::Failed(of(message)),
+        other @ (Failure::Problems(_) | Failure::Reported | Failure::Differs | Failure::Closed) => {
+            other
+        }
+    }
+}
+
+/// Standard input holds a password for one server.
+fn check_password(arguments: &SideArgs, sides: &[&str]) -> Result<(), Failure> {
+    let servers = sides.iter().filter(|side| is_address(side)).count();
+    let from_input = arguments.password_file.as_deref() == Some(Path::new("-"));
+    if from_input && servers > 1 {
+        let message = "standard input holds the password for one server, and there are two: give \
+                       --password-file a file";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    Ok(())
 }
 
 /// Finds sides.
@@ -166,8 +198,20 @@ struct Finder<'a> {
 impl Finder<'_> {
     async fn side(&self, named: &str) -> Result<Side, Failure> {
         let path = Path::new(named);
-        if is_server(named) {
-            return self.server(named).await;
+        if is_address(named) {
+            let url = Some(named.to_owned());
+            let side = self.server(named, &self.config, url).await;
+            return side.map_err(|failure| of_server(named, failure));
+        }
+        if is_configuration(path) {
+            if self.arguments.user.is_some() {
+                return Err(Failure::Usage(format!(
+                    "to sign in with --user, give the server of {named} by its address, \
+                     grpc://HOST:PORT"
+                )));
+            }
+            let side = self.server(named, path, None).await;
+            return side.map_err(|failure| of_server(named, failure));
         }
         if path.is_dir() {
             return Ok(Side::of_folder(path));
@@ -175,39 +219,43 @@ impl Finder<'_> {
         Side::of_revision(named, &self.policies)
     }
 
-    /// How to ask a running server.
-    fn server_of(&self, named: &str) -> ServerArgs {
-        let (config, url) = if is_address(named) {
-            (self.config.clone(), Some(named.to_owned()))
-        } else {
-            (PathBuf::from(named), None)
-        };
-        ServerArgs {
-            config,
-            url,
-            user: self.arguments.user.clone(),
-            password_file: self.arguments.password_file.clone(),
-            ca: self.arguments.ca.clone(),
-        }
-    }
-
     /// The access that was taken back on a side, if it is a server. A session is one server's anyway.
     async fn taken_back(&self, side: &Side) -> Result<BTreeSet<String>, Failure> {
-        if !is_server(side.name()) {
+        let named = side.name();
+        let (config, url) = if is_address(named) {
+            (self.config.as_path(), Some(named.to_owned()))
+        } else if is_configuration(Path::new(named)) {
+            (Path::new(named), None)
+        } else {
             return Ok(BTreeSet::new());
-        }
-        let server = self.server_of(side.name());
-        let status = Admin::connect(&server).await?.status().await?;
+        };
+        let server = Admin::connect(&self.server_at(config, url)).await;
+        let status = server?.status().await?;
         let taken = status.revocations.iter();
         let taken = taken.filter(|one| one.scope != RevocationScope::Session);
         Ok(taken.map(subject).collect())
     }
 
     /// The policies that a running server has in force.
-    async fn server(&self, named: &str) -> Result<Side, Failure> {
-        let server = self.server_of(named);
+    async fn server(
+        &self,
+        named: &str,
+        config: &Path,
+        url: Option<String>,
+    ) -> Result<Side, Failure> {
+        let server = self.server_at(config, url);
         let reply = Admin::connect(&server).await?.documents().await?;
         let files = reply.files.into_iter().map(|file| (file.path, file.text));
         Side::of_files(named, &files.collect::<Vec<_>>())
+    }
+
+    fn server_at(&self, config: &Path, url: Option<String>) -> ServerArgs {
+        ServerArgs {
+            config: config.to_owned(),
+            url,
+            user: self.arguments.user.clone(),
+            password_file: self.arguments.password_file.clone(),
+            ca: self.arguments.ca.clone(),
+        }
     }
 }

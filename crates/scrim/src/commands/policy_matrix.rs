@@ -2,7 +2,6 @@
 
 use scrim_identity::Accounts;
 use scrim_model::{Clock, Context, SystemClock};
-use scrim_policy::PolicySet;
 
 use super::policy;
 use crate::cli::{MatrixFormat, PolicyMatrix};
@@ -46,13 +45,19 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
     if let Some(org) = &arguments.org {
         principals.retain(|principal| principal.org == *org);
         if principals.is_empty() {
-            let path = path.display();
-            let message = format!("no account that is asked for in {path} is of `{org}`");
+            let message = format!("no such account in {} is of {org}", path.display());
             return Err(Failure::Usage(message));
         }
     }
-    if let Some(table) = &arguments.table {
-        there(&local.policy, table)?;
+    if let Some(wanted) = &arguments.table {
+        let names = local.policy.tables().map(|table| &table.name);
+        let names = names.map(|name| format!("{}.{}", name.schema, name.table));
+        let names: Vec<String> = names.collect();
+        if !names.contains(wanted) {
+            let names = names.join(", ");
+            let message = format!("there is no table `{wanted}`; there are {names}");
+            return Err(Failure::Usage(message));
+        }
     }
     let mut times = arguments.times.clone();
     if times.is_empty() {
@@ -81,19 +86,6 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
         contexts,
         table: arguments.table.clone(),
     })
-}
-
-fn there(policy: &PolicySet, table: &str) -> Result<(), Failure> {
-    let names = policy.tables().map(|table| &table.name);
-    let names: Vec<_> = names
-        .map(|name| format!("{}.{}", name.schema, name.table))
-        .collect();
-    if names.iter().any(|name| name == table) {
-        return Ok(());
-    }
-    let names = names.join(", ");
-    let message = format!("no contract governs a table `{table}`; there are {names}");
-    Err(Failure::Usage(message))
 }
 
 fn unknown(id: &str, accounts: &Accounts, path: &str) -> Failure {

@@ -12,7 +12,8 @@ use scrim_policy::PolicySet;
 use scrim_policy::compare::{AgreementChange, Difference, Presence, Width, rows_gained};
 use scrim_server::load::{self, Typed};
 
-use super::{Bench, Options};
+use super::Options;
+use crate::local::Bench;
 use crate::outcome::Failure;
 
 /// Accounts of one organisation through whose eyes is counted.
@@ -132,7 +133,8 @@ async fn count(
     (policy, table): (PolicySet, &TableName),
     ask: &Ask,
 ) -> Result<u64, Failure> {
-    bench.serve(typed, policy);
+    let world = typed.world(policy, bench.root_key());
+    bench.engine.load(world);
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, name) = (quoted(&table.schema), quoted(&table.table));
     let sql = format!("SELECT count(*) FROM {schema}.{name}");

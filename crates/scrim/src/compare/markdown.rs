@@ -18,9 +18,12 @@ pub(super) fn page(report: &Report) -> String {
                 text.push_str(&row(table, organisation, one, report));
             }
         }
-        if table.organisations.is_empty() {
+        // What is said of the table as a whole is of no agreement.
+        let whole = table.details.iter().any(|detail| detail.width.is_some());
+        if whole || table.organisations.is_empty() {
             let name = format!("{}.{}", table.table.schema, table.table.table);
-            let part = format!("| {} | | | {} | | |\n", cell(&name), table.width);
+            let width = format!("{}{}", mark(table.width), table.width);
+            let part = format!("| {} | | | {width} | | |\n", cell(&name));
             text.push_str(&part);
         }
     }

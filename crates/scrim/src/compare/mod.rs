@@ -8,24 +8,18 @@ mod side;
 mod text;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use scrim_document::nearest;
-use scrim_engine::{Engine, World};
-use scrim_identity::KeyFile;
-use scrim_ledger::Ledger;
-use scrim_model::{Clock, Secret, SystemClock, TableName};
+use scrim_model::TableName;
 use scrim_policy::PolicySet;
 use scrim_policy::compare::{Difference, Width, sets};
 use scrim_server::Config;
 use scrim_server::load::{self, Inputs, Typed};
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
 pub use count::Counted;
 pub use side::Side;
 
-use crate::local::engine_settings;
+use crate::local::Bench;
 use crate::outcome::Failure;
 
 /// What to compare besides what logic tells.
@@ -98,47 +92,14 @@ impl Report {
     }
 }
 
-/// An engine for compiling policies and counting rows; its ledger is thrown away.
-struct Bench {
-    config: Config,
-    engine: Engine,
-    root_key: Secret<[u8; 32]>,
-    _scratch: TempDir,
-}
-
-impl Bench {
-    fn new(config: Config) -> Result<Self, Failure> {
-        let scratch = tempfile::tempdir()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // Counting shows no value, so no mask's key matters.
-        let keys = KeyFile::generate(clock.now()).map_err(|error| Failure::usage(&error))?;
-        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock))
-            .map_err(|error| Failure::failed(&error))?;
-        let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine =
-            Engine::new(settings, ledger, clock).map_err(|error| Failure::failed(&error))?;
-        Ok(Self {
-            config,
-            engine,
-            root_key: keys.root_key(),
-            _scratch: scratch,
-        })
-    }
-
-    /// Compiles the policies of one side.
-    async fn typed(&self, side: &Side) -> Result<Typed, Failure> {
-        let mut config = self.config.clone();
-        side.folder().clone_into(&mut config.policies);
-        let inputs = Inputs::new(&config)?;
-        let typed = load::typed(&inputs, self.engine.functions()).await;
-        typed.map_err(|problems| side.wrong(problems))
-    }
-
-    /// Puts another policy set over the tables of one side.
-    fn serve(&self, typed: &Typed, policy: PolicySet) {
-        let world: World = typed.world(policy, self.root_key.clone());
-        self.engine.load(world);
-    }
+/// Compiles the policies of one side.
+async fn typed(bench: &Bench, side: &Side) -> Result<Typed, Failure> {
+    let inputs = Inputs {
+        policies: side.folder().to_owned(),
+        ..bench.inputs.clone()
+    };
+    let typed = load::typed(&inputs, bench.engine.functions()).await;
+    typed.map_err(|problems| side.wrong(problems))
 }
 
 /// Compares two sides, with the sources that a configuration names.
@@ -150,17 +111,9 @@ pub async fn compare(
     (old, new): (&Side, &Side),
     options: &Options,
 ) -> Result<Report, Failure> {
-    let bench = Bench::new(config)?;
-    compare_on(&bench, (old, new), options).await
-}
-
-async fn compare_on(
-    bench: &Bench,
-    (old, new): (&Side, &Side),
-    options: &Options,
-) -> Result<Report, Failure> {
-    let (was, is) = tokio::try_join!(bench.typed(old), bench.typed(new))?;
-    there(options, &was.policy, &is.policy)?;
+    let bench = Bench::without_keys(config)?;
+    let (was, is) = tokio::try_join!(typed(&bench, old), typed(&bench, new))?;
+    known([&was.policy, &is.policy], options)?;
     let mut difference = sets(&was.policy, &is.policy);
     for (table, place) in &is.places {
         if let Some(before) = was.places.get(table).filter(|before| *before != place) {
@@ -180,7 +133,7 @@ async fn compare_on(
             ));
         }
     }
-    let counted = count::rows(bench, (&was, &is), &difference, options, &mut remarks).await?;
+    let counted = count::rows(&bench, (&was, &is), &difference, options, &mut remarks).await?;
     Ok(Report {
         old: old.name().to_owned(),
         new: new.name().to_owned(),
@@ -190,46 +143,60 @@ async fn compare_on(
     })
 }
 
-/// What is asked for must be there on a side: of a name that is written wrong nothing ever differs.
-fn there(options: &Options, old: &PolicySet, new: &PolicySet) -> Result<(), Failure> {
+/// Refuses a table or an organisation of which there is nothing on either side: that nothing differs
+/// for a name with a slip in it would tell nobody anything.
+fn known(sides: [&PolicySet; 2], options: &Options) -> Result<(), Failure> {
     if let Some(wanted) = &options.table {
-        let tables = old.tables().chain(new.tables());
-        let tables: Vec<_> = tables.map(|table| &table.name).collect();
-        if !tables.iter().any(|name| is_named(name, wanted)) {
-            let known = tables.iter();
-            let known = known.map(|name| format!("{}.{}", name.schema, name.table));
-            let message = format!("neither side has a table `{wanted}`");
-            return Err(unknown(message, wanted, &known.collect()));
+        let all = sides.into_iter().flat_map(|set| {
+            let left_out = set.left_out().iter().map(|one| &one.table);
+            set.tables().map(|table| &table.name).chain(left_out)
+        });
+        let all: BTreeSet<&TableName> = all.collect();
+        if !all.iter().any(|name| is_table(name, wanted)) {
+            let all = all
+                .iter()
+                .map(|name| format!("{}.{}", name.schema, name.table));
+            return Err(unknown("table", wanted, all.collect()));
         }
     }
     if let Some(wanted) = &options.organisation {
-        let sides = [old, new].into_iter();
-        let known = sides.flat_map(|side| side.organisations().into_iter().map(str::to_owned));
-        let known: BTreeSet<String> = known.collect();
-        if !known.contains(wanted) {
-            let message = format!("neither side has an agreement with `{wanted}`");
-            return Err(unknown(message, wanted, &known));
+        let all: BTreeSet<&str> = sides
+            .into_iter()
+            .flat_map(PolicySet::organisations)
+            .collect();
+        if !all.contains(wanted.as_str()) {
+            let all = all.into_iter().map(str::to_owned);
+            return Err(unknown(
+                "organisation with an agreement",
+                wanted,
+                all.collect(),
+            ));
         }
     }
     Ok(())
 }
 
-fn unknown(message: String, wanted: &str, known: &BTreeSet<String>) -> Failure {
-    Failure::Usage(match nearest(wanted, known.iter().map(String::as_str)) {
-        Some(near) => format!("{message}: did you mean `{near}`?"),
-        None => message,
-    })
+fn unknown(what: &str, wanted: &str, all: Vec<String>) -> Failure {
+    let all = if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    };
+    Failure::Usage(format!(
+        "there is no {what} `{wanted}` on either side; there are {all}"
+    ))
 }
 
-fn is_named(name: &TableName, wanted: &str) -> bool {
-    name.table == wanted || format!("{}.{}", name.schema, name.table) == wanted
+fn is_table(name: &TableName, wanted: &str) -> bool {
+    format!("{}.{}", name.schema, name.table) == *wanted || name.table == *wanted
 }
 
 /// Leaves out what was not asked for.
 fn narrow(difference: &mut Difference, options: &Options) {
     if let Some(wanted) = &options.table {
-        let tables = &mut difference.tables;
-        tables.retain(|change| is_named(&change.table, wanted));
+        difference
+            .tables
+            .retain(|change| is_table(&change.table, wanted));
     }
     if let Some(wanted) = &options.organisation {
         for table in &mut difference.tables {
