@@ -372,17 +372,6 @@ fn the_matrix_is_printed_as_asked() {
         let base = ["policy", "matrix", "--at", "2026-03-02T12:00:00Z"];
         scrim(world.root(), base.iter().chain(arguments)).good()
     };
-    for (wrong, said) in [
-        (
-            ["--table", "care.patient"],
-            "there are care.patients, care.visits",
-        ),
-        (["--org", "harbour"], "of `harbour`"),
-    ] {
-        let base = ["policy", "matrix"];
-        let run = scrim(world.root(), base.iter().chain(&wrong)).bad(2);
-        assert!(run.contains(said), "{wrong:?}: {run}");
-    }
     let one = matrix(&[
         "--as",
         "rhea",
