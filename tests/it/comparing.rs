@@ -139,6 +139,29 @@ fn rows_are_counted_in_a_database_as_in_files() {
     );
 }
 
+/// A checkout in CI has policies, and seldom accounts.
+#[test]
+fn without_accounts_nothing_is_counted_unless_asked_for() {
+    let world = Scratch::demo();
+    fs::create_dir(world.path("next")).unwrap();
+    copy(&world.path("policies"), &world.path("next"));
+    world.edit(
+        "next/contracts/claims.odcs.yaml",
+        "array_has(agreement.regions, region)",
+        "array_has(agreement.regions, upper(region))",
+    );
+    let accounts = Config::load(&world.path("scrim.yaml"))
+        .unwrap()
+        .identity
+        .accounts;
+    fs::remove_file(accounts).unwrap();
+    let base = ["policy", "diff", "policies", "next"];
+    let said = scrim(world.root(), base).good();
+    assert!(said.contains("note: rows were not counted"), "{said}");
+    assert!(said.contains("it cannot be told"), "{said}");
+    scrim(world.root(), base.iter().chain(&["--count"])).bad(2);
+}
+
 fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
