@@ -69,28 +69,29 @@ fn instead(
         return Vec::new();
     };
     let rest = less.get(id);
-    // Guards and limits, of which nothing is said here, are the same for all agreements or masks.
+    // What guards and limits alone take away leaves the masks as they are: guards hold for all.
     let gives_up = rest.is_none() || !change.details.is_empty();
     let mut found = Vec::new();
     for (beside, second) in less.iter().filter(|(beside, _)| **beside > id) {
-        if !more.contains_key(beside) || !meet(first, second) {
+        if !more.contains_key(beside) || first.agreement.purpose != second.agreement.purpose {
             continue;
         }
-        let conflicts = first.conflicts(second).into_iter();
-        let conflicts = conflicts.filter(|one| {
-            gives_up
-                || rest.is_some_and(|rest| {
-                    rest.shows(&one.column, &one.steps) == Some(Showing::Hidden)
-                })
+        let mut conflicts = first.conflicts(second);
+        conflicts.retain(|one| {
+            let hidden =
+                |rest: &Grant<'_>| rest.shows(&one.column, &one.steps) == Some(Showing::Hidden);
+            gives_up || rest.is_some_and(hidden)
         });
-        found.extend(conflicts.map(|one| ((*beside).to_owned(), one)));
+        if !conflicts.is_empty() && meet(first, second) {
+            found.extend(conflicts.into_iter().map(|one| ((*beside).to_owned(), one)));
+        }
     }
     found
 }
 
 /// Whether both may admit one row to one request.
 fn meet(first: &Grant<'_>, second: &Grant<'_>) -> bool {
-    if !first.gives() || !second.gives() || first.agreement.purpose != second.agreement.purpose {
+    if !first.gives() || !second.gives() {
         return false;
     }
     let mut terms = Terms::default();

@@ -68,6 +68,13 @@ pub(super) async fn rows(
         return Ok(counted);
     }
     let identity = &bench.config.identity;
+    if !options.count && !identity.accounts.exists() {
+        remarks.push(format!(
+            "rows were not counted, since there are no accounts at {}",
+            identity.accounts.display()
+        ));
+        return Ok(counted);
+    }
     let accounts = load::accounts(&identity.accounts, &identity.attributes)?;
     for (table, organisation, agreement) in wanted {
         let asks = asks(bench, &accounts, &organisation);
