@@ -14,6 +14,7 @@ use scrim_server::Config;
 
 use crate::cli::serve::Serving;
 use crate::cli::{Run, scrim};
+use crate::elsewhere::Base;
 use crate::kit::Scratch;
 
 fn cases() -> PathBuf {
@@ -91,6 +92,84 @@ fn ci_fails_when_more_may_be_shown() {
     }
     let wrong = diff(&["nowhere", "columns/new"]).bad(2);
     assert!(wrong.contains("git"), "{wrong}");
+    // A slip in a name must not pass for a change that nobody sees.
+    for (option, name, there) in [
+        ("--table", "sales.order", "sales.orders"),
+        ("--org", "acmee", "acme"),
+    ] {
+        let sides = ["wider-rows/old", "wider-rows/new", "--fail-on", "widen"];
+        let wrong = diff(&[&sides[..], &[option, name]].concat()).bad(2);
+        assert!(wrong.contains(name) && wrong.contains(there), "{wrong}");
+        assert_eq!(diff(&[&sides[..], &[option, there]].concat()).code, 3);
+    }
+}
+
+/// Where a table lies changes nothing about what is counted in it.
+#[test]
+fn rows_are_counted_in_a_database_as_in_files() {
+    let counted = |world: &Scratch| {
+        fs::create_dir(world.path("next")).unwrap();
+        copy(&world.path("policies"), &world.path("next"));
+        world.edit(
+            "next/contracts/claims.odcs.yaml",
+            "array_has(agreement.regions, region)",
+            "(array_has(agreement.regions, region) OR region LIKE 'S%') AND amount > 100",
+        );
+        let said = scrim(
+            world.root(),
+            ["policy", "diff", "policies", "next", "--count"],
+        );
+        let said = said.good();
+        let lines = said.lines().map(str::trim);
+        let lines = lines.filter(|line| line.starts_with("rows counted today"));
+        let lines: Vec<String> = lines.map(str::to_owned).collect();
+        assert!(!said.contains("note:"), "{said}");
+        assert!(said.contains("incomparable"), "{said}");
+        lines
+    };
+    let in_files = counted(&Scratch::demo());
+    let world = Scratch::demo();
+    let base = Base::new(&world);
+    base.take(&world, "claims");
+    assert_eq!(counted(&world), in_files);
+    let both = |line: &String| !line.contains(" 0 gained") && !line.contains(" 0 lost");
+    assert!(in_files.iter().any(both), "{in_files:?}");
+}
+
+/// A checkout in CI has policies, and seldom accounts.
+#[test]
+fn without_accounts_nothing_is_counted_unless_asked_for() {
+    let world = Scratch::demo();
+    fs::create_dir(world.path("next")).unwrap();
+    copy(&world.path("policies"), &world.path("next"));
+    world.edit(
+        "next/contracts/claims.odcs.yaml",
+        "array_has(agreement.regions, region)",
+        "array_has(agreement.regions, upper(region))",
+    );
+    let accounts = Config::load(&world.path("scrim.yaml"))
+        .unwrap()
+        .identity
+        .accounts;
+    fs::remove_file(accounts).unwrap();
+    let base = ["policy", "diff", "policies", "next"];
+    let said = scrim(world.root(), base).good();
+    assert!(said.contains("note: rows were not counted"), "{said}");
+    assert!(said.contains("it cannot be told"), "{said}");
+    scrim(world.root(), base.iter().chain(&["--count"])).bad(2);
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -186,7 +265,44 @@ fn a_side_may_be_a_revision_of_the_repository() {
     let back = ["policy", "diff", "HEAD", "HEAD~1", "--fail-on", "widen"];
     assert_eq!(scrim(world.root(), back).code, 3);
 
+    // An access policy may stand beside the folder of contracts.
+    let split = ["contract", "split", "policies/contracts/claims.odcs.yaml"];
+    scrim(world.root(), split).good();
+    let policy = world.path("policies/claims.policy.yaml");
+    fs::rename(world.path("policies/contracts/claims.policy.yaml"), policy).unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-m", "apart"]);
+    let same = scrim(world.root(), ["policy", "diff", "HEAD", "policies"]).good();
+    assert!(same.ends_with("nothing differs\n"), "{same}");
+
+    // How it is written may differ, and hidden files are none of the policies.
+    fs::write(
+        world.path("policies/contracts/.draft.yaml"),
+        "no: contract\n",
+    )
+    .unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-m", "a draft"]);
+    let same = scrim(world.root(), ["policy", "diff", "HEAD~2", "HEAD"]).good();
+    assert!(
+        same.ends_with("nothing differs in what is shown\n"),
+        "{same}"
+    );
+
+    // A folder is read through links, a revision is not, and nothing may go missing in silence.
+    let agreement = world.path("policies/agreements/harbor-claims.yaml");
+    fs::rename(&agreement, world.path("harbor-claims.yaml")).unwrap();
+    std::os::unix::fs::symlink("../../harbor-claims.yaml", agreement).unwrap();
+    git(world.root(), &["add", "policies"]);
+    git(world.root(), &["commit", "--quiet", "-m", "linked"]);
+    let bad = ["policy", "diff", "HEAD~1", "HEAD", "--fail-on", "widen"];
+    let bad = scrim(world.root(), bad).bad(2);
+    assert!(bad.contains("`agreements/harbor-claims.yaml`"), "{bad}");
+    let same = scrim(world.root(), ["policy", "diff", "HEAD~1", "policies"]).good();
+    assert!(same.ends_with("nothing differs\n"), "{same}");
+
     for (revision, said) in [
+        ("no-such-branch", "no folder and no server"),
         ("no-such-branch", "git:"),
         ("HEAD:data", "git:"),
         ("-v", "unexpected"),
@@ -223,9 +339,50 @@ fn two_servers_are_compared_by_what_they_have_in_force() {
     assert_eq!(differs.code, 3, "{differs:?}");
     let json: serde_json::Value = serde_json::from_str(&differs.out).unwrap();
     assert_eq!(json["width"], "narrower");
+
+    // What is revoked on one alone is enforced by one alone, under the same policies.
+    other.edit(agreement, "status: suspended", "status: active");
+    scrim(other.root(), ["policy", "reload", "--url", &second.url]).good();
+    assert!(drift(&both).good().starts_with("no drift"));
+    let revoke = [
+        "revoke",
+        "--url",
+        &second.url,
+        "--agreement",
+        "harbor-claims",
+        "--reason",
+        "x",
+    ];
+    scrim(other.root(), revoke).good();
+    let differs = drift(&both);
+    assert_eq!(differs.code, 3, "{differs:?}");
+    let said = format!(
+        "only {} has taken access back: agreement harbor-claims",
+        second.url
+    );
+    assert!(differs.out.contains(&said), "{}", differs.out);
+
+    let no_server = drift(&["--server", &folder]).bad(2);
+    assert!(no_server.contains("is no server"), "{no_server}");
+
+    // Who may not ask, and of whom it is said.
+    let user = ["--user", "nora", "--password-file", "-"];
+    let twice = [&both[..], &user].concat();
+    let said = drift(&twice).bad(2);
+    assert!(said.contains("standard input"), "{said}");
+    let config = other.path("scrim.yaml").display().to_string();
+    let said = drift(&[&["--server", config.as_str()], &user[..]].concat()).bad(2);
+    assert!(said.contains("--user") && said.contains(&config), "{said}");
+    one.write("password", "demo\n");
+    let nobody = ["--user", "nora", "--password-file", "password"];
+    let said = drift(&[&["--server", second.url.as_str()], &nobody[..]].concat()).bad(1);
+    assert!(said.contains(&second.url), "{said}");
+    let url = second.url.clone();
     for serving in [first, second] {
         serving.stop();
     }
+    let said = drift(&["--server", &url]).bad(1);
+    assert!(said.contains(&format!("cannot reach {url}")), "{said}");
 }
 
 #[test]
@@ -278,8 +435,14 @@ fn the_matrix_is_printed_as_asked() {
         denied("denied")
     );
     assert!(denied("shown") > 10);
-    let unknown = scrim(world.root(), ["policy", "matrix", "--as", "nobody"]).bad(2);
-    assert!(unknown.contains("rhea"), "{unknown}");
+    for (option, name, said) in [
+        ("--as", "nobody", "rhea"),
+        ("--org", "meridiann", "meridiann"),
+        ("--table", "patients", "care.patients"),
+    ] {
+        let unknown = scrim(world.root(), ["policy", "matrix", option, name]).bad(2);
+        assert!(unknown.contains(said), "{unknown}");
+    }
 }
 
 #[test]

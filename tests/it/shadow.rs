@@ -128,3 +128,34 @@ async fn a_broken_shadow_stops_nothing() {
     let mut client = Client::persona(host.address(), "ivan").await;
     client.query(PATIENTS).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_change_of_the_shadow_alone_is_noticed() {
+    let host = Hosted::start(world()).await;
+    let first = loaded(&host).await.version().to_owned();
+    let mut shadow = host.engine().shadow();
+    let is_other = |now: &Option<Arc<scrim_policy::PolicySet>>| {
+        now.as_ref().is_some_and(|now| now.version() != first)
+    };
+    let agreement = "policies-next/agreements/harbor-visits.yaml";
+    host.world
+        .edit(agreement, "status: active", "status: ended");
+    shadow.wait_for(is_other).await.unwrap();
+    host.world.edit(agreement, "status: ended", "status: on");
+    shadow.wait_for(Option::is_none).await.unwrap();
+    // What nobody compares must not pass for the same.
+    let mut client = Client::persona(host.address(), "ivan").await;
+    client.query(PATIENTS).await.unwrap();
+    let lost = summary(&host).await;
+    assert!(lost.stopped.is_some() && lost.queries == 0, "{lost:?}");
+    host.world
+        .edit(agreement, "status: on", "status: suspended");
+    shadow.wait_for(is_other).await.unwrap();
+    let enforced = host.running().policies().borrow().clone();
+    assert_eq!(
+        enforced.policy.version(),
+        first,
+        "the first set is as it was"
+    );
+    assert!(enforced.refused.is_none());
+}

@@ -43,6 +43,6 @@ mod words;
 pub use node::{Entry, Node, Value};
 pub use problem::{Problem, Problems, Severity};
 pub use reader::MapReader;
-pub use shape::{Key, Kind, Shape, Variant};
+pub use shape::{Key, Kind, Need, Shape, Variant};
 pub use source::{Location, SourceFile};
 pub use words::nearest;

@@ -17,6 +17,20 @@ pub struct Shape {
     pub and: Option<&'static Shape>,
     /// Whether keys that are not described are left alone. Otherwise they are mistakes.
     pub open: bool,
+    /// Keys that must be there for what stands under others.
+    pub needs: &'static [Need],
+}
+
+/// Keys that must be there when another says one of some words. Readers say so when they come to the
+/// word; a test holds both together.
+#[derive(Debug, Clone, Copy)]
+pub struct Need {
+    /// The key with the word.
+    pub key: &'static str,
+    /// The words.
+    pub words: &'static [&'static str],
+    /// The keys that must be there.
+    pub keys: &'static [&'static str],
 }
 
 /// A key of a map.
@@ -47,6 +61,8 @@ pub enum Kind {
     Condition,
     /// True or false.
     Bool,
+    /// `true` alone: what is not so is left out.
+    True,
     /// A whole number in a range, both ends included.
     Whole {
         /// The smallest.
@@ -155,6 +171,7 @@ impl Shape {
             keys,
             and: None,
             open: false,
+            needs: &[],
         }
     }
 
@@ -173,6 +190,20 @@ impl Shape {
             and: Some(other),
             ..self
         }
+    }
+
+    /// The same with keys that words under others need.
+    #[must_use]
+    pub const fn needing(self, needs: &'static [Need]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// The keys that words under others need, those of the other shape last.
+    pub fn needs(&self) -> impl Iterator<Item = &'static Need> + use<> {
+        let others = std::iter::successors(self.and, |shape| shape.and);
+        self.needs
+            .iter()
+            .chain(others.flat_map(|shape| shape.needs))
     }
 
     /// All keys that are described, those of the other shape last.

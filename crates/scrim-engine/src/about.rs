@@ -1,11 +1,12 @@
 //! What a result says about itself, so that no one puzzles over missing rows or odd values. It is
 //! made from the decisions and the statement alone, never from data, and tells no hidden name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::utils::quote_identifier;
 use datafusion::logical_expr::{Expr, LogicalPlan};
+use scrim_model::TableName;
 use scrim_policy::{Decision, Treatment};
 
 use crate::gate::Answer;
@@ -51,10 +52,15 @@ impl Query<Bound> {
         }
     }
 
-    /// The names of all columns that the statement names, of whatever table; wildcards are written
-    /// out.
-    pub fn columns_named(&self) -> BTreeSet<String> {
-        names(self.plan())
+    /// The visible columns that the statement uses of each table: what its result is made of, and
+    /// what chooses, joins, groups or sorts rows.
+    pub fn columns_used(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let readings = self.common.readings.iter();
+        let used = readings.map(|reading| {
+            let used = reading.used.iter().flatten().cloned();
+            (reading.decision.table.clone(), used.collect())
+        });
+        used.collect()
     }
 
     /// Whether the rows come in an order that the statement asks for as a whole.

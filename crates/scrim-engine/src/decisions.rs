@@ -182,6 +182,6 @@ end: 2026-06-03
             decisions.decide(&principal, &Context::at(noon()), &settings, &table());
         }
         assert!(decisions.kept.weight() <= WEIGHT_MAX);
-        assert!(decisions.kept.len() > 0);
+        assert!(!decisions.kept.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use scrim_model::{Code, Refusal};
 
 use crate::fault::{self, FaultKind};
-use crate::gate::clip;
+use crate::gate::{clip, syntax};
 
 /// An error from inside a guard on its way out; whatever it says stays in the log.
 #[derive(Debug)]
@@ -98,8 +98,9 @@ fn told(error: &DataFusionError, stage: Stage) -> Refusal {
         ),
         DataFusionError::SchemaError(inner, _) => schema(inner),
         DataFusionError::Plan(text) if stage == Stage::Planning => plan(text),
-        DataFusionError::SQL(text, _) if stage == Stage::Planning => {
-            Refusal::new(Code::SqlSyntax, clip(&text.to_string()))
+        DataFusionError::SQL(error, _) if stage == Stage::Planning => {
+            let text = error.to_string();
+            syntax(text.strip_prefix("sql parser error: ").unwrap_or(&text))
         }
         DataFusionError::NotImplemented(text) if stage == Stage::Planning => {
             Refusal::new(Code::NotServed, clip(first_sentence(text)))

@@ -3,12 +3,14 @@
 
 use std::collections::VecDeque;
 
+use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
 use datafusion::sql::sqlparser::ast::{
     Expr as AstExpr, Query as AstQuery, Statement, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use scrim_model::{Code, Refusal};
 
@@ -45,7 +47,7 @@ pub(crate) fn admit(sql: &str, limits: &EngineLimits) -> Result<Admitted, Refusa
     }
     let mut tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize_with_location()
-        .map_err(|e| Refusal::new(Code::SqlSyntax, clip(&e.to_string())))?;
+        .map_err(|e| syntax(&e.to_string()))?;
     measure(&tokens, limits)?;
     let mut answer = Answer::Rows;
     if let Some((asked, query)) = access::asked(&tokens)? {
@@ -78,6 +80,23 @@ pub(crate) fn clip(text: &str) -> String {
         .take(400)
         .collect();
     line.trim().to_owned()
+}
+
+/// What the parser says of a mistake, in the words of our messages.
+pub(crate) fn syntax(said: &str) -> Refusal {
+    let said = said.replacen("Expected: ", "expected ", 1);
+    let said = said.replacen(", found: ", ", found ", 1);
+    let said = said.replacen(" at Line: ", " at line ", 1);
+    let said = said.replacen(", Column: ", ", column ", 1);
+    let mut text = String::with_capacity(said.len());
+    for c in said.chars() {
+        if c.is_control() {
+            text.extend(c.escape_debug());
+        } else {
+            text.push(c);
+        }
+    }
+    Refusal::new(Code::SqlSyntax, clip(&text))
 }
 
 fn too_large(how: &str, limit: usize, unit: &str) -> Refusal {
@@ -190,19 +209,20 @@ fn parse(
     tokens: Vec<TokenWithSpan>,
     limits: &EngineLimits,
 ) -> Result<VecDeque<ParsedStatement>, Refusal> {
-    let syntax = |e: datafusion::error::DataFusionError| {
-        let text = e.strip_backtrace();
-        let text = text.trim_start_matches("SQL error: ").to_owned();
-        if text.contains("RecursionLimitExceeded") {
-            return too_large("deeper nested", limits.sql_depth_max, "levels");
-        }
-        Refusal::new(Code::SqlSyntax, clip(&text))
+    let refused = |error: DataFusionError| match error {
+        DataFusionError::SQL(error, _) => match *error {
+            ParserError::RecursionLimitExceeded => {
+                too_large("deeper nested", limits.sql_depth_max, "levels")
+            }
+            ParserError::ParserError(text) | ParserError::TokenizerError(text) => syntax(&text),
+        },
+        other => syntax(&other.strip_backtrace()),
     };
     DFParserBuilder::new(tokens)
         .with_recursion_limit(limits.sql_depth_max)
         .build()
         .and_then(|mut parser| parser.parse_statements())
-        .map_err(syntax)
+        .map_err(refused)
 }
 
 fn classify(statement: ParsedStatement) -> Result<Admitted, Refusal> {
@@ -370,6 +390,27 @@ mod tests {
                 "{sql}: {:?}",
                 code(sql)
             );
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_plain_words_with_its_place() {
+        for (sql, said) in [
+            (
+                "SELEC",
+                "expected an SQL statement, found SELEC at line 1, column 1",
+            ),
+            (
+                "SELECT \u{1b}",
+                "expected an expression, found \\u{1b} at line 1, column 8",
+            ),
+            (
+                "SELECT\n  'a",
+                "Unterminated string literal at line 2, column 3",
+            ),
+        ] {
+            let refusal = admit(sql, &EngineLimits::default()).err().unwrap();
+            assert_eq!(refusal.message(), said, "{sql:?}");
         }
     }
 

@@ -19,7 +19,10 @@ type Positions = BTreeSet<usize>;
 
 /// The names of the columns that a plan over stubs uses, by table.
 pub(crate) fn columns(plan: &LogicalPlan) -> BTreeMap<TableName, BTreeSet<String>> {
-    let mut used = Used::default();
+    let mut used = Used {
+        subqueries: has_subquery(plan),
+        ..Used::default()
+    };
     used.node(plan, &all(plan));
     used.columns
 }
@@ -31,6 +34,8 @@ fn all(plan: &LogicalPlan) -> Positions {
 #[derive(Default)]
 struct Used {
     columns: BTreeMap<TableName, BTreeSet<String>>,
+    /// Whether there is any subquery; without, no join has a lateral side.
+    subqueries: bool,
 }
 
 /// The nodes below one node, each with what is used of it.
@@ -77,9 +82,7 @@ impl Used {
         match plan {
             LogicalPlan::TableScan(_) => self.scan(plan, positions),
             LogicalPlan::Projection(node) => {
-                let exprs = node.expr.iter().enumerate();
-                let asked = exprs.filter(|(at, _)| positions.contains(at));
-                asked.for_each(|(_, expr)| self.expr(expr, &mut below));
+                self.asked((0..).zip(&node.expr), positions, &mut below);
             }
             LogicalPlan::Filter(_)
             | LogicalPlan::Sort(_)
@@ -95,22 +98,24 @@ impl Used {
                     self.expr(expr, &mut below);
                 }
                 let before = plan.schema().fields().len() - node.aggr_expr.len();
-                let exprs = (before..).zip(&node.aggr_expr);
-                let asked = exprs.filter(|(at, _)| positions.contains(at));
-                asked.for_each(|(_, expr)| self.expr(expr, &mut below));
+                self.asked((before..).zip(&node.aggr_expr), positions, &mut below);
             }
             LogicalPlan::Window(node) => {
                 let before = node.input.schema().fields().len();
                 let passed = positions.iter().copied().filter(|at| *at < before);
                 below.same(&passed.collect());
-                let exprs = (before..).zip(&node.window_expr);
-                let asked = exprs.filter(|(at, _)| positions.contains(at));
-                asked.for_each(|(_, expr)| self.expr(expr, &mut below));
+                self.asked((before..).zip(&node.window_expr), positions, &mut below);
             }
             LogicalPlan::Join(_) => {
                 let columns = plan.schema().columns();
                 below.columns(positions.iter().filter_map(|at| columns.get(*at)));
                 self.exprs(plan, &mut below);
+                // A lateral side asks for columns of the other.
+                if self.subqueries {
+                    for input in plan.inputs() {
+                        below.columns(&outer(input));
+                    }
+                }
             }
             LogicalPlan::Unnest(node) => {
                 let lists = node.list_type_columns.iter().map(|(at, _)| *at);
@@ -119,7 +124,9 @@ impl Used {
                 let passed = positions.iter().filter_map(from);
                 below.same(&taken.chain(passed).collect());
             }
-            LogicalPlan::Distinct(Distinct::On(_) | Distinct::All(_))
+            // Which row of several is kept depends on no more than its expressions.
+            LogicalPlan::Distinct(Distinct::On(_)) => self.exprs(plan, &mut below),
+            LogicalPlan::Distinct(Distinct::All(_))
             | LogicalPlan::RecursiveQuery(_)
             | LogicalPlan::Extension(_)
             | LogicalPlan::EmptyRelation(_)
@@ -138,6 +145,17 @@ impl Used {
         for (input, positions) in below.0 {
             self.node(input, &positions);
         }
+    }
+
+    /// What those expressions of a node ask for whose positions are used above it.
+    fn asked<'e>(
+        &mut self,
+        exprs: impl Iterator<Item = (usize, &'e Expr)>,
+        positions: &Positions,
+        below: &mut Below<'_>,
+    ) {
+        let asked = exprs.filter(|(at, _)| positions.contains(at));
+        asked.for_each(|(_, expr)| self.expr(expr, below));
     }
 
     fn scan(&mut self, plan: &LogicalPlan, positions: &Positions) {
@@ -185,10 +203,37 @@ impl Used {
         let plan = &subquery.subquery;
         let positions = if values { all(plan) } else { Positions::new() };
         self.node(plan, &positions);
-        for outer in &subquery.outer_ref_columns {
-            if let Expr::OuterReferenceColumn(_, column) = outer {
-                below.column(column);
-            }
-        }
+        below.columns(&outer(plan));
     }
+}
+
+fn has_subquery(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found = matches!(node, LogicalPlan::Subquery(_));
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    });
+    debug_assert!(walked.is_ok(), "the walk itself cannot fail");
+    found
+}
+
+/// The columns of nodes around a plan that it asks for, however deep inside it.
+fn outer(plan: &LogicalPlan) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|one| {
+                if let Expr::OuterReferenceColumn(_, column) = one {
+                    columns.push(column.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    debug_assert!(walked.is_ok(), "the walk itself cannot fail");
+    columns
 }

@@ -266,10 +266,15 @@ impl Authenticator {
         })
     }
 
-    /// Whether a session that was verified before has not been closed since. One from elsewhere may
-    /// be open without being known, when there was no room to take it in.
+    /// Whether a session that was verified before has not been closed or revoked since. One from
+    /// elsewhere may be open without being known, when there was no room to take it in.
     pub fn is_open(&self, session: &Session) -> bool {
-        let account = &session.principal.get().id;
+        let principal = session.principal.get();
+        let revoked = self.check_revoked(principal, session.id, session.issued);
+        if revoked.is_err() {
+            return false;
+        }
+        let account = &principal.id;
         let sessions = self.sessions();
         sessions.open.get(account, session.id).is_some()
             || !session.is_ours && !sessions.closed.contains(session.id, session.ends)
@@ -361,14 +366,16 @@ impl Authenticator {
         certified: Option<&Certified>,
         now: DateTime<Utc>,
     ) -> Result<SignedIn, LoginRefusal> {
-        if self.revocations().of_principal(principal).is_some() {
-            return Err(LoginRefusal::Revoked);
-        }
         let (limit, name) = certified.map(|c| (c.not_after, c.name)).unzip();
         let (id, span) = (SessionId::new(), self.rules.span(now, limit));
         let opened = session(principal, mark, id, span, name);
         let token = self.token(&opened).map_err(LoginRefusal::Internal)?;
         let mut sessions = self.sessions();
+        // Under the lock: whoever revokes says so first and ends what is open then, so that a session
+        // is either refused here or ended there.
+        if self.revocations().of_principal(principal).is_some() {
+            return Err(LoginRefusal::Revoked);
+        }
         let dropped = sessions.open.add(&principal.id, id, span, now);
         if let Some((id, open)) = dropped
             && !open.is_ours

@@ -78,6 +78,21 @@ impl CertificateName {
     }
 }
 
+/// A name under which a server with this certificate (DER) can be asked for, if it bears one. Of a
+/// pattern it is one that fits.
+pub fn server_name(der: &[u8]) -> Option<String> {
+    let names = Bearer::read(der)?.names.into_iter();
+    let mut names = names.filter_map(|name| match name {
+        CertificateName::Dns(name) => Some(name),
+        CertificateName::Subject(_) | CertificateName::Uri(_) | CertificateName::Email(_) => None,
+    });
+    let name = names.next()?;
+    Some(match name.strip_prefix("*.") {
+        Some(domain) => format!("scrim.{domain}"),
+        None => name,
+    })
+}
+
 /// Stands for a name wherever room is scarce.
 pub(crate) type NameDigest = [u8; 32];
 

@@ -42,7 +42,7 @@ mod throttle;
 pub use accounts::Accounts;
 pub use append::{AppendError, NewAccount, append_account};
 pub use authenticator::{Authenticator, Session, SignedIn};
-pub use certificates::{CertificateName, CertificateRefusal, Certificates, Certified};
+pub use certificates::{CertificateName, CertificateRefusal, Certificates, Certified, server_name};
 pub use error::{IdentityError, LoginRefusal, TokenRefusal};
 pub use key_file::{read_key_file, rotate_key_file, write_new_key_file};
 pub use keys::{KeyFile, KeyInfo, KeyUse};

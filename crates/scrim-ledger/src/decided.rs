@@ -338,12 +338,11 @@ fn owned(value: &Value) -> Written<'static> {
     match Written::from(value) {
         Written::Text(text) => Written::Text(text.into_owned().into()),
         Written::TextList(texts) => Written::TextList(texts.into_owned().into()),
-        Written::NotFinite { float64 } => Written::NotFinite {
+        Written::Float64 { float64 } => Written::Float64 {
             float64: float64.into_owned().into(),
         },
         Written::Bool(value) => Written::Bool(value),
         Written::Int64(value) => Written::Int64(value),
-        Written::Float64(value) => Written::Float64(value),
         Written::Timestamp { instant } => Written::Timestamp { instant },
     }
 }

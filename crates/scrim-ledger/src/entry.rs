@@ -146,6 +146,8 @@ pub enum Event {
         /// Their version.
         version: String,
     },
+    /// These cannot be loaded any more: until they are again, no query is decided under them.
+    ShadowLost,
     /// These would have decided otherwise about a query.
     ShadowDiffered(ShadowDifference),
     /// There was no time to decide queries under them.

@@ -1,17 +1,26 @@
 //! What can go wrong with a ledger.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use scrim_model::{Code, QueryId, Refusal};
 
 /// The first line of a ledger that is not as it was written, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
 pub struct Damage {
-    /// The number of the line, from 1.
+    /// The number of the line, from 1; 0 when it is the file as a whole.
     pub line: u64,
     /// What is wrong with it.
     pub what: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, what } = self;
+        match line {
+            0 => f.write_str(what),
+            line => write!(f, "line {line}: {what}"),
+        }
+    }
 }
 
 /// Why the ledger cannot be opened or did not take an entry.

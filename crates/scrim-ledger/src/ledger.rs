@@ -10,13 +10,14 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use scrim_model::{Clock, QueryId, Revocations, SessionId};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use uuid::Uuid;
 
 use crate::{
     Event, LedgerError, Opening, Outcome, Permit, RefusedQuery, Rollback,
     entry::{self, Body, Closing, FORMAT},
     line,
+    policies::{self, Files},
     replay::{Entries, Fold, Step},
     sink::FileSink,
     writer::{Item, Shared, Writer},
@@ -37,6 +38,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
+    /// The files of the last load of policies, if the ledger is known to hold them.
+    loaded: Mutex<Option<Files>>,
 }
 
 impl Drop for Handle {
@@ -91,7 +94,7 @@ impl Ledger {
     pub fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<(Self, Recovery), LedgerError> {
         let path = dir.join(FILE_NAME);
         let file = lock(dir, &path)?;
-        let (mut recovery, place) = replay(&file, &path, clock.now())?;
+        let (mut recovery, place, loaded) = replay(&file, &path, clock.now())?;
         if recovery.torn.is_some() {
             let cut = file.set_len(place.bytes).and_then(|()| file.sync_all());
             cut.map_err(failed("cut the torn last line off", &path))?;
@@ -116,7 +119,10 @@ impl Ledger {
             .map_err(failed("start the writer of", &path))?;
         Ok((
             Self {
-                handle: Arc::new(Handle { shared }),
+                handle: Arc::new(Handle {
+                    shared,
+                    loaded: Mutex::new(loaded),
+                }),
             },
             recovery,
         ))
@@ -130,7 +136,10 @@ impl Ledger {
             .spawn()
             .unwrap();
         Self {
-            handle: Arc::new(Handle { shared }),
+            handle: Arc::new(Handle {
+                shared,
+                loaded: Mutex::default(),
+            }),
         }
     }
 
@@ -163,7 +172,21 @@ impl Ledger {
 
     /// Records, durably, something beside queries.
     pub async fn event(&self, event: Event) -> Result<(), LedgerError> {
+        if matches!(event, Event::PolicyLoaded { .. }) {
+            return self.load(event).await;
+        }
         self.note(entry::encode(&event)?).await
+    }
+
+    /// Records a load, as what it changed. Loads that come at once are recorded one after the other.
+    async fn load(&self, event: Event) -> Result<(), LedgerError> {
+        let mut loaded = self.handle.loaded.lock().await;
+        // Until this one is known to be written, nothing is known of the last one.
+        let before = loaded.take();
+        let (body, now) = policies::encode(&event, before.as_ref())?;
+        self.note(body).await?;
+        *loaded = now;
+        Ok(())
     }
 
     async fn note(&self, body: Vec<u8>) -> Result<(), LedgerError> {
@@ -233,7 +256,11 @@ fn lock(dir: &Path, path: &Path) -> Result<File, LedgerError> {
 }
 
 /// Reads and checks the whole file.
-fn replay(file: &File, path: &Path, now: DateTime<Utc>) -> Result<(Recovery, Place), LedgerError> {
+fn replay(
+    file: &File,
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<(Recovery, Place, Option<Files>), LedgerError> {
     let damaged = |damage| LedgerError::Damaged {
         path: path.to_owned(),
         damage,
@@ -269,6 +296,7 @@ fn replay(file: &File, path: &Path, now: DateTime<Utc>) -> Result<(Recovery, Pla
             head: entries.head,
             bytes: entries.good_bytes,
         },
+        fold.loads.files,
     ))
 }
 

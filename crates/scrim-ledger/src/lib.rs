@@ -63,9 +63,9 @@
 //! | `closed` | after the last batch, or at the next start: `outcome`, `rows`, `bytes`, `code`, `reason` | |
 //! | `refused` | a query was refused before it was opened; its tables as far as the statement could be read | the same |
 //! | `server_started`, `server_stopped` | as named | |
-//! | `policy_loaded` | a policy set decides from now on: `version`, `files`, `cause`, `by`; `folder` while a rollback is in force | |
+//! | `policy_loaded` | a policy set decides from now on: `version`, `cause`, `by`; `files`, each with its hash, or else those `changed` and `removed` since the `policy_loaded` before; `folder` while a rollback is in force | |
 //! | `policy_refused` | policies could not be loaded: `version`, `cause`, `by`, `problems` | |
-//! | `shadow_loaded`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, would have decided otherwise about a query, could not be asked about some | |
+//! | `shadow_loaded`, `shadow_lost`, `shadow_differed`, `shadow_missed` | policies that are not enforced were loaded, could not be loaded any more, would have decided otherwise about a query, could not be asked about some | |
 //! | `signed_in`, `sign_in_refused`, `session_renewed`, `session_closed` | as named | `account` of a refused sign-in |
 //! | `revoked`, `reinstated` | the owner took access back, or gave it again; a start folds them, so that it stays so | |
 //!

@@ -125,6 +125,7 @@ pub fn read(path: &Path, filter: Filter) -> Result<Records, Damage> {
         filter,
         open: BTreeMap::new(),
         rest: None,
+        begins: None,
     })
 }
 
@@ -137,6 +138,7 @@ pub struct Records {
     open: BTreeMap<QueryId, Record>,
     /// What is left after the last entry.
     rest: Option<VecDeque<Record>>,
+    begins: Option<DateTime<Utc>>,
 }
 
 impl Iterator for Records {
@@ -159,6 +161,11 @@ impl Iterator for Records {
 }
 
 impl Records {
+    /// When the ledger was made, once its first entry was read.
+    pub fn begins(&self) -> Option<DateTime<Utc>> {
+        self.begins
+    }
+
     /// Takes one entry; returns the record that it ends, if the filter wants it.
     fn advance(&mut self) -> Result<Option<Record>, Damage> {
         let Some((line, number)) = self.entries.next_whole()? else {
@@ -169,6 +176,7 @@ impl Records {
             return Ok(None);
         };
         self.fold.apply(&line, number)?;
+        self.begins.get_or_insert_with(|| line_time(&line));
         let lacks = |error: serde_json::Error| damage(number, &error);
         let kind: Kind = serde_json::from_slice(line.body).map_err(lacks)?;
         let record = match kind.entry {

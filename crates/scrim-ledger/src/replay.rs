@@ -284,7 +284,8 @@ impl Fold {
             "policy_loaded" => self.loads.loaded(line.body).map_err(|e| lacks(&e))?,
             "policy_refused" => self.loads.refused(line.body).map_err(|e| lacks(&e))?,
             "recovered" | "refused" | "server_started" | "server_stopped" | "signed_in"
-            | "sign_in_refused" | "session_renewed" => {}
+            | "sign_in_refused" | "session_renewed" | "shadow_loaded" | "shadow_lost"
+            | "shadow_differed" | "shadow_missed" => {}
             _ => return Err(newer()),
         }
         Ok(())

@@ -86,6 +86,9 @@ pub(crate) enum Entry {
     ShadowLoaded {
         version: String,
     },
+    ShadowLost,
+    /// A server may start without the shadow.
+    ServerStarted,
     ShadowDiffered(Box<ShadowDifference>),
     ShadowMissed {
         queries: u64,

@@ -19,6 +19,8 @@ pub struct ShadowSummary {
     pub queries: u64,
     /// Those of them that could not be decided again for want of time.
     pub missed: u64,
+    /// Since when queries are not decided under it any more; none while they are.
+    pub stopped: Option<DateTime<Utc>>,
     /// What would be otherwise.
     pub differences: ShadowDifferences,
 }
@@ -59,15 +61,21 @@ impl ShadowSummary {
     pub(crate) fn take(&mut self, at: DateTime<Utc>, entry: Entry, from: Option<DateTime<Utc>>) {
         let counts = self.since.is_some_and(|since| at >= since);
         match entry {
-            // After a restart the same shadow goes on.
-            Entry::ShadowLoaded { version } if self.version.as_ref() != Some(&version) => {
+            // After a restart, or when it can be loaded again, the same shadow goes on.
+            Entry::ShadowLoaded { version } if self.version.as_ref() == Some(&version) => {
+                self.stopped = None;
+            }
+            Entry::ShadowLoaded { version } => {
                 *self = Self {
                     version: Some(version),
                     since: Some(from.map_or(at, |from| from.max(at))),
                     ..Self::default()
                 };
             }
-            Entry::Opened { org, tables } if counts => {
+            Entry::ShadowLost | Entry::ServerStarted => {
+                self.stopped.get_or_insert(at);
+            }
+            Entry::Opened { org, tables } if counts && self.stopped.is_none() => {
                 self.queries += 1;
                 for table in tables {
                     self.differences.of(org.clone(), table).queries += 1;
@@ -82,8 +90,7 @@ impl ShadowSummary {
                 let of = self.differences.of(difference.org, difference.table);
                 of.count(difference.what);
             }
-            Entry::ShadowLoaded { .. }
-            | Entry::Opened { .. }
+            Entry::Opened { .. }
             | Entry::ShadowMissed { .. }
             | Entry::ShadowDiffered(_)
             | Entry::Other => {}
@@ -190,6 +197,30 @@ mod tests {
             summary.take(at(minute), entry, from);
         }
         summary
+    }
+
+    #[test]
+    fn queries_that_no_shadow_saw_are_not_counted() {
+        let entries = |more: Vec<(i64, Entry)>| {
+            let mut entries = vec![(0, loaded("one")), (1, opened("acme"))];
+            entries.extend(more);
+            summary(entries, None)
+        };
+        let lost = entries(vec![(2, Entry::ShadowLost), (3, opened("acme"))]);
+        assert_eq!((lost.queries, lost.stopped), (1, Some(at(2))));
+        let without = entries(vec![(4, Entry::ServerStarted), (5, opened("acme"))]);
+        assert_eq!((without.queries, without.stopped), (1, Some(at(4))));
+        let again = entries(vec![
+            (2, Entry::ServerStarted),
+            (3, Entry::ShadowLost),
+            (4, opened("acme")),
+            (5, loaded("one")),
+            (6, opened("acme")),
+        ]);
+        assert_eq!(
+            (again.queries, again.stopped, again.since),
+            (2, None, Some(at(0)))
+        );
     }
 
     #[test]

@@ -235,7 +235,9 @@ impl GroundsKey {
             Some(Value::TextList(values)) => {
                 self.tag(6);
                 self.count(values.len());
-                values.iter().for_each(|value| self.text(value));
+                for value in values {
+                    self.text(value);
+                }
             }
         }
     }

@@ -132,6 +132,13 @@ impl ContractDocument {
         self.node.file()
     }
 
+    /// The files that make it: the contract's, and that of its access policy where that is another.
+    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        let access = self.access.iter().map(|access| access.node.file());
+        let other = access.filter(|file| file.path() != self.file().path());
+        std::iter::once(self.file()).chain(other)
+    }
+
     pub(crate) fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let mut map = MapReader::new(node, &CONTRACT, problems)?;
         // It was read to tell the document from others.

@@ -121,11 +121,24 @@ pub(crate) struct Governed {
 }
 
 /// What a table has for one organisation.
-#[derive(Default)]
 pub(crate) struct Consumer {
     /// Indices of its agreements, which are sorted by id.
     agreements: Vec<usize>,
     pub(crate) asked: Asked,
+}
+
+impl Consumer {
+    /// Without an agreement yet, but under the guards of the table.
+    fn under(guards: &[CompiledGuard]) -> Self {
+        let mut asked = Asked::default();
+        for guard in guards {
+            asked.guard(guard);
+        }
+        Self {
+            agreements: Vec::new(),
+            asked,
+        }
+    }
 }
 
 /// A guard, compiled.
@@ -244,12 +257,10 @@ impl Governed {
     ) -> Self {
         let mut consumers: HashMap<String, Consumer> = HashMap::new();
         for (index, agreement) in agreements.iter().enumerate() {
-            let consumer = consumers.entry(agreement.organisation.clone()).or_default();
+            let consumer = consumers.entry(agreement.organisation.clone());
+            let consumer = consumer.or_insert_with(|| Consumer::under(&guards));
             consumer.agreements.push(index);
             consumer.asked.agreement(agreement);
-        }
-        for consumer in consumers.values_mut() {
-            guards.iter().for_each(|guard| consumer.asked.guard(guard));
         }
         let schema_digest = digest::of_columns(&table);
         Self {
@@ -341,6 +352,11 @@ impl PolicySet {
     /// The ids of all agreements, those of contracts that are left out among them, sorted.
     pub fn agreements(&self) -> impl Iterator<Item = &str> {
         self.agreements.keys().map(String::as_str)
+    }
+
+    /// The organisations that have any agreement, sorted.
+    pub fn organisations(&self) -> BTreeSet<&str> {
+        self.agreements.values().map(String::as_str).collect()
     }
 
     /// Whether there is such an agreement with an organisation.

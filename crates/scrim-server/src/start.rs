@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineError, EngineLimits};
 use scrim_identity::{Accounts, Authenticator, SessionRules, read_key_file};
@@ -180,7 +182,8 @@ impl Server {
             shadow: None,
         };
         means.shadow = config.shadow.as_deref().map(|folder| means.shadow(folder));
-        let watch = Watch::new(&means.inputs, &config.identity.accounts);
+        let shadow = config.shadow.as_deref();
+        let watch = Watch::new(&means.inputs, shadow, &config.identity.accounts);
         let (in_force, warnings) = in_force::start(means, &recovery).await?;
         let left_out = in_force.left_out();
         let (keeper, policies, at_once) = Keeper::new(in_force, watch);
@@ -202,7 +205,7 @@ impl Server {
         let (address, stop, task) = listen(address, transport, door, health_service)?;
         tracing::info!(%address, "serving");
         let watching = tokio::spawn(Arc::clone(&flight).keep_watch());
-        let keeping = tokio::spawn(keeper.run(Arc::clone(&flight)));
+        let keeping = tokio::spawn(keep(keeper, Arc::clone(&flight), health.clone()));
         Ok(Running {
             address,
             engine,
@@ -361,6 +364,16 @@ impl Drop for Running {
         self.watching.abort();
         self.keeping.abort();
         self.task.abort();
+    }
+}
+
+/// Lets policies change for as long as the server runs. If that ever breaks, the server says that it is
+/// not well: what it enforces would be out of date and nobody would know.
+async fn keep(keeper: Keeper, flight: Arc<Flight>, health: Health) {
+    let kept = AssertUnwindSafe(keeper.run(flight)).catch_unwind().await;
+    if kept.is_err() {
+        tracing::error!("policies change no more: start the server again, and please report this");
+        health.tell(false, false).await;
     }
 }
 

@@ -1,10 +1,14 @@
-//! Policy sets as they were, kept beside the ledger: `files/<SHA-256>` holds the text of a file,
-//! `versions/<version>.json` says which files a set has. What is read is checked by its hash.
+//! Policy sets as they were, kept beside the ledger: `files/<SHA-256>` holds a text, and
+//! `versions/<version>.json` says which a set is made of. What is read is checked by its hash.
+//!
+//! The list of a set's files is cut into parts, which are texts like the others. A version shares with
+//! those before it all files and parts that it did not change, so that all versions can be kept for as
+//! long as the ledger tells of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::thread;
 
 use scrim_document::SourceFile;
@@ -17,6 +21,8 @@ use crate::load::sha256;
 const FOLDER: &str = "policies";
 /// Threads that write at once: a disk takes several files in the time of one.
 const WRITERS: usize = 16;
+/// How the SHA-256 of a path begins that is the last of its part: one in 256.
+const PART_ENDS: &str = "00";
 /// What begins the name of a file that is not whole yet.
 const UNFINISHED: &str = ".new-";
 
@@ -61,11 +67,14 @@ pub struct PolicyStore {
     versions: PathBuf,
 }
 
-/// The files of a version, each with the SHA-256 of its text.
+/// What a version is made of: the SHA-256 of each part of the list of its files.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
-    files: Vec<(String, String)>,
+    parts: Vec<String>,
 }
+
+/// A file's path with the SHA-256 of its text.
+type Listed = (String, String);
 
 impl PolicyStore {
     /// The store beside a ledger, given the ledger's folder; nothing is made before it is needed.
@@ -77,32 +86,34 @@ impl PolicyStore {
         }
     }
 
-    /// Keeps a policy set, durably; one that is kept already is left as it is.
+    /// Keeps a policy set, durably; one that is kept already is left as it is. Its files, each with the
+    /// SHA-256 of its text.
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub fn put(&self, version: &str, files: &[SourceFile]) -> Result<(), StoreError> {
+    pub fn put(&self, version: &str, files: &[SourceFile]) -> Result<Vec<Listed>, StoreError> {
+        let hashed = files.iter();
+        let hashed = hashed.map(|file| (file.path().to_owned(), sha256(file.text())));
+        let hashed: Vec<_> = hashed.collect();
         let manifest = self.manifest_path(version);
         if manifest.is_file() {
-            return Ok(());
+            return Ok(hashed);
         }
         for folder in [&self.files, &self.versions] {
             create_dir(folder)?;
         }
-        let mut listed = Vec::with_capacity(files.len());
-        let mut missing = BTreeMap::new();
-        for file in files {
-            let hash = sha256(file.text());
-            if !self.is_kept(&hash, file.text()) {
-                missing.insert(hash.clone(), file.text());
-            }
-            listed.push((file.path().to_owned(), hash));
-        }
-        self.write_all(&missing)?;
-        let text = serde_json::to_vec(&Manifest { files: listed });
-        let text = text.map_err(|e| failed("write", &manifest)(io::Error::other(e)))?;
+        let unwritten = |e| failed("write", &manifest)(io::Error::other(e));
+        let parts = parts(&hashed).map_err(unwritten)?;
+        let texts = files.iter().zip(&hashed);
+        let texts = texts.map(|(file, (_, hash))| (hash, file.text()));
+        let texts = texts.chain(parts.iter().map(|(hash, part)| (hash, part.as_str())));
+        let missing = texts.filter(|(hash, text)| !self.is_kept(hash, text));
+        self.write_all(&missing.map(|(hash, text)| (hash.clone(), text)).collect())?;
+        let parts = parts.into_iter().map(|(hash, _)| hash).collect();
+        let text = serde_json::to_vec(&Manifest { parts }).map_err(unwritten)?;
         write(&self.versions, &manifest, &text)?;
-        sync_dir(&self.versions)
+        sync_dir(&self.versions)?;
+        Ok(hashed)
     }
 
     /// The files of a version, with their paths from the folder of policies on.
@@ -127,10 +138,19 @@ impl PolicyStore {
         };
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-        let files = manifest.files.into_iter();
-        let files: Vec<_> = files
-            .map(|(path, hash)| self.file(path, &hash))
-            .collect::<Result<_, _>>()?;
+        let mut files = Vec::new();
+        for part in manifest.parts {
+            let listed: Vec<Listed> =
+                serde_json::from_str(&self.text(&part)?).map_err(|e| damaged(&e.to_string()))?;
+            for (path, hash) in listed {
+                // Whoever asked may write the files of a version into a folder.
+                let mut steps = Path::new(&path).components();
+                if !steps.all(|step| matches!(step, Component::Normal(_))) {
+                    return Err(damaged("it lists a path that leads out of the folder"));
+                }
+                files.push(SourceFile::new(path, self.text(&hash)?));
+            }
+        }
         if Documents::version_of(&files) != version {
             return Err(damaged("its files make another version"));
         }
@@ -187,7 +207,7 @@ impl PolicyStore {
         data.is_ok_and(|data| data.len() == text.len() as u64)
     }
 
-    fn file(&self, path: String, hash: &str) -> Result<SourceFile, StoreError> {
+    fn text(&self, hash: &str) -> Result<String, StoreError> {
         let at = self.files.join(hash);
         let damaged = |what: &str| StoreError::Damaged {
             path: at.clone(),
@@ -201,7 +221,7 @@ impl PolicyStore {
         if sha256(&text) != hash {
             return Err(damaged("it does not have the SHA-256 that it is named by"));
         }
-        Ok(SourceFile::new(path, text))
+        Ok(text)
     }
 
     /// Writes texts, several at once, and makes their names durable.
@@ -225,6 +245,17 @@ impl PolicyStore {
         })?;
         sync_dir(&self.files)
     }
+}
+
+/// A list of files in parts, each with its SHA-256. Where one ends is decided by the paths alone, so that
+/// a file more or less changes no other part.
+fn parts(listed: &[Listed]) -> serde_json::Result<Vec<(String, String)>> {
+    let parts = listed.chunk_by(|(path, _), _| !sha256(path).starts_with(PART_ENDS));
+    let part = |part: &[Listed]| {
+        let text = serde_json::to_string(part)?;
+        Ok((sha256(&text), text))
+    };
+    parts.map(part).collect()
 }
 
 fn is_hash(text: &str) -> bool {
@@ -327,9 +358,45 @@ mod tests {
         let texts = fs::read_dir(folder.path().join("policies/files")).unwrap();
         assert_eq!(
             texts.count(),
-            3,
-            "a text that two versions share is kept once"
+            5,
+            "a text that two versions share is kept once; each version has a list"
         );
+    }
+
+    #[test]
+    fn a_version_of_many_files_takes_no_more_room_than_what_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PolicyStore::open(folder.path());
+        let mut files: Vec<_> = (0..11_000)
+            .map(|n| SourceFile::new(format!("agreements/partner-{n:05}.yaml"), "a: 1\n"))
+            .collect();
+        let room = || -> u64 {
+            let folders = [&store.files, &store.versions].map(|dir| fs::read_dir(dir).unwrap());
+            let entries = folders.into_iter().flatten();
+            entries
+                .map(|entry| entry.unwrap().metadata().unwrap().len())
+                .sum()
+        };
+        let put = |files: &[SourceFile]| {
+            let version = Documents::version_of(files);
+            store.put(&version, files).unwrap();
+            assert_eq!(store.get(&version).unwrap(), files);
+            room()
+        };
+        let first = put(&files);
+        files[5_000] = SourceFile::new(files[5_000].path(), "a: 2\n");
+        let changed = put(&files);
+        files.insert(
+            3,
+            SourceFile::new("agreements/partner-00002b.yaml", "a: 1\n"),
+        );
+        let added = put(&files);
+        files.remove(7_000);
+        let removed = put(&files);
+        for (before, after) in [(first, changed), (changed, added), (added, removed)] {
+            let more = after - before;
+            assert!(more < 150_000 && first > 1_000_000, "{first} and {more}");
+        }
     }
 
     #[test]
@@ -343,10 +410,24 @@ mod tests {
         let damaged = store.get(&version).unwrap_err().to_string();
         assert!(damaged.contains("SHA-256"), "{damaged}");
         fs::write(&text, "b: 1\n").unwrap();
+        let (other, others) = set("b: 2\n");
+        store.put(&other, &others).unwrap();
         let manifest = store.manifest_path(&version);
-        let told = fs::read_to_string(&manifest).unwrap();
-        fs::write(&manifest, told.replace("contracts/", "contract/")).unwrap();
+        fs::copy(store.manifest_path(&other), manifest).unwrap();
         let damaged = store.get(&version).unwrap_err().to_string();
         assert!(damaged.contains("another version"), "{damaged}");
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_folder() {
+        for path in ["../a.yaml", "/etc/a.yaml", "contracts/../../a.yaml"] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = PolicyStore::open(folder.path());
+            let files = vec![SourceFile::new(path, "a: 1\n")];
+            let version = Documents::version_of(&files);
+            store.put(&version, &files).unwrap();
+            let damaged = store.get(&version).unwrap_err().to_string();
+            assert!(damaged.contains("leads out"), "{path}: {damaged}");
+        }
     }
 }

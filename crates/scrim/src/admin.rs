@@ -1,13 +1,15 @@
 //! Asking a running server as its operator.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow_flight::Action;
 use arrow_flight::flight_service_client::FlightServiceClient;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::Args;
 use futures::TryStreamExt as _;
-use scrim_identity::read_key_file;
+use scrim_identity::{read_key_file, server_name};
 use scrim_model::{Clock as _, Secret, SystemClock};
 use scrim_server::Config;
 use scrim_server::admin::{
@@ -16,8 +18,9 @@ use scrim_server::admin::{
 use tonic::Request;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Channel;
+use url::Url;
 
-use crate::client::{ClientError, connect, handshake};
+use crate::client::{ClientError, TlsArgs, connect, handshake, pem};
 use crate::commands::read_password;
 use crate::outcome::Failure;
 
@@ -38,9 +41,9 @@ pub struct ServerArgs {
     /// A file whose first line is the password; `-` reads it from standard input
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
-    /// A certificate (PEM) to trust, for grpc+tls [default: the configuration's]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
+    /// The certificates of the connection. Without one to trust it is the configuration's.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// A connection to a server whose operator we are.
@@ -64,7 +67,7 @@ impl Admin {
             (&arguments.url, &arguments.user, &arguments.password_file)
         {
             let password = read_password(file)?;
-            let channel = connect(url, arguments.ca.as_deref()).await?;
+            let channel = connect(url, &arguments.tls, None).await?;
             let mut flight = FlightServiceClient::new(channel);
             let token = handshake(&mut flight, user, &password).await?;
             let right = Right::Session(token);
@@ -76,8 +79,20 @@ impl Admin {
             Some(url) => url.clone(),
             None => own_url(&config)?,
         };
-        let own = config.tls.as_ref().map(|tls| tls.cert.as_path());
-        let channel = connect(&url, arguments.ca.as_deref().or(own)).await?;
+        let mut tls = arguments.tls.clone();
+        let mut name = None;
+        if let Some(own) = &config.tls {
+            let required = own.clients.as_ref().is_some_and(|clients| clients.required);
+            if required && tls.cert.is_none() {
+                let message = "the server lets nobody connect without a client certificate \
+                               (`client_auth: required`): add --cert and --key with one that its \
+                               `client_ca` issued, whether or not it stands for an account";
+                return Err(Failure::Usage(message.to_owned()));
+            }
+            name = own_certificate_name(&url, &own.cert)?;
+            tls.ca.get_or_insert_with(|| own.cert.clone());
+        }
+        let channel = connect(&url, &tls, name).await?;
         Ok(Self {
             flight: FlightServiceClient::new(channel),
             right: Right::Keys(keys),
@@ -166,6 +181,27 @@ fn own_url(config: &Config) -> Result<String, Failure> {
         "grpc"
     };
     Ok(format!("{scheme}://{}", SocketAddr::new(ip, at.port())))
+}
+
+/// The name that a server at an address must show: that in the configuration's certificate. A
+/// certificate seldom bears an address.
+fn own_certificate_name(url: &str, cert: &Path) -> Result<Option<String>, Failure> {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    if address.parse::<IpAddr>().is_err() {
+        return Ok(None);
+    }
+    Ok(first_certificate(&pem(cert)?).and_then(|der| server_name(&der)))
+}
+
+/// The first certificate of a PEM file, which is the server's own.
+fn first_certificate(pem: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(pem).ok()?;
+    let (_, from) = text.split_once("-----BEGIN CERTIFICATE-----")?;
+    let (body, _) = from.split_once("-----END CERTIFICATE-----")?;
+    let body: String = body.split_ascii_whitespace().collect();
+    BASE64_STANDARD.decode(body).ok()
 }
 
 /// What we call ourselves in the ledger: the name of whoever runs this.

@@ -10,16 +10,31 @@ use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::{FlightInfo, HandshakeRequest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use clap::Args;
 use futures::TryStreamExt;
 use scrim_model::Secret;
 use tonic::metadata::AsciiMetadataValue;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
 use crate::render::text::printable;
 
 /// Messages of other servers than ours may be larger than gRPC's usual 4 MiB.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The certificates of a connection.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsArgs {
+    /// A certificate (PEM) to trust, for grpc+tls [default: the configuration's, with its key file]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The certificate (PEM) to show to a server that asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The private key (PEM) of the certificate to show
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
 
 /// Why a question got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +47,8 @@ pub(crate) enum ClientError {
     /// The certificate to trust is needed and was not given.
     #[error("a grpc+tls:// address needs the certificate to trust: add --ca FILE")]
     NoCertificate,
-    /// The certificate to trust cannot be read.
-    #[error("cannot read the certificate {}", .0.display())]
+    /// A certificate or its key cannot be read.
+    #[error("cannot read {}", .0.display())]
     Certificate(PathBuf, #[source] std::io::Error),
     /// Nobody answers.
     #[error("cannot reach {url}")]
@@ -133,13 +148,13 @@ impl Client {
     /// Connects and signs in.
     pub(crate) async fn sign_in(
         url: &str,
-        ca: Option<&Path>,
+        tls: &TlsArgs,
         user: &str,
         password: &Secret<String>,
         statements: &Statements,
     ) -> Result<Self, ClientError> {
         statements.check()?;
-        let channel = connect(url, ca).await?;
+        let channel = connect(url, tls, None).await?;
         let mut inner =
             FlightServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let token = handshake(&mut inner, user, password).await?;
@@ -188,7 +203,12 @@ impl Answer {
     }
 }
 
-pub(crate) async fn connect(url: &str, ca: Option<&Path>) -> Result<Channel, ClientError> {
+/// Connects. `name` is the one that the server's certificate must bear, when it is not the host's.
+pub(crate) async fn connect(
+    url: &str,
+    tls: &TlsArgs,
+    name: Option<String>,
+) -> Result<Channel, ClientError> {
     let wrong = || ClientError::Url(url.to_owned());
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
     let failed = |source| ClientError::Connect {
@@ -200,18 +220,26 @@ pub(crate) async fn connect(url: &str, ca: Option<&Path>) -> Result<Channel, Cli
             Endpoint::from_shared(format!("http://{rest}")).map_err(|_| wrong())?
         }
         "grpc+tls" | "https" => {
-            let path = ca.ok_or(ClientError::NoCertificate)?;
-            let pem = std::fs::read(path)
-                .map_err(|error| ClientError::Certificate(path.to_owned(), error))?;
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            let ca = tls.ca.as_ref().ok_or(ClientError::NoCertificate)?;
+            let mut config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(ca)?));
+            if let (Some(cert), Some(key)) = (&tls.cert, &tls.key) {
+                config = config.identity(Identity::from_pem(pem(cert)?, pem(key)?));
+            }
+            if let Some(name) = name {
+                config = config.domain_name(name);
+            }
             Endpoint::from_shared(format!("https://{rest}"))
                 .map_err(|_| wrong())?
-                .tls_config(tls)
+                .tls_config(config)
                 .map_err(failed)?
         }
         _ => return Err(wrong()),
     };
     endpoint.tcp_nodelay(true).connect().await.map_err(failed)
+}
+
+pub(crate) fn pem(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|error| ClientError::Certificate(path.to_owned(), error))
 }
 
 /// Trades the password for a token. It is done by hand because the ready-made handshake turns the
@@ -242,7 +270,7 @@ pub(crate) async fn handshake(
 mod tests {
     use scrim_model::Secret;
 
-    use super::{Client, ClientError, Statements};
+    use super::{Client, ClientError, Statements, TlsArgs};
 
     #[tokio::test]
     async fn a_purpose_that_no_header_can_carry_is_the_askers_mistake() {
@@ -251,8 +279,8 @@ mod tests {
             agreement: None,
         };
         let password = Secret::new("demo".to_owned());
-        let signed_in =
-            Client::sign_in("grpc://127.0.0.1:1", None, "nora", &password, &statements).await;
+        let (url, tls) = ("grpc://127.0.0.1:1", TlsArgs::default());
+        let signed_in = Client::sign_in(url, &tls, "nora", &password, &statements).await;
         let error = signed_in.unwrap_err();
         assert!(
             error.is_usage() && matches!(error, ClientError::Header(_)),

@@ -7,7 +7,7 @@ use scrim_document::Location;
 use scrim_model::{Limits, Principal, Value};
 use scrim_policy::{Clause, ColumnDecision, Decision, Narrowing, Showing, Table, Verdict};
 
-use crate::render::text::{width, wrap};
+use crate::render::text::{printable, width, wrap};
 
 /// Columns of a line.
 const LINE: usize = 100;
@@ -135,10 +135,13 @@ impl Page {
             (names + 2).saturating_sub(width(name)).max(1)
         };
         // writing to a string cannot fail
+        // Some of it was chosen by those who asked.
+        let (name, text) = (printable(name), printable(text));
         let written = writeln!(
             self.text,
-            "{}",
-            format_args!("{}{name}{}{text}", " ".repeat(indent), " ".repeat(gap))
+            "{}{name}{}{text}",
+            " ".repeat(indent),
+            " ".repeat(gap)
         );
         debug_assert!(written.is_ok());
     }

@@ -11,7 +11,7 @@ use scrim_document::Problems;
 use scrim_engine::{Engine, EngineConfig, EngineLimits, ExternalDecisions};
 use scrim_identity::{KeyFile, read_key_file};
 use scrim_ledger::{FILE_NAME, Ledger};
-use scrim_model::{Clock, Revocations, SystemClock};
+use scrim_model::{Clock, Revocations, Secret, SystemClock};
 use scrim_policy::{Documents, LeftOut, PolicySet};
 use scrim_server::Config;
 use scrim_server::load::{self, Fixtures, Inputs, Loaded};
@@ -56,8 +56,9 @@ impl Local {
         config: Config,
         external: Option<ExternalDecisions>,
     ) -> Result<Self, Failure> {
-        let bench = Bench::narrowed(config, external)?;
-        let root_key = bench.keys.root_key();
+        let keys = Bench::keys(&config)?;
+        let bench = Bench::over(config, keys, external)?;
+        let root_key = bench.root_key();
         let loaded = load::policies(&bench.inputs, root_key, &bench.engine).await?;
         let policy = Arc::clone(&loaded.world.policy);
         bench.engine.load(loaded.world);
@@ -110,17 +111,35 @@ impl Bench {
     /// # Errors
     /// When keys, credentials or scratch space cannot be had.
     pub fn new(config: Config) -> Result<Self, Failure> {
-        Self::narrowed(config, None)
+        let keys = Self::keys(&config)?;
+        Self::over(config, keys, None)
     }
 
-    fn narrowed(config: Config, external: Option<ExternalDecisions>) -> Result<Self, Failure> {
-        let clock = Arc::new(ForwardClock::default());
+    /// The same over keys of its own, whatever keys there are: for those who may not read them and
+    /// look at no value.
+    ///
+    /// # Errors
+    /// When credentials or scratch space cannot be had.
+    pub fn without_keys(config: Config) -> Result<Self, Failure> {
+        let keys = KeyFile::generate(SystemClock.now());
+        Self::over(config, keys.map_err(|error| Failure::usage(&error))?, None)
+    }
+
+    fn keys(config: &Config) -> Result<KeyFile, Failure> {
         let keys = if config.keys.exists() {
             read_key_file(&config.keys)
         } else {
-            KeyFile::generate(clock.now())
+            KeyFile::generate(SystemClock.now())
         };
-        let keys = keys.map_err(|error| Failure::usage(&error))?;
+        keys.map_err(|error| Failure::usage(&error))
+    }
+
+    fn over(
+        config: Config,
+        keys: KeyFile,
+        external: Option<ExternalDecisions>,
+    ) -> Result<Self, Failure> {
+        let clock = Arc::new(ForwardClock::default());
         let scratch = tempfile::tempdir()?;
         let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock) as _)
             .map_err(|error| Failure::failed(&error))?;
@@ -147,8 +166,12 @@ impl Bench {
         fixtures: &Fixtures,
         inputs: &Inputs,
     ) -> Result<Loaded, Problems> {
-        let root_key = self.keys.root_key();
-        load::with_fixtures(documents, fixtures, inputs, root_key, &self.engine).await
+        load::with_fixtures(documents, fixtures, inputs, self.root_key(), &self.engine).await
+    }
+
+    /// The key that masks' keys are made from.
+    pub(crate) fn root_key(&self) -> Secret<[u8; 32]> {
+        self.keys.root_key()
     }
 
     /// Lets a minute pass, so that limits on the queries of a minute begin anew.
@@ -185,7 +208,7 @@ impl Clock for ForwardClock {
     }
 }
 
-pub(crate) fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
+fn engine_settings(config: &Config, spill_dir: PathBuf) -> EngineConfig {
     let limits = &config.limits;
     EngineConfig {
         memory_bytes: usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX),

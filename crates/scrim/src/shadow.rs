@@ -36,7 +36,14 @@ impl fmt::Display for Text<'_, ShadowSummary> {
             )?;
         }
         if summary.differences.iter().next().is_none() {
-            return f.write_str("; nothing would be otherwise");
+            f.write_str("; nothing would be otherwise")?;
+        }
+        if let Some(stopped) = summary.stopped {
+            let stopped = stopped.format("%Y-%m-%d %H:%M:%S");
+            write!(
+                f,
+                "\nno query was decided under it since {stopped}: the server's log says why"
+            )?;
         }
         for (org, table, counts) in summary.differences.iter() {
             let (org, table) = (printable(org), printable(table));

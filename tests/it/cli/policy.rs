@@ -187,6 +187,20 @@ fn explanations_as_json_and_mistakes() {
     }
 }
 
+/// That the contract of a table is closed by its source is not that there is none.
+#[test]
+fn a_table_whose_source_is_away_is_explained_as_such() {
+    let world = Scratch::demo();
+    std::fs::remove_file(world.path("data/claims.parquet")).unwrap();
+    let run = explain(&world, &["--as", "ivan", "SELECT * FROM insurance.claims"]);
+    let said = run.good();
+    assert!(
+        said.contains("insurance.claims (contract claims)"),
+        "{said}"
+    );
+    assert!(said.contains("Its source is away"), "{said}");
+}
+
 /// What is explained is what the server would decide, circumstances included that only it knows.
 #[test]
 fn explanations_are_the_servers_decisions() {

@@ -77,8 +77,56 @@ fn policies_are_changed_taken_back_and_told_of() {
         "{problem}"
     );
     let history = scrim(world.root(), ["policy", "history"]).good();
-    assert!(history.contains("refused"), "{history}");
+    let lines: Vec<&str> = history.lines().collect();
+    let ending = |end: &str| lines.iter().position(|line| line.ends_with(end));
+    let (in_force, refused) = (ending("(in force)").unwrap(), ending("  refused").unwrap());
+    assert!(in_force < refused, "{history}");
+    assert!(
+        lines[in_force].contains("rollback by key file"),
+        "{history}"
+    );
+    assert_eq!(history.matches("(in force)").count(), 1, "{history}");
+    assert!(
+        lines[refused + 1].contains("meridian-patients.yaml:"),
+        "{history}"
+    );
+    // The ledger holds what changed, and whoever asks gets all files.
+    let history = scrim(world.root(), ["policy", "history", "--json"]).good();
+    for line in history.lines() {
+        let load: serde_json::Value = serde_json::from_str(line).unwrap();
+        let files = load["files"].as_array().unwrap().len();
+        let expected = if load["problems"].is_null() { 15 } else { 0 };
+        assert_eq!(files, expected, "{line}");
+    }
+    let ledger = fs::read_to_string(world.path("ledger/ledger.jsonl")).unwrap();
+    assert_eq!(
+        ledger.matches("agreements/harbor-visits.yaml\",\"").count(),
+        1
+    );
     serving.stop();
+}
+
+#[test]
+fn a_rollback_to_what_is_lost_is_told_with_the_way_out() {
+    let world = Scratch::demo();
+    let serving = Serving::start(&world);
+    let before = fs::read_to_string(world.path(CONTRACT)).unwrap();
+    world.edit(
+        CONTRACT,
+        "rows: NOT legal_hold",
+        "rows: NOT legal_hold AND true",
+    );
+    ask(&world, &serving, &["policy", "reload"]).good();
+    let first = versions(&world)[0].clone();
+    ask(&world, &serving, &["policy", "rollback", &first]).good();
+    serving.stop();
+    fs::remove_dir_all(world.path("ledger/policies")).unwrap();
+    let run = scrim(world.root(), ["serve"]).bad(2);
+    for said in [first.as_str(), "restore the folder", "change a file here"] {
+        assert!(run.contains(said), "{said}: {run}");
+    }
+    fs::write(world.path(CONTRACT), before + "# mended\n").unwrap();
+    Serving::start(&world).stop();
 }
 
 #[test]

@@ -19,6 +19,8 @@ use tonic::{Code, Request, Status};
 
 use super::renewal::entries;
 use super::tls::{CERTIFICATE, with_tls};
+use crate::cli::scrim;
+use crate::cli::serve::Serving;
 use crate::client::{Client, basic, code, is_clean};
 use crate::kit::{Hosted, Scratch, TestClock};
 
@@ -353,6 +355,90 @@ async fn what_is_wrong_with_certificates_stops_the_start() {
     let error = Server::start(scratch.config(), TestClock::noon()).await;
     let error = error.err().unwrap().to_string();
     assert!(error.contains("clients.pem"), "{error}");
+}
+
+/// The certificate bears a name and no address, and the operator's stands for no account.
+#[test]
+fn an_operator_on_the_servers_machine_needs_the_key_file_and_where_it_is_asked_for_a_certificate() {
+    let authority = Authority::new();
+    let world = world(&authority, "optional");
+    let mut params = named("the server");
+    params.distinguished_name = DistinguishedName::new();
+    params.subject_alt_names = vec![SanType::DnsName("data.example.org".try_into().unwrap())];
+    let key = KeyPair::generate().unwrap();
+    world.write("server.pem", &params.self_signed(&key).unwrap().pem());
+    world.write("server.key", &key.serialize_pem());
+    let operator = authority.issue(named("Olga"));
+    world.write("olga.pem", &operator.pem);
+    world.write("olga.key", &operator.key);
+    let shown = ["--cert", "olga.pem", "--key", "olga.key"];
+    let at = |serving: &Serving| serving.url.replace("grpc://", "grpc+tls://");
+    let serving = Serving::start(&world);
+    let url = at(&serving);
+    let status = ["status", "--url", url.as_str()];
+    let said = scrim(world.root(), status).good();
+    assert!(said.contains("3 served"), "{said}");
+    scrim(world.root(), status.iter().chain(&shown)).good();
+    // Another server than the configuration's is not taken for it.
+    let other = include_str!("../data/test-only-other-certificate.pem");
+    world.write("other.pem", other);
+    scrim(world.root(), status.iter().chain(&["--ca", "other.pem"])).bad(1);
+    serving.stop();
+    world.edit(
+        "scrim.yaml",
+        "client_auth: optional",
+        "client_auth: required",
+    );
+    let serving = Serving::start(&world);
+    let url = at(&serving);
+    let status = ["status", "--url", url.as_str()];
+    let said = scrim(world.root(), status).bad(2);
+    assert!(
+        said.contains("client_auth: required") && said.contains("--cert"),
+        "{said}"
+    );
+    let half = scrim(world.root(), status.iter().chain(&shown[..2])).bad(2);
+    assert!(half.contains("--key"), "{half}");
+    let said = scrim(world.root(), status.iter().chain(&shown)).good();
+    assert!(said.contains("3 served"), "{said}");
+    let revoke = [
+        "revoke",
+        "--principal",
+        "ivan",
+        "--reason",
+        "why",
+        "--url",
+        &url,
+    ];
+    let said = scrim(world.root(), revoke.iter().chain(&shown)).good();
+    assert!(said.contains("revoked: principal ivan, at once"), "{said}");
+    // Who asks queries shows a certificate, too.
+    world.write("password", PASSWORD);
+    let server = [
+        "--ca",
+        "server.pem",
+        "--user",
+        "nora",
+        "--password-file",
+        "password",
+    ];
+    let url = url.replace("127.0.0.1", "localhost");
+    let query = ["query", "--url", &url, "SELECT 1"];
+    let unnamed = scrim(world.root(), query.iter().chain(&server).chain(&shown)).bad(1);
+    assert!(unnamed.contains("cannot reach"), "{unnamed}");
+    serving.stop();
+    world.write("server.pem", CERTIFICATE);
+    world.write("server.key", super::tls::KEY);
+    let serving = Serving::start(&world);
+    let url = at(&serving).replace("127.0.0.1", "localhost");
+    let query = ["query", "--url", &url, "SELECT 1"];
+    let nora = authority.issue(named("Nora"));
+    world.write("nora.pem", &nora.pem);
+    world.write("nora.key", &nora.key);
+    let shown = ["--cert", "nora.pem", "--key", "nora.key"];
+    scrim(world.root(), query.iter().chain(&server).chain(&shown)).good();
+    scrim(world.root(), query.iter().chain(&server)).bad(1);
+    serving.stop();
 }
 
 /// grpc-go refuses servers that do not settle on HTTP/2 in the TLS handshake.

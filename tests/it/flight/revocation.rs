@@ -537,6 +537,12 @@ async fn inv_17_access_ends_also_when_the_ledger_cannot_be_written() {
         matches!(refused, RevokeError::NotRecorded(_)),
         "{refused:?}"
     );
+    // Whoever asks again is not told that it is done.
+    let refused = host.running().revoke(&ivans).await.unwrap_err();
+    assert!(
+        matches!(refused, RevokeError::NotRecorded(_)),
+        "{refused:?}"
+    );
     ivan.ends_revoked().await;
     let status = ivan.client.query("SELECT 1").await.unwrap_err();
     assert_eq!(code(&status), "revoked");

@@ -8,7 +8,7 @@ use crate::kit::{Hosted, Scratch, TestClock};
 
 /// For tests only, and good for a hundred years; see the files' own names.
 pub(super) const CERTIFICATE: &str = include_str!("../data/test-only-certificate.pem");
-const KEY: &str = include_str!("../data/test-only-private-key.pem");
+pub(super) const KEY: &str = include_str!("../data/test-only-private-key.pem");
 
 pub(super) fn with_tls() -> Scratch {
     let world = Scratch::demo();

@@ -98,6 +98,22 @@ async fn an_operators_token_is_no_session_and_a_session_no_operators_token() {
     assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
 }
 
+/// Whoever hears an operator cannot say the same again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_token_is_good_once() {
+    let host = Hosted::demo().await;
+    let body = AdminRequest::Documents.encode().unwrap();
+    let mut operator = Operator::of(&host).await;
+    operator.client.token = Some(operator.token(&body));
+    let client = &mut operator.client;
+    client.action(ACTION, body.clone().into()).await.unwrap();
+    let again = client.action(ACTION, body.into()).await.unwrap_err();
+    let mut stranger = Client::connect(host.address()).await;
+    stranger.token = Some("s1.nothing.AAAA".to_owned());
+    let invalid = stranger.info(&statement(PATIENTS)).await.unwrap_err();
+    assert_eq!(told(&again), told(&invalid));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_gets_the_policies_and_the_ledger_names_who_asked_for_a_change() {
     let host = Hosted::start(administered_by("nora")).await;
@@ -118,10 +134,31 @@ async fn an_operator_gets_the_policies_and_the_ledger_names_who_asked_for_a_chan
     let mut nora = Client::persona(host.address(), "nora").await;
     let body = AdminRequest::Reload.encode().unwrap();
     nora.action(ACTION, body.into()).await.unwrap();
+    // Who tried what cannot be, too, and the same once for each.
+    let version = "zz".to_owned();
+    let body = AdminRequest::Rollback { version }.encode().unwrap();
+    for _ in 0..2 {
+        let LoadReply::Refused(refused) = operator.roll_back("zz").await else {
+            panic!("there is no such version");
+        };
+        assert!(refused.problems[0].contains("`zz`"), "{refused:?}");
+    }
+    nora.action(ACTION, body.into()).await.unwrap();
     let world = host.stop().await;
-    let who: Vec<_> = history(&world).into_iter().map(|load| load.by).collect();
-    let named = |name: &str| Some(name.to_owned());
-    assert_eq!(who, [None, named("key file (tester)"), named("nora")]);
+    let who = history(&world).into_iter();
+    let who: Vec<_> = who.map(|load| (load.by, load.problems.is_some())).collect();
+    let key_file = || Some("key file (tester)".to_owned());
+    let nora = || Some("nora".to_owned());
+    assert_eq!(
+        who,
+        [
+            (None, false),
+            (key_file(), false),
+            (nora(), false),
+            (key_file(), true),
+            (nora(), true),
+        ]
+    );
 }
 
 #[tokio::test]

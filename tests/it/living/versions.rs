@@ -135,6 +135,16 @@ async fn without_room_for_them_policies_are_not_put_in_force() {
     host.world.edit(CONTRACT, RULE, NARROWER);
     let now = until(&mut policies, |now| now.refused.is_some()).await;
     assert_eq!(now.policy.version(), first);
+    // Once there is room, they come into force without anybody asking.
+    fs::remove_file(&versions).unwrap();
+    host.world.write("policies/contracts/.touched", "");
+    let second = another(&mut policies, &first).await;
+    until(&mut policies, |now| now.refused.is_none()).await;
+    fs::remove_dir_all(&versions).unwrap();
+    fs::write(&versions, "in the way").unwrap();
+    host.world.edit(CONTRACT, "Lighthouse", "Sunroom");
+    let now = until(&mut policies, |now| now.refused.is_some()).await;
+    assert_eq!(now.policy.version(), second);
     let world = host.stop().await;
     let error = Server::start(world.config(), TestClock::noon()).await.err();
     assert!(matches!(error, Some(StartError::Store(_))), "{error:?}");

@@ -1,10 +1,11 @@
 //! Sessions under accounts that change and access that is taken back.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Barrier, thread};
 
 use chrono::{DateTime, Utc};
 use scrim_model::{Code, Refusal, Revocation, RevocationScope};
 
+use super::certificates::{alice_of_acme, certified, standing_for_alice};
 use super::{at, cheap, parse, rules, secret};
 use crate::{Accounts, Authenticator, KeyFile, LoginRefusal, SignedIn, TokenRefusal};
 
@@ -225,8 +226,8 @@ fn a_revoked_session_is_over_whether_it_was_seen_or_not() {
 #[test]
 fn a_session_of_a_connection_is_revoked_with_its_account() {
     let world = World::new();
-    let auth = super::certificates::standing_for_alice(world.start(0));
-    let alice = super::certificates::certified(&auth, &super::certificates::alice_of_acme());
+    let auth = standing_for_alice(world.start(0));
+    let alice = certified(&auth, &alice_of_acme());
     let peer: SocketAddr = "127.0.0.1:1000".parse().unwrap();
     let session = auth.open_certified(&alice, at(1)).unwrap().session;
     auth.attach(&session, &alice, peer);
@@ -241,4 +242,45 @@ fn a_session_of_a_connection_is_revoked_with_its_account() {
     auth.replace_accounts(world.accounts(""), at(5));
     let refused = auth.open_certified(&alice, at(6)).unwrap_err();
     assert_eq!(Refusal::from(refused).code(), Code::Unauthenticated);
+}
+
+/// Many times, since either may come first.
+#[test]
+fn inv_17_no_session_slips_in_beside_a_revocation() {
+    let world = World::new();
+    let der = alice_of_acme();
+    for _ in 0..500 {
+        let auth = standing_for_alice(world.start(0));
+        let alice = auth.certified(&der, at(1)).unwrap();
+        let both = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                drop(auth.open_certified(&alice, at(2)));
+            });
+            both.wait();
+            auth.revoke(revocation(RevocationScope::Principal, "alice", 2), at(2));
+        });
+        assert_eq!(auth.sessions_open(at(2)), 0);
+    }
+}
+
+#[test]
+fn a_session_that_was_verified_before_a_revocation_is_not_open_after_it() {
+    let world = World::new();
+    let elsewhere = world.start(0);
+    let token = sign_in(&elsewhere, "alice", 1).unwrap().token;
+    for (scope, id) in [
+        (RevocationScope::Principal, "alice"),
+        (RevocationScope::Organisation, "acme"),
+    ] {
+        let auth = world.start(0);
+        let session = auth.verify(token.expose(), at(2)).unwrap();
+        assert!(auth.is_open(&session));
+        auth.revoke(revocation(scope, id, 3), at(3));
+        // Taken in again by a request that was verified meanwhile.
+        let span = session.span();
+        auth.sessions().open.adopt("alice", session.id, span, at(3));
+        assert!(!auth.is_open(&session), "{scope}");
+    }
 }

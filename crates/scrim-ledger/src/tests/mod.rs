@@ -24,6 +24,7 @@ use crate::{FILE_NAME, Facts, Ledger, Opening, Reading, Record, Recovery, Refuse
 mod closing;
 mod faults;
 mod kill;
+mod kinds;
 mod older;
 mod reading;
 mod revoking;

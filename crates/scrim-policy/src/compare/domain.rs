@@ -60,6 +60,21 @@ impl Set {
         Self::of(vec![(key, next)])
     }
 
+    /// These values.
+    pub(super) fn of_keys(mut keys: Vec<Key>) -> Self {
+        keys.sort_unstable();
+        keys.dedup();
+        let mut ranges: Vec<Range> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let next = key.next();
+            match ranges.last_mut() {
+                Some((_, end)) if end.as_ref() == Some(&key) => *end = next,
+                _ => ranges.push((key, next)),
+            }
+        }
+        Self::of(ranges)
+    }
+
     /// Whole numbers from the first up to and with the last.
     pub(super) fn between(first: i128, last: i128) -> Self {
         Self::of(vec![(Key::Whole(first), Key::Whole(last).next())])
@@ -220,6 +235,27 @@ pub(super) fn universe(data_type: &DataType) -> Set {
     known.with_null()
 }
 
+/// The first and the last place of the values that are compared as equal to a value: there are two
+/// zeros among floats. `None` as for [`key`].
+pub(super) fn equals(value: &ScalarValue) -> Option<(Key, Key)> {
+    let negative = match value {
+        ScalarValue::Float32(Some(0.0)) => ScalarValue::Float32(Some(-0.0)),
+        ScalarValue::Float64(Some(0.0)) => ScalarValue::Float64(Some(-0.0)),
+        other => return key(other).map(|key| (key.clone(), key)),
+    };
+    let positive = negative.arithmetic_negate().ok()?;
+    Some((key(&negative)?, key(&positive)?))
+}
+
+/// Whether a value is a zero that has another sign, too.
+pub(super) fn is_float_zero(value: &ScalarValue) -> bool {
+    equals(value).is_some_and(|(first, last)| first != last)
+}
+
+pub(super) fn has_two_zeros(data_type: &DataType) -> bool {
+    matches!(line(data_type), Some(DataType::Float32 | DataType::Float64))
+}
+
 /// Where a value lies on the line of its type; `None` for NULL and for what lies on none.
 pub(super) fn key(value: &ScalarValue) -> Option<Key> {
     use ScalarValue as S;
@@ -306,6 +342,19 @@ mod tests {
             prop_assert_eq!(one.or(&two), two.or(&one));
             prop_assert_eq!(one.minus(&two).or(&one.and(&two)), one);
         }
+    }
+
+    #[test]
+    fn a_list_of_values_is_the_set_of_them() {
+        let keys = |values: &[i128]| values.iter().map(|value| Key::Whole(*value)).collect();
+        let one_by_one = [7, 3, 4, 3, i128::MAX, 5]
+            .map(|value| Set::only(Key::Whole(value)))
+            .iter()
+            .fold(Set::empty(), |all, one| all.or(one));
+        assert_eq!(Set::of_keys(keys(&[7, 3, 4, 3, i128::MAX, 5])), one_by_one);
+        assert_eq!(Set::of_keys(Vec::new()), Set::empty());
+        let texts = ["a", "a\0", "b"].map(|text| Key::Bytes(text.into()));
+        assert_eq!(Set::of_keys(texts.to_vec()).ranges.len(), 2);
     }
 
     #[test]

@@ -1,25 +1,26 @@
 //! What one agreement gives, against what it gave.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::Fields;
-use chrono::NaiveDate;
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::{Expr, lit};
+use scrim_anonymize::PathStep;
 use scrim_model::Value;
 
+use super::days::Days;
 use super::domain::{Key, Set};
 use super::logic::{Formula, Reader};
 use super::sets::{AgreementChange, Detail, GuardChange, presence};
 use super::shown;
 use super::terms::Terms;
+use super::treatments::Conflict;
 use super::{LimitChange, TreatmentChange, Width, is_replaced, treatments};
 use crate::condition::Condition;
 use crate::language::{fold, scope};
 use crate::set::{Agreement, CompiledGuard, Governed, Profile, RowRule};
-use crate::{AgreementStatus, PolicySet, Treatment};
+use crate::{AgreementStatus, PolicySet, Showing, Treatment};
 
 /// An agreement with what it is about.
 #[derive(Clone, Copy)]
@@ -28,48 +29,6 @@ pub(super) struct Grant<'a> {
     pub(super) governed: &'a Governed,
     pub(super) agreement: &'a Agreement,
     pub(super) profile: &'a Profile,
-}
-
-/// The days on which an agreement gives anything.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Days {
-    None(String),
-    Some(Option<NaiveDate>, Option<NaiveDate>),
-}
-
-impl fmt::Display for Days {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None(why) => write!(f, "never ({why})"),
-            Self::Some(None, None) => f.write_str("always"),
-            Self::Some(Some(start), None) => write!(f, "from {start}"),
-            Self::Some(None, Some(end)) => write!(f, "until {end}"),
-            Self::Some(Some(start), Some(end)) => write!(f, "{start} to {end}"),
-        }
-    }
-}
-
-impl Days {
-    fn width(&self, new: &Self) -> Width {
-        match (self, new) {
-            (Self::None(_), Self::None(_)) => Width::Equal,
-            (Self::None(_), Self::Some(..)) => Width::Wider,
-            (Self::Some(..), Self::None(_)) => Width::Narrower,
-            (Self::Some(from, to), Self::Some(new_from, new_to)) => {
-                let ends = (
-                    to.unwrap_or(NaiveDate::MAX),
-                    new_to.unwrap_or(NaiveDate::MAX),
-                );
-                let starts = (
-                    from.unwrap_or(NaiveDate::MIN),
-                    new_from.unwrap_or(NaiveDate::MIN),
-                );
-                let old_in_new = starts.1 <= starts.0 && ends.0 <= ends.1;
-                let new_in_old = starts.0 <= starts.1 && ends.1 <= ends.0;
-                Width::of(Some(old_in_new), Some(new_in_old))
-            }
-        }
-    }
 }
 
 impl Grant<'_> {
@@ -105,6 +64,30 @@ impl Grant<'_> {
         }
     }
 
+    /// Whether there are days on which it gives anything.
+    pub(super) fn gives(&self) -> bool {
+        matches!(self.days(), Days::Some(..))
+    }
+
+    /// How it shows a column, or what lies under a path of it.
+    pub(super) fn shows(&self, column: &str, steps: &[PathStep]) -> Option<Showing> {
+        Some(self.treatment(column)?.at(steps).clone())
+    }
+
+    /// Where this one and another are masks, and the other's may tell more.
+    pub(super) fn conflicts(&self, other: &Self) -> Vec<Conflict> {
+        let same_keys = self.keys() == other.keys();
+        let columns = self.columns().into_iter();
+        let conflicts = columns.filter_map(|column| {
+            let treatments = (self.treatment(&column)?, other.treatment(&column)?);
+            let field = other.governed.table.schema.field_with_name(&column).ok();
+            let data_type = field.map(arrow::datatypes::Field::data_type);
+            let found = treatments::conflicts(&column, data_type, treatments, same_keys);
+            Some(found)
+        });
+        conflicts.flatten().collect()
+    }
+
     fn treatment(&self, column: &str) -> Option<&Treatment> {
         let mut columns = self
             .governed
@@ -117,7 +100,7 @@ impl Grant<'_> {
     }
 
     /// The requests that it is for, as statements about the principal and the request.
-    fn requests(&self, terms: &mut Terms) -> Formula {
+    pub(super) fn requests(&self, terms: &mut Terms) -> Formula {
         let guards = self.governed.guards.iter();
         let whens = guards.filter_map(|guard| guard.when.as_ref());
         let conditions = [&self.agreement.who].into_iter();
@@ -129,7 +112,7 @@ impl Grant<'_> {
     }
 
     /// The rows that it gives, as statements about the row, the principal and the request.
-    fn rows(&self, terms: &mut Terms, is_other: &dyn Fn(&str) -> bool) -> Formula {
+    pub(super) fn rows(&self, terms: &mut Terms, is_other: &dyn Fn(&str) -> bool) -> Formula {
         let guards = self.governed.guards.iter();
         let guards = guards.filter_map(|guard| guard.rows.as_deref());
         let rules = guards.chain(self.agreement.rows.as_deref());
@@ -212,8 +195,7 @@ pub(super) fn compare(old: Option<&Grant<'_>>, new: Option<&Grant<'_>>) -> Optio
 /// An agreement that is in one policy set alone.
 fn alone(grant: &Grant<'_>, added: bool) -> AgreementChange {
     let agreement = grant.agreement;
-    let gives = matches!(grant.days(), Days::Some(..));
-    let width = match (gives, added) {
+    let width = match (grant.gives(), added) {
         (false, _) => Width::Equal,
         (true, true) => Width::Wider,
         (true, false) => Width::Narrower,
@@ -277,11 +259,14 @@ impl Both<'_> {
                 let rows = guard.rows.as_ref().map(|rows| Arc::clone(&rows.text));
                 (guard.id.clone(), guard.when_text.clone(), rows)
             });
+            // As text, since a number is equal to another with a sign that tells them apart.
+            let values = agreement.members.values().map(value_text);
             (
                 (
                     grant.days(),
                     agreement.purpose.clone(),
                     profile.name.clone(),
+                    values.collect::<Vec<_>>(),
                 ),
                 (Arc::clone(&agreement.who_text), agreement.when_text.clone()),
                 agreement.rows.as_ref().map(|rows| Arc::clone(&rows.text)),
@@ -307,10 +292,7 @@ impl Both<'_> {
         }
         let (old, new) = (self.old, self.new);
         let days = old.days().width(&new.days());
-        let (gives, gave) = (
-            matches!(new.days(), Days::Some(..)),
-            matches!(old.days(), Days::Some(..)),
-        );
+        let (gives, gave) = (new.gives(), old.gives());
         let rows = self.rows();
         let (were, are) = (old.columns(), new.columns());
         let without = |one: &[String], other: &[String]| -> Vec<String> {

@@ -159,13 +159,15 @@ impl Reader<'_> {
         let (term, known) = match (left, right) {
             (Expr::Literal(..), Expr::Literal(..)) => return None,
             (_, Expr::Literal(value, _)) => {
-                let key = domain::key(value)?;
-                (self.term(left, &kind), values(op, &key))
+                let known = values(op, &domain::equals(value)?);
+                (self.term(left, &kind), known)
             }
             (Expr::Literal(value, _), _) => {
-                let key = domain::key(value)?;
-                (self.term(right, &other), values(op.swap()?, &key))
+                let known = values(op.swap()?, &domain::equals(value)?);
+                (self.term(right, &other), known)
             }
+            // Once one of the two is known, the engine may take two zeros for one or for two.
+            _ if domain::has_two_zeros(&kind) => return None,
             _ => self.ordered(left, op, right)?,
         };
         let known = known.and(self.terms.universe(term)).without_null();
@@ -190,7 +192,8 @@ impl Reader<'_> {
             Set::between(-1, 1).with_null(),
             false,
         );
-        Some((term, values(op, &Key::Whole(0))))
+        let equal = Key::Whole(0);
+        Some((term, values(op, &(equal.clone(), equal))))
     }
 
     /// The values that make a statement about a term true, or false: NULL does neither.
@@ -279,27 +282,47 @@ impl Reader<'_> {
 
     fn in_list(&mut self, list: &InList, truth: bool) -> Formula {
         let truth = truth != list.negated;
-        let mut parts: Vec<Formula> = Vec::new();
+        // The engine looks for bits in a list, and there are two zeros; a comparison takes them for one.
+        let zero = |item: &Expr| matches!(bare(item), Expr::Literal(value, _) if domain::is_float_zero(value));
+        if list.list.iter().any(zero) {
+            let mut positive = list.clone();
+            positive.negated = false;
+            return self.opaque(&Expr::InList(positive), truth);
+        }
+        let (mut keys, mut parts) = (Vec::new(), Vec::new());
         for item in &list.list {
+            if let Some(key) = self.plain_key(&list.expr, item) {
+                keys.push(key);
+                continue;
+            }
             let part = self.compared(&list.expr, Operator::Eq, item, truth);
-            let part = part.unwrap_or_else(|| {
+            parts.push(part.unwrap_or_else(|| {
                 let (expr, item) = (list.expr.clone(), Box::new(item.clone()));
                 let equal = BinaryExpr::new(expr, Operator::Eq, item);
                 self.opaque(&Expr::BinaryExpr(equal), truth)
-            });
-            // Values of one term are one set, however many they are.
-            match (parts.last_mut(), part) {
-                (Some(Formula::Is(term, set)), Formula::Is(same, more)) if *term == same => {
-                    *set = if truth { set.or(&more) } else { set.and(&more) };
-                }
-                (_, part) => parts.push(part),
-            }
+            }));
+        }
+        if let (false, Some(kind)) = (keys.is_empty(), self.kind(&list.expr)) {
+            let term = self.term(bare(&list.expr), &kind);
+            let listed = Set::of_keys(keys).and(self.terms.universe(term));
+            parts.push(Formula::Is(term, self.truth_of(term, listed, truth)));
         }
         if truth {
             Formula::Any(parts)
         } else {
             Formula::All(parts)
         }
+    }
+
+    /// Where a literal lies on the line of the values that it is looked for among; `None` when it lies
+    /// elsewhere, or is a truth, of which more is known.
+    fn plain_key(&self, expr: &Expr, item: &Expr) -> Option<Key> {
+        let Expr::Literal(value, _) = bare(item) else {
+            return None;
+        };
+        let line = domain::line(&self.kind(expr)?)?;
+        let same = line != DataType::Boolean && domain::line(&value.data_type())? == line;
+        same.then(|| domain::key(value))?
     }
 
     fn like(&mut self, like: &Like, truth: bool) -> Formula {
@@ -382,19 +405,19 @@ fn with_truth<'e>(left: &'e Expr, right: &'e Expr) -> Option<(&'e Expr, bool)> {
     }
 }
 
-/// The values that stand so to a value.
-fn values(op: Operator, key: &Key) -> Set {
-    let from = Set::from(key.clone());
-    let all = match key {
+/// The values that stand so to a value, of which these are the first and the last that equal it.
+fn values(op: Operator, (first, last): &(Key, Key)) -> Set {
+    let (from, above) = (Set::from(first.clone()), Set::above(last));
+    let all = match first {
         Key::Whole(_) => Set::from(Key::Whole(i128::MIN)),
         Key::Bytes(_) => Set::from(Key::Bytes(Vec::new())),
     };
     match op {
-        Operator::Eq => Set::only(key.clone()),
-        Operator::NotEq => all.minus(&Set::only(key.clone())),
+        Operator::Eq => from.minus(&above),
+        Operator::NotEq => all.minus(&from.minus(&above)),
         Operator::Lt => all.minus(&from),
-        Operator::LtEq => all.minus(&Set::above(key)),
-        Operator::Gt => Set::above(key),
+        Operator::LtEq => all.minus(&above),
+        Operator::Gt => above,
         Operator::GtEq => from,
         _ => Set::empty(),
     }

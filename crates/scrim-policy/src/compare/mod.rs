@@ -9,6 +9,7 @@
 //! A column that several agreements show differently is compared row by row in the same way: of each
 //! old treatment and each new one, whether a row can have both.
 
+mod days;
 mod domain;
 mod gained;
 mod grants;
@@ -19,6 +20,7 @@ mod solve;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod together;
 mod treatments;
 
 use std::fmt;

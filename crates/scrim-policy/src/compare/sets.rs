@@ -4,7 +4,8 @@
 //! A principal may act under each of its agreements alone, so what agreements give is compared one
 //! by one: agreements of the same id, with the same organisation. An agreement gives something to
 //! requests (`who`, `when`, the guards' `when`), on days, for a purpose: rows and columns within
-//! limits. It gives more when one of these is wider and none is narrower.
+//! limits. It gives more when one of these is wider and none is narrower. Several at once give to a
+//! row no more than each of them does, but where their masks differ (`together`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use scrim_model::TableName;
 use serde::Serialize;
 
 use super::grants::{self, Grant, GuardSide};
+use super::together::{self, Grants};
 use super::{LimitChange, TreatmentChange, Width};
 use crate::PolicySet;
 use crate::set::{Governed, LeftOut};
@@ -289,14 +291,15 @@ fn organisations(
             after.get(name).unwrap_or(&none),
         );
         let ids: BTreeSet<&str> = was.keys().chain(is.keys()).copied().collect();
-        let agreements: Vec<_> = ids
+        let mut agreements: Vec<_> = ids
             .into_iter()
             .filter_map(|id| grants::compare(was.get(id), is.get(id)))
             .collect();
+        together::add(was, is, &mut agreements);
         if agreements.is_empty() {
             continue;
         }
-        let columns = |grants: &BTreeMap<&str, Grant<'_>>| -> Vec<String> {
+        let columns = |grants: &Grants<'_>| -> Vec<String> {
             let mut all: Vec<String> = Vec::new();
             for column in grants.values().flat_map(Grant::columns) {
                 if !all.contains(&column) {
@@ -326,8 +329,8 @@ fn organisations(
 fn by_organisation<'a>(
     set: &'a PolicySet,
     governed: Option<&'a Governed>,
-) -> BTreeMap<&'a str, BTreeMap<&'a str, Grant<'a>>> {
-    let mut grants: BTreeMap<&str, BTreeMap<&str, Grant<'a>>> = BTreeMap::new();
+) -> BTreeMap<&'a str, Grants<'a>> {
+    let mut grants: BTreeMap<&str, Grants<'a>> = BTreeMap::new();
     let Some(governed) = governed else {
         return grants;
     };

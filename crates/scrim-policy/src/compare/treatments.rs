@@ -96,6 +96,47 @@ pub(super) fn changes(
     changes
 }
 
+/// A column, or a field inside one, that two agreements show through different masks.
+pub(super) struct Conflict {
+    pub(super) column: String,
+    pub(super) steps: Vec<PathStep>,
+    /// Both as one path.
+    pub(super) path: String,
+    pub(super) first: Showing,
+    pub(super) second: Showing,
+    /// How the second stands to the first.
+    pub(super) width: Width,
+}
+
+/// Where two treatments of a column are masks, and the second may tell more than the first.
+pub(super) fn conflicts(
+    column: &str,
+    data_type: Option<&DataType>,
+    (first, second): (&Treatment, &Treatment),
+    same_keys: bool,
+) -> Vec<Conflict> {
+    let mut found = Vec::new();
+    for steps in paths([first, second].into_iter()) {
+        let (one, other) = (first.at(&steps), second.at(&steps));
+        if !matches!((one, other), (Showing::Masked(_), Showing::Masked(_))) {
+            continue;
+        }
+        let inside = data_type.and_then(|data_type| kind(column, data_type, &steps));
+        let width = width(one, other, inside, same_keys);
+        if width.widens() {
+            found.push(Conflict {
+                column: column.to_owned(),
+                path: format_path(column, &steps),
+                steps,
+                first: one.clone(),
+                second: other.clone(),
+                width,
+            });
+        }
+    }
+    found
+}
+
 /// What follows on what where each side has one way for all rows.
 pub(super) fn single(old: &[Showing], new: &[Showing], same_keys: bool) -> Vec<Instead> {
     let pair = old.first().zip(new.first());

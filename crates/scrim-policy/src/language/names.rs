@@ -28,6 +28,8 @@ pub(super) const LOOKUP_SCHEMA: &str = "lookup";
 /// The parser's own limit does not see `a + a + …`, and what comes after it would end the process:
 /// a tree is walked by recursion.
 const LEVELS_MAX: usize = 128;
+/// Levels that one `CASE` counts for.
+const CASE_LEVELS: usize = 20;
 
 const SUBQUERY_HELP: &str =
     "write `column IN (SELECT column FROM lookup.table WHERE …)`, joined to the rest by AND or OR";
@@ -261,6 +263,9 @@ fn levels(expr: &SqlExpr) -> usize {
             ..
         } => 0,
         SqlExpr::CompoundFieldAccess { access_chain, .. } => access_chain.len(),
+        // Folding writes out the conditions of all branches for each of them, so that every one in
+        // another makes a condition several times as long.
+        SqlExpr::Case { .. } => CASE_LEVELS,
         _ => 1,
     }
 }

@@ -59,7 +59,7 @@ impl Allowed {
 
 /// Marks what the comments of the documents silence, and adds what is wrong with the comments.
 pub(super) fn apply(documents: &Documents, found: &mut Vec<Finding>) {
-    let contracts = documents.contracts().map(ContractDocument::file);
+    let contracts = documents.contracts().flat_map(ContractDocument::files);
     let agreements = documents.agreements().map(|one| one.nodes.id.file());
     let mut allowed = Vec::new();
     for file in contracts.chain(agreements) {

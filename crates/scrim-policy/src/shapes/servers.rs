@@ -1,6 +1,25 @@
 //! Where the data lie.
 
-use scrim_document::{Key, Kind, Shape};
+use scrim_document::{Key, Kind, Need, Shape};
+
+/// What each kind of place must say. `custom` is not here: it is read or left alone by its address.
+const NEEDS: &[Need] = &[
+    Need {
+        key: "type",
+        words: &["local"],
+        keys: &["path", "format"],
+    },
+    Need {
+        key: "type",
+        words: &["s3", "azure"],
+        keys: &["location", "format"],
+    },
+    Need {
+        key: "type",
+        words: &["postgres", "postgresql"],
+        keys: &["host", "port", "database", "schema"],
+    },
+];
 
 /// An entry of `servers`.
 pub(crate) static SERVER: Shape = Shape::open(
@@ -26,7 +45,8 @@ pub(crate) static SERVER: Shape = Shape::open(
         ),
     ],
 )
-.and(&PLACE);
+.and(&PLACE)
+.needing(NEEDS);
 
 /// A source as a configuration describes it: all that an entry of `servers` can say, in one map.
 pub static SOURCE: Shape = Shape::closed(
@@ -49,7 +69,8 @@ pub static SOURCE: Shape = Shape::closed(
         ),
     ],
 )
-.and(&SOURCE_EXTRAS);
+.and(&SOURCE_EXTRAS)
+.needing(NEEDS);
 
 static SOURCE_EXTRAS: Shape =
     Shape::closed("sourceProperties", "what is said of a source", EXTRA_KEYS).and(&PLACE);

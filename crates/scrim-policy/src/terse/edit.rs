@@ -278,14 +278,15 @@ fn indented(root: &Node, file: &SourceFile, indent: usize) -> Result<String, Pro
     let named = entries(root).iter().find(|entry| &*entry.name == CONTRACT);
     let named = named.filter(|named| line(&named.key) == line(&named.value));
     let named = named.filter(|_| !lines.at(root).starts_with('{'));
-    let named = line(&named.ok_or_else(|| stuck(root))?.key);
+    let named = named.ok_or_else(|| stuck(root))?;
+    let (id, named) = (&named.value, line(&named.key));
     let pad = " ".repeat(indent);
     let mut text = String::new();
     for number in 1..lines.end_after(line(root)) {
         let own = lines.get(number);
         let marker = number < line(root) && own.starts_with("---");
         if number == named {
-            if let Some(comment) = comment(own) {
+            if let Some(comment) = comment_beside(own, id) {
                 text.extend([pad.as_str(), comment, lines.end]);
             }
         } else if own.trim_end_matches(['\r', '\n']).is_empty() {
@@ -295,6 +296,16 @@ fn indented(root: &Node, file: &SourceFile, indent: usize) -> Result<String, Pro
         }
     }
     Ok(text)
+}
+
+/// The comment behind the contract's name, which may have a `#` of its own.
+fn comment_beside<'a>(own: &'a str, id: &Node) -> Option<&'a str> {
+    own.match_indices(" #").find_map(|(at, _)| {
+        let (before, rest) = own.split_at_checked(at)?;
+        let before = Node::parse(&SourceFile::new("", before)).ok()?;
+        let whole = before.get(CONTRACT).is_some_and(|named| named.same(id));
+        whole.then_some(rest.trim())
+    })
 }
 
 /// Text as YAML reads it back: bare where it is a plain word.

@@ -85,10 +85,10 @@ fn granted() -> impl Strategy<Value = Granted> {
 fn set(agreements: &[Granted], rows: &[&str], guard: (&str, &str)) -> PolicySet {
     let mut access = "purposes: [research, billing]\nprofiles:\n".to_owned();
     for (index, rows) in rows.iter().enumerate() {
-        access += &format!("  p{index}: {{rows: \"{rows}\", columns: {{region: clear}}}}\n");
+        access = format!("{access}  p{index}: {{rows: \"{rows}\", columns: {{region: clear}}}}\n");
     }
     let (when, rows) = guard;
-    access += &format!("guards:\n  - {{id: g, when: \"{when}\", rows: \"{rows}\"}}\n");
+    access = format!("{access}guards:\n  - {{id: g, when: \"{when}\", rows: \"{rows}\"}}\n");
     let mut world = World::new().contract(&access);
     for (index, one) in agreements.iter().enumerate() {
         let Granted { who, when, .. } = one;
@@ -291,6 +291,9 @@ fn plain() -> Asks {
     }
 }
 
+/// What is different in a request.
+type Change = dyn Fn(&mut Asks);
+
 #[test]
 fn the_key_follows_what_is_asked_about_and_nothing_else() {
     let one = Granted {
@@ -311,7 +314,6 @@ fn the_key_follows_what_is_asked_about_and_nothing_else() {
         grounds(&set, &asks, &table).key().unwrap()
     };
     let usual = key(&|_| {});
-    type Change = dyn Fn(&mut Asks);
     let others: [&Change; 6] = [
         &|asks| asks.principal.id = "bob".to_owned(),
         &|asks| asks.principal.roles = vec!["auditor".to_owned()],

@@ -490,3 +490,20 @@ fn inv_03_what_is_no_number_is_greater_than_nothing() {
         assert_eq!(!clause.bindings.is_empty(), bound, "{trust}");
     }
 }
+
+#[test]
+fn inv_14_conditions_that_multiply_when_folded_are_not_taken() {
+    let nested = |depth: usize| {
+        let mut rule = "legal_hold".to_owned();
+        for n in 0..depth {
+            rule = format!(
+                "CASE WHEN ({rule}) IS TRUE THEN claim_id > {n} WHEN score > {n} THEN NULL ELSE region = 'A{n}' END"
+            );
+        }
+        with_rows(&rule, "").problems()
+    };
+    let start = std::time::Instant::now();
+    assert_eq!(nested(4), "");
+    assert!(nested(12).contains("too many operators"));
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}

@@ -176,6 +176,27 @@ fn a_comment_silences_one_lint_at_one_place_and_is_not_forgotten() {
 }
 
 #[test]
+fn a_comment_counts_in_an_access_policy_of_its_own() {
+    let text = contract("");
+    let (bare, _) = text.split_once("customProperties:").unwrap();
+    let policy = "contract: claims
+purposes: [research]
+profiles:
+  p:
+    columns:
+      # scrim: allow day-kept because bills name the day
+      visited: {mask: truncate_date, unit: day}
+";
+    let world = World::new()
+        .file("contracts/claims.odcs.yaml", bare)
+        .file("contracts/claims.policy.yaml", policy)
+        .agreement("used", "p", ENDS);
+    let findings = lint(world);
+    assert_eq!(names(&findings), Vec::<&str>::new(), "{findings:#?}");
+    assert!(findings.iter().any(|one| one.allowed.is_some()));
+}
+
+#[test]
 fn the_readme_lists_every_lint() {
     let readme = include_str!("../../../../policies/README.md");
     for lint in LINTS.iter().chain(&SILENCING) {

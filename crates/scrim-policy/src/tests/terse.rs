@@ -193,6 +193,37 @@ fn an_empty_list_of_custom_properties_makes_room() {
 }
 
 #[test]
+fn odd_ids_and_texts_come_back_as_they_were() {
+    for (id, value) in [
+        ("\"007: # ü\"", "purposes: [a]"),
+        ("'12'", "purposes: &p [a]\n      groups: *p"),
+        (
+            "'it''s'",
+            "\"purposes\": ['b: c', \"\\u00e9 \\n\", \"王 # x\"] # why",
+        ),
+        (
+            "t",
+            "purposes: []\n      guards: []\n      profiles: {\"x: y #\": {}}",
+        ),
+        (
+            "t",
+            "profiles:\n        x:\n          rows: |2\n              a = '#x' # y\n\n            AND true",
+        ),
+    ] {
+        let text = format!(
+            "id: {id}\ncustomProperties:\n  - property: accessPolicy\n    value:\n      {value}\n"
+        );
+        let mut parts = taken_apart(&text);
+        assert_eq!(put_together(&parts), text);
+        // a comment beside the name comes along, and nothing of the name does
+        parts.policy = parts.policy.replacen('\n', " # of whom\n", 1);
+        let together = put_together(&parts);
+        assert!(together.contains("      # of whom\n"), "{together}");
+        assert_eq!(together.replacen("      # of whom\n", "", 1), text);
+    }
+}
+
+#[test]
 fn what_cannot_be_moved_as_it_stands_is_left_alone() {
     for text in [
         "id: a\ncustomProperties: [{property: accessPolicy, value: {purposes: [a]}}]\n",

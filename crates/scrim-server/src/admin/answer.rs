@@ -31,7 +31,7 @@ impl Flight {
     ) -> Result<Vec<Bytes>, Status> {
         let operator = Some(shown)
             .filter(|_| action.r#type == ACTION)
-            .and_then(|shown| shown.asks(&action.body))
+            .and_then(|shown| shown.asks(&action.body, &self.used, self.clock.now()))
             .ok_or_else(|| to_status(&TokenRefusal::Invalid.into(), None))?;
         self.answer_operator(&operator, &action.body).await
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::revoke::Revoked;
 
 pub use token::{Operator, operator_token};
-pub(crate) use token::{Shown, open_token};
+pub(crate) use token::{Shown, Used, open_token};
 
 /// The type of the action.
 pub const ACTION: &str = "scrim.admin";

@@ -160,7 +160,7 @@ mod tests {
             ),
             ("{url: 'http://10.0.0.1/'}", "would travel unencrypted"),
             ("{url: 'https://opa/', cache: 1}", "expected a duration"),
-            ("{url: 'https://opa/', cache: 2h}", "from 0ns to 3600s"),
+            ("{url: 'https://opa/', cache: 2h}", "from 0ms to 1h"),
             ("{url: 'https://opa/', timeout: 1m}", "from 1ms to 30s"),
             ("{url: 'https://opa/', retry: 3}", "unknown key `retry`"),
         ] {

@@ -293,9 +293,9 @@ impl Reader<'_> {
             return None;
         };
         if !range.contains(&duration) {
-            let (from, to) = (range.start(), range.end());
+            let [from, to] = [range.start(), range.end()].map(|end| units::written(*end));
             self.problems
-                .push(node.error(format!("expected a duration from {from:?} to {to:?}")));
+                .push(node.error(format!("expected a duration from {from} to {to}")));
             return None;
         }
         Some(duration)
@@ -459,7 +459,7 @@ limits: {memory: lots, rows: 0, idle_reader: 1ms, streams_per_principal: 0}
                  2001:db8::/32)",
                 "scrim.yaml:8:18: expected a size in bytes (help: write it like 512MiB or 2GiB)",
                 "scrim.yaml:8:30: expected at least 1, found 0",
-                "scrim.yaml:8:46: expected a duration from 1s to 86400s",
+                "scrim.yaml:8:46: expected a duration from 1s to 1d",
                 "scrim.yaml:8:74: expected at least 1, found 0",
             ],
         );

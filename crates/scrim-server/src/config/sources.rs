@@ -185,7 +185,7 @@ mod tests {
             ),
             (
                 "sources: {connect_timeout: 2h}",
-                "scrim.yaml:5:28: expected a duration from 10ms to 60s",
+                "scrim.yaml:5:28: expected a duration from 10ms to 1m",
             ),
             (
                 "sources: {listing_age: soon}",

@@ -34,6 +34,22 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
+/// A duration as people write it.
+pub(crate) fn written(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ];
+    let fits = |(_, unit): &(&str, u128)| millis >= *unit && millis.is_multiple_of(*unit);
+    match units.into_iter().find(fits) {
+        Some((name, unit)) => format!("{}{name}", millis / unit),
+        None => format!("{millis}ms"),
+    }
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let end = text
@@ -64,6 +80,9 @@ mod tests {
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         for wrong in ["", "5", "m", "5 minutes", "-5m"] {
             assert_eq!(duration(wrong), None, "{wrong}");
+        }
+        for text in ["0ms", "1ms", "1500ms", "30s", "90s", "5m", "36h", "2d"] {
+            assert_eq!(written(duration(text).unwrap()), text);
         }
     }
 }

@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex};
 use scrim_engine::Engine;
 use scrim_identity::{Authenticator, Sealer};
 use scrim_ledger::Ledger;
-use scrim_model::{Clock, Code, Refusal};
+use scrim_model::{Clock, Code, Refusal, RevocationScope};
 use tokio::sync::watch;
 
 pub(crate) use context::Caller;
@@ -44,6 +44,7 @@ pub(crate) use handshake::{bearer, bearer_header};
 pub(crate) use info::malformed;
 pub(crate) use peer::{Peer, Standing};
 
+use crate::admin::Used;
 use crate::config::{Limits, Networks};
 use crate::in_force::PoliciesHandle;
 use crate::wire::Ending;
@@ -73,6 +74,10 @@ pub(crate) struct Flight {
     pub(crate) limits: Limits,
     /// Held while what is revoked changes in more than one place.
     revoking: Mutex<()>,
+    /// What is revoked and not known to be in the ledger.
+    unrecorded: Mutex<BTreeSet<(RevocationScope, String)>>,
+    /// The operators' tokens that were used.
+    pub(crate) used: Used,
     pub(crate) policies: PoliciesHandle,
     /// The accounts that may administer the server.
     pub(crate) administrators: BTreeSet<String>,
@@ -101,6 +106,7 @@ fn session_ended() -> Refusal {
 impl Flight {
     /// A service over these parts.
     pub(crate) fn new(parts: Parts) -> Self {
+        let started = parts.clock.now();
         Self {
             engine: parts.engine,
             ledger: parts.ledger,
@@ -117,6 +123,8 @@ impl Flight {
             ),
             limits: parts.limits,
             revoking: Mutex::default(),
+            unrecorded: Mutex::default(),
+            used: Used::new(started),
             policies: parts.policies,
             administrators: parts.administrators,
         }

@@ -1,11 +1,12 @@
 //! Taking access back at once, giving it again, and changing accounts.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use scrim_identity::{Accounts, Ended};
 use scrim_ledger::{Event, LedgerError};
-use scrim_model::{Revocation, Revocations};
+use scrim_model::{Revocation, RevocationScope, Revocations};
 
 use super::Flight;
 use crate::revoke::{AccessChange, Known, RevokeError, Revoked};
@@ -19,20 +20,54 @@ impl Flight {
     pub(crate) async fn revoke(&self, change: &AccessChange) -> Result<Revoked, RevokeError> {
         let before = self.authenticator.revocations();
         if let Some(before) = change.revoked_already(&self.known(), &before)? {
+            let key = (before.revocation.scope, before.revocation.id.clone());
+            if self.unrecorded().contains(&key) {
+                self.record(&before.revocation, || ()).await?;
+            }
             return Ok(before);
         }
         let revocation = change.revocation(self.clock.now());
-        // Queued before anything ends by it, so that the ledger tells the cause first; and not
-        // waited for: access ends whatever becomes of the ledger.
-        let recorded = self.ledger.event(Event::Revoked(revocation.clone()));
-        let (recorded, streams) = futures::join!(recorded, async { self.take_back(&revocation) });
-        recorded.map_err(RevokeError::NotRecorded)?;
+        let streams = self.record(&revocation, || self.take_back(&revocation));
+        let streams = streams.await?;
         tracing::warn!(scope = %revocation.scope, id = revocation.id, by = revocation.by, streams, "access is revoked");
         Ok(Revoked {
             revocation,
             already: false,
             streams,
         })
+    }
+
+    /// Writes a revocation down, and does what it says. It is queued before anything ends by it, so
+    /// that the ledger tells the cause first; and not waited for, since access ends whatever becomes of
+    /// the ledger. Whoever asked may go away meanwhile: it is written all the same.
+    async fn record<T>(
+        &self,
+        revocation: &Revocation,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, RevokeError> {
+        let key = (revocation.scope, revocation.id.clone());
+        self.unrecorded().insert(key.clone());
+        let (ledger, event) = (self.ledger.clone(), Event::Revoked(revocation.clone()));
+        let mut writing = Box::pin(async move { ledger.event(event).await });
+        let queued = futures::poll!(&mut writing);
+        let acted = act();
+        let written = match queued {
+            Poll::Ready(written) => written,
+            Poll::Pending => match tokio::spawn(writing).await {
+                Ok(written) => written,
+                // The server stops.
+                Err(_) => Err(LedgerError::Stopped),
+            },
+        };
+        written.map_err(RevokeError::NotRecorded)?;
+        self.unrecorded().remove(&key);
+        Ok(acted)
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, BTreeSet<(RevocationScope, String)>> {
+        self.unrecorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_back(&self, revocation: &Revocation) -> usize {

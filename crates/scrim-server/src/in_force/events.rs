@@ -44,6 +44,8 @@ mod linux {
     pub(in super::super) struct Events {
         inotify: AsyncFd<Inotify>,
         folders: Vec<(WatchDescriptor, PathBuf)>,
+        /// Those that cannot be watched, of which the log says so.
+        unwatched: BTreeSet<PathBuf>,
         buffer: Vec<u8>,
     }
 
@@ -58,6 +60,7 @@ mod linux {
             Ok(Self {
                 inotify,
                 folders: Vec::new(),
+                unwatched: BTreeSet::new(),
                 buffer: vec![0; BUFFER_BYTES],
             })
         }
@@ -75,16 +78,21 @@ mod linux {
                 | WatchMask::ONLYDIR;
             let mut watches = self.inotify.get_ref().watches();
             let mut now = Vec::with_capacity(folders.len());
+            let mut unwatched = BTreeSet::new();
             for folder in folders {
                 match watches.add(&folder, mask) {
                     Ok(watch) => now.push((watch, folder)),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => {
-                        let folder = folder.display();
-                        tracing::warn!(%error, %folder, "a folder is not watched");
+                        if !self.unwatched.contains(&folder) {
+                            let folder = folder.display();
+                            tracing::warn!(%error, %folder, "a folder is not watched");
+                        }
+                        unwatched.insert(folder);
                     }
                 }
             }
+            self.unwatched = unwatched;
             for (watch, _) in std::mem::replace(&mut self.folders, now) {
                 if self.folders.iter().all(|(kept, _)| *kept != watch) {
                     // One whose folder is gone is gone, too.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::folder::Found;
 use super::handle::{Ask, PoliciesHandle, Request};
 use super::watch::Watch;
-use super::{InForce, LoadError, Policies, Refused, Why, described, names};
+use super::{InForce, LoadError, Made, Policies, Refused, Why, described, names};
 use crate::flight::Flight;
 use crate::load::{self, Opening};
 
@@ -53,6 +53,8 @@ struct Heal {
 struct Bad {
     version: String,
     known_version: Option<String>,
+    /// Whether it is no fault of theirs, so that they are tried again.
+    is_passing: bool,
     /// Why, and when it is to be told: until then it may be mended.
     untold: Option<(LoadError, Instant)>,
 }
@@ -131,6 +133,7 @@ impl Keeper {
         self.bad = Some(Bad {
             version: found.version().to_owned(),
             known_version: found.known_version(),
+            is_passing: error.is_passing(),
             untold: None,
         });
         let version = found.known_version();
@@ -182,7 +185,11 @@ impl Keeper {
     /// Looks at the folder and the accounts, and puts in force what has changed.
     async fn look(&mut self, flight: &Flight) {
         let found = self.read_settled().await;
-        if let Some(accounts) = self.watch.accounts_changed(&self.in_force.means.inputs) {
+        if let Some(shadow) = &self.in_force.means.shadow {
+            shadow.look();
+        }
+        let inputs = &self.in_force.means.inputs;
+        if let Some(accounts) = self.watch.accounts_changed(inputs).await {
             match flight.replace_accounts(accounts).await {
                 Ok(()) => tracing::info!("the accounts file has changed and counts"),
                 Err(error) => tracing::error!(%error, "sessions are closed, and not recorded"),
@@ -193,13 +200,12 @@ impl Keeper {
             self.in_force.forget_refused().await;
             return;
         }
-        if self
-            .bad
-            .as_ref()
-            .is_some_and(|bad| bad.version == found.version())
-        {
+        let before = self.bad.take_if(|bad| bad.version == found.version());
+        if before.as_ref().is_some_and(|before| !before.is_passing) {
+            self.bad = before;
             return;
         }
+        let was_told = before.is_some_and(|before| before.untold.is_none());
         let why = Why::from(LoadCause::Folder);
         let loaded = match &found.files {
             Ok(files) => {
@@ -211,7 +217,8 @@ impl Keeper {
         self.bad = loaded.err().map(|error| Bad {
             version: found.version().to_owned(),
             known_version: found.known_version(),
-            untold: Some((error, Instant::now() + SETTLE)),
+            is_passing: error.is_passing(),
+            untold: (!was_told).then(|| (error, Instant::now() + SETTLE)),
         });
         self.plan_healing();
     }
@@ -220,7 +227,7 @@ impl Keeper {
     async fn read_settled(&mut self) -> Found {
         let told = self.watch.settled().await;
         // Before the folder is read, so that no change falls between both.
-        self.watch.renew(&self.in_force.means.inputs);
+        self.watch.renew(&self.in_force.means.inputs).await;
         let inputs = &self.in_force.means.inputs;
         let started = Instant::now();
         let mut found = Found::read(inputs).await;
@@ -267,13 +274,13 @@ impl Keeper {
         let kept = (&self.in_force.open, Opening::WhatIsNew);
         let why = Why::from(LoadCause::SourceHealed);
         let failed = match self.in_force.means.make(&files, kept).await {
-            Ok(loaded) if is_progress(&before, &loaded.left_out) => {
-                match self.in_force.replace(loaded, &why, folder.as_deref()).await {
+            Ok(made) if is_progress(&before, &made.loaded.left_out) => {
+                match self.in_force.replace(made, &why, folder.as_deref()).await {
                     Ok(()) => None,
                     Err(error) => Some(format!("the policies in force stay: {error}")),
                 }
             }
-            Ok(loaded) => {
+            Ok(Made { loaded, .. }) => {
                 let said = described(&loaded.left_out);
                 if names(&loaded.left_out) == names(&before) {
                     self.in_force.still_left_out(loaded.left_out);

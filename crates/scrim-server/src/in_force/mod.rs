@@ -21,11 +21,10 @@ use scrim_policy::{LeftOut, PolicySet};
 use tokio::sync::watch::{Receiver, Sender};
 
 use crate::health::Health;
-use crate::load::{self, Inputs, Loaded, OpenSources, Opening, sha256};
+use crate::load::{self, Inputs, Loaded, OpenSources, Opening};
 use crate::shadow::Shadow;
 use crate::store::{PolicyStore, StoreError};
-use folder::Found;
-
+pub(crate) use folder::Found;
 pub(crate) use handle::PoliciesHandle;
 pub(crate) use keeper::Keeper;
 pub(crate) use start::start;
@@ -91,6 +90,15 @@ impl From<Problems> for LoadError {
 }
 
 impl LoadError {
+    /// Whether the same policies may be put in force a moment later: a disk that was full may have
+    /// room by then, a ledger that broke stays so.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Problems(_) | Self::Ledger(_) => false,
+        }
+    }
+
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Problems(problems) => lines(problems),
@@ -139,6 +147,14 @@ pub(crate) struct Means {
     pub(crate) shadow: Option<Shadow>,
 }
 
+/// A policy set that is kept and could be in force.
+#[derive(Debug)]
+struct Made {
+    loaded: Loaded,
+    /// Its files, each with the SHA-256 of its text.
+    hashes: Vec<(String, String)>,
+}
+
 /// What is in force, and what it takes to replace it.
 #[derive(Debug)]
 pub(crate) struct InForce {
@@ -149,8 +165,8 @@ pub(crate) struct InForce {
     open: OpenSources,
     /// Tables of which the log says what their contracts do not list.
     told: BTreeSet<TableName>,
-    /// What was refused last and is in the ledger; the same again is no news.
-    refused_before: Option<String>,
+    /// What was refused last and is in the ledger, and to whom; the same again is no news.
+    refused_before: Option<(Option<String>, String)>,
 }
 
 impl Means {
@@ -165,7 +181,7 @@ impl Means {
         &self,
         files: &[SourceFile],
         before: (&OpenSources, Opening),
-    ) -> Result<Loaded, LoadError> {
+    ) -> Result<Made, LoadError> {
         let folder = &self.inputs.policies;
         let files = files.iter().map(|file| load::in_folder(folder, file));
         let key = self.root_key.clone();
@@ -173,14 +189,14 @@ impl Means {
         let version = loaded.world.policy.version().to_owned();
         let (store, files) = (self.store.clone(), loaded.files.clone());
         let put = load::aside(&self.inputs, move || store.put(&version, &files));
-        put.await??;
-        Ok(loaded)
+        let hashes = put.await??;
+        Ok(Made { loaded, hashes })
     }
 
     /// Writes down what is in force from now on, then lets it decide.
     async fn enforce(
         &self,
-        loaded: Loaded,
+        Made { loaded, hashes }: Made,
         why: &Why,
         folder: Option<&str>,
     ) -> Result<(Policies, OpenSources), LedgerError> {
@@ -188,12 +204,10 @@ impl Means {
             tracing::warn!("{warning}");
         }
         let policy = Arc::clone(&loaded.world.policy);
-        let hashes = loaded.files.iter();
-        let hashes = hashes.map(|file| (file.path().to_owned(), sha256(file.text())));
         // In force only once it is known which policies are in force.
         let event = Event::PolicyLoaded {
             version: policy.version().to_owned(),
-            files: hashes.collect(),
+            files: hashes,
             cause: why.cause,
             by: why.by.clone(),
             folder: folder.map(str::to_owned),
@@ -236,8 +250,8 @@ impl InForce {
         folder: Option<&str>,
         opening: Opening,
     ) -> Result<(), LoadError> {
-        let loaded = self.means.make(files, (&self.open, opening)).await?;
-        self.replace(loaded, why, folder).await?;
+        let made = self.means.make(files, (&self.open, opening)).await?;
+        self.replace(made, why, folder).await?;
         Ok(())
     }
 
@@ -245,12 +259,12 @@ impl InForce {
     /// stays.
     async fn replace(
         &mut self,
-        loaded: Loaded,
+        made: Made,
         why: &Why,
         folder: Option<&str>,
     ) -> Result<(), LedgerError> {
-        self.tell_unlisted(&loaded.unlisted);
-        let (mut policies, open) = self.means.enforce(loaded, why, folder).await?;
+        self.tell_unlisted(&made.loaded.unlisted);
+        let (mut policies, open) = self.means.enforce(made, why, folder).await?;
         let version = policies.policy.version();
         tracing::info!(
             version,
@@ -309,11 +323,12 @@ impl InForce {
             by = why.by,
             "the policies cannot be loaded, those in force stay: {said}"
         );
-        if self.refused_before.as_ref() != Some(&said) {
-            if let Err(error) = write_refusal(&self.means.ledger, &refused, &said).await {
+        let news = Some((refused.by.clone(), said));
+        if self.refused_before != news {
+            if let Err(error) = write_refusal(&self.means.ledger, &refused).await {
                 tracing::error!(%error, "a refused load is not in the ledger");
             }
-            self.refused_before = Some(said);
+            self.refused_before = news;
         }
         if why.cause == LoadCause::Rollback {
             return refused;
@@ -352,12 +367,12 @@ impl InForce {
 }
 
 /// Writes down that a load was refused.
-async fn write_refusal(ledger: &Ledger, refused: &Refused, said: &str) -> Result<(), LedgerError> {
+async fn write_refusal(ledger: &Ledger, refused: &Refused) -> Result<(), LedgerError> {
     let event = Event::PolicyRefused {
         version: refused.version.clone(),
         cause: refused.cause,
         by: refused.by.clone(),
-        problems: said.to_owned(),
+        problems: refused.problems.join("\n"),
     };
     ledger.event(event).await
 }

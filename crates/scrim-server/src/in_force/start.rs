@@ -5,8 +5,9 @@ use scrim_ledger::{Event, LoadCause, Recovery, Rollback};
 use tokio::sync::watch::Sender;
 
 use super::folder::Found;
-use super::{InForce, LoadError, Means, Refused, Why, log_left_out, write_refusal};
-use crate::load::{Loaded, OpenSources, Opening};
+use super::{InForce, LoadError, Made, Means, Refused, Why, log_left_out, write_refusal};
+use crate::load::{self, OpenSources, Opening};
+use crate::store::StoreError;
 
 /// Puts the first policy set in force: what the folder says, or the version that was taken back if the
 /// folder has not changed since.
@@ -22,8 +23,8 @@ pub(crate) async fn start(
         by: rollback.and_then(|rollback| rollback.by.clone()),
     };
     let first = first(&means, &found, rollback).await;
-    let loaded = match first {
-        Ok(loaded) => loaded,
+    let made = match first {
+        Ok(made) => made,
         Err(error) => {
             tell_refused(&means, recovery, &found, &why, &error).await;
             return Err(error);
@@ -31,10 +32,10 @@ pub(crate) async fn start(
     };
     let version = env!("CARGO_PKG_VERSION").to_owned();
     means.ledger.event(Event::ServerStarted { version }).await?;
-    let warnings = loaded.warnings.clone();
-    let unlisted = loaded.unlisted.clone();
+    let warnings = made.loaded.warnings.clone();
+    let unlisted = made.loaded.unlisted.clone();
     let folder = rollback.map(|rollback| rollback.folder.as_str());
-    let (policies, open) = means.enforce(loaded, &why, folder).await?;
+    let (policies, open) = means.enforce(made, &why, folder).await?;
     if let Some(Rollback { version, .. }) = rollback {
         tracing::warn!(
             version,
@@ -60,13 +61,27 @@ async fn first(
     means: &Means,
     found: &Found,
     rollback: Option<&Rollback>,
-) -> Result<Loaded, LoadError> {
+) -> Result<Made, LoadError> {
     let before = OpenSources::default();
     let files = match rollback {
-        Some(rollback) => means.store.get(&rollback.version)?,
+        Some(rollback) => {
+            let files = means.store.get(&rollback.version);
+            files.map_err(|error| lost(means, rollback, &error))?
+        }
         None => found.files.clone()?,
     };
     means.make(&files, (&before, Opening::Everything)).await
+}
+
+/// What was rolled back to is not there any more. What the folder says was taken back, so it does not
+/// come into force instead.
+fn lost(means: &Means, rollback: &Rollback, error: &StoreError) -> Problems {
+    let version = &rollback.version;
+    let message = format!("the rollback to {version} holds, and it cannot be had: {error}");
+    let help = "restore the folder `policies` of the ledger, or end the rollback: change a file here, \
+                if only a comment";
+    let problem = load::about(&means.inputs.policies, message);
+    problem.with_help(help).into()
 }
 
 /// A server that is started again and again over the same mistake writes it down once.
@@ -90,7 +105,7 @@ async fn tell_refused(
     if before.is_some_and(|before| said.starts_with(before.as_str())) {
         return;
     }
-    if let Err(error) = write_refusal(&means.ledger, &refused, &said).await {
+    if let Err(error) = write_refusal(&means.ledger, &refused).await {
         tracing::error!(%error, "a refused load is not in the ledger");
     }
 }

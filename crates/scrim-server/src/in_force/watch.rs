@@ -1,4 +1,4 @@
-//! Watching the files of the owner: the folder of policies and the accounts.
+//! Watching the files of the owner: the folders of policies and the accounts.
 //!
 //! The operating system tells of changes. That is a hint to look, never the truth: what counts is
 //! what a look finds, and there is one from time to time in any case.
@@ -29,6 +29,8 @@ const WRITING_MAX: usize = 1_024;
 /// Tells when to look at the files.
 #[derive(Debug)]
 pub(crate) struct Watch {
+    /// The folders of policies.
+    roots: Vec<PathBuf>,
     accounts: PathBuf,
     /// The SHA-256 of the accounts file when it was read last.
     accounts_hash: Option<String>,
@@ -49,12 +51,16 @@ struct Told {
 }
 
 impl Watch {
-    /// Begins to watch.
-    pub(crate) fn new(inputs: &Inputs, accounts: &Path) -> Self {
+    /// Begins to watch folders of policies, the one of `inputs` and one that is not enforced, and the
+    /// accounts.
+    pub(crate) fn new(inputs: &Inputs, shadow: Option<&Path>, accounts: &Path) -> Self {
         let events = Events::new().inspect_err(|error| {
             tracing::warn!(%error, "changes of policies are found only every {LOOK_EVERY:?}");
         });
+        let roots = [Some(inputs.policies.as_path()), shadow];
+        let roots = roots.into_iter().flatten().map(Path::to_owned);
         let mut watch = Self {
+            roots: roots.collect(),
             accounts: accounts.to_owned(),
             accounts_hash: hash_of(accounts),
             places: Places::default(),
@@ -62,7 +68,7 @@ impl Watch {
             told: Told::default(),
             next_look: Instant::now() + LOOK_EVERY,
         };
-        watch.renew(inputs);
+        watch.take(places(&watch.roots, &watch.accounts));
         watch
     }
 
@@ -109,21 +115,38 @@ impl Watch {
 
     /// Watches the folders as they are now: those that are gone cannot be, new ones must be, and one
     /// may have taken the place of another of its name.
-    pub(crate) fn renew(&mut self, inputs: &Inputs) {
-        self.places = Places::new(&inputs.policies, &self.accounts);
+    pub(crate) async fn renew(&mut self, inputs: &Inputs) {
+        let (roots, accounts) = (self.roots.clone(), self.accounts.clone());
+        let found = load::aside(inputs, move || places(&roots, &accounts)).await;
+        match found {
+            Ok(found) => self.take(found),
+            Err(problems) => tracing::error!("what is watched stays as it was: {problems}"),
+        }
+    }
+
+    fn take(&mut self, places: Places) {
+        self.places = places;
         if let Some(events) = &mut self.events {
             events.watch(self.places.watched());
         }
     }
 
     /// The accounts, if their file has changed and can be read as accounts.
-    pub(crate) fn accounts_changed(&mut self, inputs: &Inputs) -> Option<Accounts> {
-        let hash = hash_of(&self.accounts);
-        if hash == self.accounts_hash {
-            return None;
-        }
+    pub(crate) async fn accounts_changed(&mut self, inputs: &Inputs) -> Option<Accounts> {
+        let (path, before) = (self.accounts.clone(), self.accounts_hash.clone());
+        let attributes = inputs.attributes.clone();
+        let looked = load::aside(inputs, move || {
+            let hash = hash_of(&path);
+            let is_other = hash != before;
+            let accounts = is_other.then(|| load::accounts(&path, &attributes));
+            (hash, accounts)
+        });
+        let (hash, accounts) = looked.await.unwrap_or_else(|problems| {
+            let before = self.accounts_hash.clone();
+            (before, Some(Err(problems)))
+        });
         self.accounts_hash = hash;
-        match load::accounts(&self.accounts, &inputs.attributes) {
+        match accounts? {
             Ok(accounts) => Some(accounts),
             Err(problems) => {
                 tracing::warn!("the accounts cannot be read, those known stay: {problems}");
@@ -131,6 +154,10 @@ impl Watch {
             }
         }
     }
+}
+
+fn places(roots: &[PathBuf], accounts: &Path) -> Places {
+    Places::new(roots.iter().map(PathBuf::as_path), accounts)
 }
 
 /// Takes what is told next.
@@ -182,7 +209,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let contracts = root.path().join("contracts");
         std::fs::create_dir(&contracts).unwrap();
-        let places = Places::new(root.path(), &root.path().join("accounts.yaml"));
+        let places = Places::new([root.path()], &root.path().join("accounts.yaml"));
         let mut told = Told::default();
         let mut take = |kind, path: PathBuf| {
             let path = Some(path);
@@ -201,5 +228,10 @@ mod tests {
         assert_eq!(take(Kind::Written, file.clone()), (true, 1));
         assert_eq!(take(Kind::Other, file.clone()), (true, 1));
         assert_eq!(take(Kind::Closed, file), (true, 0));
+        // So much happened that some of it was lost.
+        told.is_news = false;
+        let (kind, path) = (Kind::Other, None);
+        told.take(Event { kind, path }, &places);
+        assert!(told.is_news);
     }
 }

@@ -26,8 +26,13 @@ use crate::config::{self, Administrator, Config, Lookup, MappedCertificate};
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes of all files of a policy set.
+const ALL_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Folders below the policies' folder.
 const DEPTH_MAX: usize = 8;
+/// Files and folders that are looked at, whether they are policies or not.
+const ENTRIES_MAX: usize = 100_000;
+
 /// What a policy set is loaded from.
 #[derive(Debug, Clone)]
 pub struct Inputs {
@@ -317,18 +322,33 @@ pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
         let help = "give the folder that holds `contracts` and `agreements`";
         return Err(about(dir, message).with_help(help).into());
     }
-    let mut paths = Vec::new();
     let mut problems = Problems::default();
+    let mut found = Collected::default();
     for part in ["contracts", "agreements"] {
-        collect(&dir.join(part), 0, &mut paths, &mut problems);
+        found.below(&dir.join(part), 0, &mut problems);
     }
-    beside(dir, &mut paths, &mut problems);
+    found.beside(dir, &mut problems);
+    if found.entries > ENTRIES_MAX {
+        let message = format!("there are more than {ENTRIES_MAX} files and folders here");
+        let help = "keep what is no policy elsewhere, and look for links that lead in a circle";
+        return Err(about(dir, message).with_help(help).into());
+    }
+    let Collected { mut paths, .. } = found;
     paths.sort();
     let mut files = Vec::with_capacity(paths.len());
+    let mut bytes = 0;
     for path in paths {
         match read_file(&path) {
-            Ok(file) => files.push(file),
+            Ok(file) => {
+                bytes += file.text().len();
+                files.push(file);
+            }
             Err(found) => problems.extend(found),
+        }
+        if bytes > ALL_BYTES_MAX {
+            let most = ALL_BYTES_MAX >> 20;
+            let message = format!("the files together are larger than {most} MiB");
+            return Err(about(dir, message).into());
         }
     }
     problems.into_result(files).map(|(files, _)| files)
@@ -337,12 +357,14 @@ pub fn policy_files(dir: &Path) -> Result<Vec<SourceFile>, Problems> {
 /// Reads one file of the owner's.
 ///
 /// # Errors
-/// When it cannot be read, is too large, or is not UTF-8.
+/// When it cannot be read, is no file, is too large, or is not UTF-8.
 pub fn read_file(path: &Path) -> Result<SourceFile, Problems> {
-    let size = std::fs::metadata(path)
-        .map_err(|e| about(path, format!("cannot read: {e}")))?
-        .len();
-    if size > FILE_BYTES_MAX {
+    let found = std::fs::metadata(path).map_err(|e| about(path, format!("cannot read: {e}")))?;
+    // To open a pipe is to wait for its writer, for ever if there is none.
+    if !found.is_file() {
+        return Err(about(path, "cannot read: it is not a file").into());
+    }
+    if found.len() > FILE_BYTES_MAX {
         return Err(about(
             path,
             format!("the file is larger than {} MiB", FILE_BYTES_MAX >> 20),
@@ -354,60 +376,77 @@ pub fn read_file(path: &Path) -> Result<SourceFile, Problems> {
     Ok(SourceFile::new(path.display().to_string(), text))
 }
 
-fn collect(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && depth == 0 => return,
-        Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
-    };
-    for entry in entries {
-        let path = match entry {
-            Ok(entry) => entry.path(),
-            Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
-        };
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if hidden {
-            continue;
-        }
-        if path.is_dir() {
-            if depth >= DEPTH_MAX {
-                problems.push(about(
-                    &path,
-                    format!("folders are nested deeper than {DEPTH_MAX}"),
-                ));
-            } else {
-                collect(&path, depth + 1, paths, problems);
+/// The documents of a folder, as they are found.
+#[derive(Debug, Default)]
+struct Collected {
+    paths: Vec<PathBuf>,
+    /// All that was looked at.
+    entries: usize,
+}
+
+impl Collected {
+    /// The paths in a folder that are not hidden, as long as they are not too many.
+    fn entries(&mut self, dir: &Path, problems: &mut Problems) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(e) => {
+                problems.push(about(dir, format!("cannot read: {e}")));
+                return paths;
             }
-        } else if yaml {
-            paths.push(path);
-        }
-    }
-}
-
-/// The access policies that lie directly in the folder.
-fn beside(dir: &Path, paths: &mut Vec<PathBuf>, problems: &mut Problems) {
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
-    };
-    for entry in entries {
-        let path = match entry {
-            Ok(entry) => entry.path(),
-            Err(e) => return problems.push(about(dir, format!("cannot read: {e}"))),
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with('.') && scrim_policy::is_policy(&name) {
-            paths.push(path);
+        for entry in entries {
+            self.entries += 1;
+            if self.entries > ENTRIES_MAX {
+                return Vec::new();
+            }
+            match entry {
+                Ok(entry) if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+                Ok(entry) => paths.push(entry.path()),
+                Err(e) => {
+                    problems.push(about(dir, format!("cannot read: {e}")));
+                    return paths;
+                }
+            }
+        }
+        paths
+    }
+
+    /// All documents below a folder; one of the parts of a policy set may be missing.
+    fn below(&mut self, dir: &Path, depth: usize, problems: &mut Problems) {
+        if depth == 0 && dir.try_exists().is_ok_and(|is_there| !is_there) {
+            return;
+        }
+        for path in self.entries(dir, problems) {
+            let yaml = path
+                .extension()
+                .is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if path.is_dir() {
+                if depth >= DEPTH_MAX {
+                    let message = format!("folders are nested deeper than {DEPTH_MAX}");
+                    problems.push(about(&path, message));
+                } else {
+                    self.below(&path, depth + 1, problems);
+                }
+            } else if yaml {
+                self.paths.push(path);
+            }
+        }
+    }
+
+    /// The access policies that lie directly in the folder.
+    fn beside(&mut self, dir: &Path, problems: &mut Problems) {
+        for path in self.entries(dir, problems) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if scrim_policy::is_policy(&name) {
+                self.paths.push(path);
+            }
         }
     }
 }
 
-fn about(path: &Path, message: impl Into<String>) -> Problem {
+/// A problem of a file or folder as a whole.
+pub(crate) fn about(path: &Path, message: impl Into<String>) -> Problem {
     let file = SourceFile::new(path.display().to_string(), "");
     Problem::error(&file.location(1, 1), &file, message)
 }
@@ -469,6 +508,30 @@ mod tests {
         let problems = policy_files(dir.path()).unwrap_err().to_string();
         assert!(problems.contains("no folder `contracts`"), "{problems}");
         assert!(problems.contains("help:"), "{problems}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn inv_14_links_in_a_circle_are_a_problem_and_no_endless_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let contracts = dir.path().join("contracts");
+        std::fs::create_dir(&contracts).unwrap();
+        for name in 'a'..='j' {
+            std::os::unix::fs::symlink(".", contracts.join(name.to_string())).unwrap();
+        }
+        let problems = policy_files(dir.path()).unwrap_err().to_string();
+        assert!(problems.contains("more than 100000 files"), "{problems}");
+        assert_eq!(problems.lines().count(), 1, "{problems}");
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let problems = read_file(&path).unwrap_err().to_string();
+        assert!(problems.contains("not a file"), "{problems}");
     }
 
     #[test]

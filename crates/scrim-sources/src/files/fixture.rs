@@ -96,6 +96,8 @@ fn in_words(data_type: &DataType) -> String {
         DataType::Date32 => "date, like 2026-03-02".to_owned(),
         DataType::Timestamp(..) => "timestamp, like 2026-03-02T10:00:00Z".to_owned(),
         DataType::Time64(_) => "time, like 10:00:00".to_owned(),
+        other if other.is_integer() => format!("whole number ({other})"),
+        other if other.is_numeric() => format!("number ({other})"),
         other => other.to_string(),
     }
 }

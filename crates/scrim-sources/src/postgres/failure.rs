@@ -12,6 +12,11 @@ use tokio_postgres::error::SqlState;
 use super::binary::Broken;
 use crate::{SourceError, SourceSettings};
 
+/// How the library says that a server wants no TLS.
+const NO_TLS: &str = "server does not support TLS";
+const WITHOUT_TLS: &str = "; turn it on there, or, on this machine, write `tls: off` in the \
+                           contract's server, `sslmode=disable` in an address";
+
 /// A failure that does not say yet where it happened.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -33,9 +38,13 @@ impl Failure {
     /// Of an error while something is read.
     pub(super) fn of(error: &tokio_postgres::Error, settings: &SourceSettings) -> Self {
         let Some(code) = error.code() else {
+            let mut cause = chain(error);
+            if cause.ends_with(NO_TLS) {
+                cause.push_str(WITHOUT_TLS);
+            }
             return Self {
                 broken: true,
-                ..Self::new(FaultKind::Unavailable, chain(error))
+                ..Self::new(FaultKind::Unavailable, cause)
             };
         };
         let (kind, cause) = told(code, settings);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::runtime;
 use super::serve::{PATIENCE, Stop};
 use crate::cli::Demo;
-use crate::client::{Client, ClientError, Statements};
+use crate::client::{Client, ClientError, Statements, TlsArgs};
 use crate::demo::data::DataOptions;
 use crate::demo::scenes::{SCENES, SHOWN, Scene};
 use crate::demo::show::{Got, side_by_side};
@@ -145,7 +145,7 @@ async fn sign_in(address: SocketAddr, person: &Persona) -> Result<Client, Client
     let password = Secret::new(PASSWORD.to_owned());
     Client::sign_in(
         &format!("grpc://{address}"),
-        None,
+        &TlsArgs::default(),
         person.id,
         &password,
         &statements,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use scrim_engine::Ask;
 use scrim_identity::Authenticated;
 use scrim_ledger::Filter;
-use scrim_model::{Clock, Context, Principal, QueryId, SessionSettings, SystemClock};
-use scrim_policy::Decision;
+use scrim_model::{Clock, Context, Principal, QueryId, SessionSettings, SystemClock, TableName};
+use scrim_policy::{Decision, LeftOut};
 use scrim_server::Config;
 
 use super::runtime;
@@ -54,12 +54,25 @@ pub(crate) fn run(arguments: &Explain, out: &mut Out) -> Result<(), Failure> {
             if index > 0 {
                 out.line("")?;
             }
-            let table = local.policy.table(&decision.table);
-            let text = explain::decision(decision, table, ask.principal.get());
+            let text = closed(&local, &decision.table).unwrap_or_else(|| {
+                let table = local.policy.table(&decision.table);
+                explain::decision(decision, table, ask.principal.get())
+            });
             out.line(text.trim_end())?;
         }
         Ok(())
     })
+}
+
+/// What is said of a table that is closed because of its source, which was told before.
+fn closed(local: &Local, table: &TableName) -> Option<String> {
+    let mut closed = local.policy.left_out().iter();
+    let LeftOut { contract, .. } = closed.find(|one| one.table == *table)?;
+    let (schema, table) = (&table.schema, &table.table);
+    Some(format!(
+        "{schema}.{table} (contract {contract})\n  Its source is away or is not what the contract says, \
+         so for everybody it does not exist."
+    ))
 }
 
 /// The standing to ask that the account would have.
@@ -119,15 +132,25 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
     };
     let mut sets = Sets::new(config);
     let mut told = Vec::new();
+    let mut broken = None;
     for record in scrim_ledger::read(&path, filter).map_err(&damaged)? {
-        let record = record.map_err(&damaged)?;
+        let record = match record {
+            Ok(record) => record,
+            Err(damage) => {
+                broken = Some(damaged(damage));
+                break;
+            }
+        };
         let kept = match &record.policy_version {
             Some(version) => sets.get(version).await,
             None => Err("the record does not name it".to_owned()),
         };
         told.push(Told::new(record, kept).map_err(&damaged)?);
     }
+    // What stands before the damage is as it was written.
+    let whole = broken.map_or(Ok(()), Err);
     if told.is_empty() {
+        whole?;
         return Err(Failure::Failed(format!(
             "{} holds no query and no statement {query}",
             path.display()
@@ -136,7 +159,8 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
     if json {
         let told: Vec<_> = told.iter().map(Told::json).collect();
         let text = serde_json::to_string_pretty(&told).map_err(|e| Failure::failed(&e))?;
-        return Ok(out.line(text)?);
+        out.line(text)?;
+        return whole;
     }
     for (index, told) in told.iter().enumerate() {
         if index > 0 {
@@ -144,5 +168,5 @@ async fn past(query: QueryId, config: Config, json: bool, out: &mut Out) -> Resu
         }
         out.line(told.text().trim_end())?;
     }
-    Ok(())
+    whole
 }

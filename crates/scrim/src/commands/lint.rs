@@ -1,7 +1,8 @@
 //! `scrim policy lint`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Component, Path};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use scrim_ledger::Filter;
@@ -33,7 +34,7 @@ pub(crate) async fn run(arguments: &PolicyLint, out: &mut Out) -> Result<(), Fai
     if arguments.json {
         out.line(pretty(&findings.iter().map(as_json).collect::<Value>())?)?;
     } else if arguments.sarif {
-        out.line(pretty(&sarif(&findings, policies))?)?;
+        out.line(pretty(&sarif(&findings))?)?;
     } else {
         tell(&findings, policies, out)?;
     }
@@ -152,7 +153,7 @@ fn as_json(finding: &Finding) -> Value {
 }
 
 /// The Static Analysis Results Interchange Format, version 2.1.0.
-fn sarif(findings: &[Finding], policies: &Path) -> Value {
+fn sarif(findings: &[Finding]) -> Value {
     let mut rules: Vec<&Lint> = findings.iter().map(|finding| finding.lint).collect();
     rules.sort_by_key(|lint| lint.id);
     rules.dedup();
@@ -165,7 +166,7 @@ fn sarif(findings: &[Finding], policies: &Path) -> Value {
             "defaultConfiguration": {"level": lint.severity.as_str()},
         })
     });
-    let results = findings.iter().map(|finding| result(finding, policies));
+    let results = findings.iter().map(result);
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -175,14 +176,15 @@ fn sarif(findings: &[Finding], policies: &Path) -> Value {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules.collect::<Value>(),
             }},
+            // Columns count characters.
+            "columnKind": "unicodeCodePoints",
             "results": results.collect::<Value>(),
         }],
     })
 }
 
-fn result(finding: &Finding, policies: &Path) -> Value {
+fn result(finding: &Finding) -> Value {
     let location = &finding.location;
-    let file = policies.join(location.file.as_ref());
     let suppressed = finding.allowed.iter();
     let suppressions =
         suppressed.map(|reason| json!({"kind": "inSource", "justification": reason}));
@@ -191,9 +193,66 @@ fn result(finding: &Finding, policies: &Path) -> Value {
         "level": finding.lint.severity.as_str(),
         "message": {"text": finding.message},
         "locations": [{"physicalLocation": {
-            "artifactLocation": {"uri": file.to_string_lossy().replace('\\', "/")},
+            "artifactLocation": {"uri": uri(Path::new(location.file.as_ref()))},
             "region": {"startLine": location.line, "startColumn": location.column},
         }}],
         "suppressions": suppressions.collect::<Value>(),
     })
+}
+
+/// The address of a file: relative to the folder that the command runs in, or a `file:` one.
+fn uri(path: &Path) -> String {
+    let mut parts = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::RootDir => parts.push("file://".to_owned()),
+            Component::Prefix(_) | Component::ParentDir | Component::Normal(_) => {
+                parts.push(encoded(&component.as_os_str().to_string_lossy()));
+            }
+        }
+    }
+    parts.join("/")
+}
+
+/// A part of an address, with everything in percent that could mean something else there.
+fn encoded(part: &str) -> String {
+    let mut text = String::new();
+    for byte in part.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte));
+            }
+            other => {
+                // Writing to a string cannot fail.
+                let written = write!(text, "%{other:02X}");
+                debug_assert!(written.is_ok());
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::uri;
+
+    #[test]
+    fn addresses_of_files_hold_nothing_that_means_something_else() {
+        for (path, address) in [
+            (
+                "./policies/./contracts/a.odcs.yaml",
+                "policies/contracts/a.odcs.yaml",
+            ),
+            (
+                "/srv/my policies/a#1.yaml",
+                "file:///srv/my%20policies/a%231.yaml",
+            ),
+            ("../ä%.yaml", "../%C3%A4%25.yaml"),
+        ] {
+            assert_eq!(uri(Path::new(path)), address);
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! `scrim policy diff` and `scrim policy drift`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use scrim_model::RevocationScope;
 use scrim_server::Config;
 
+use super::revoke::subject;
 use crate::admin::{Admin, ServerArgs};
 use crate::cli::{DiffArgs, FailOn, PolicyDiff, PolicyDrift, SideArgs};
 use crate::compare::{Options, Report, Side, compare};
@@ -14,6 +17,7 @@ use crate::outcome::Failure;
 /// Tells what changes between two states of the policies.
 pub(crate) async fn diff(arguments: &PolicyDiff, out: &mut Out) -> Result<(), Failure> {
     let named = [arguments.old.as_str(), arguments.new.as_str()];
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let finder = Finder {
         arguments: &arguments.sides,
@@ -38,6 +42,7 @@ pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), 
     let dir = arguments.dir.as_ref().map(|dir| dir.display().to_string());
     let mut named: Vec<&str> = arguments.servers.iter().map(String::as_str).collect();
     named.extend(dir.as_deref());
+    check_password(&arguments.sides, &named)?;
     let (config, path) = configuration(&arguments.sides, &named)?;
     let policies = config.policies.clone();
     let own = policies.display().to_string();
@@ -53,19 +58,47 @@ pub(crate) async fn drift(arguments: &PolicyDrift, out: &mut Out) -> Result<(), 
         config: path,
         policies: policies.clone(),
     };
-    let (one, other) = (finder.side(one).await?, finder.side(other).await?);
-    let report = compare(config, (&one, &other), &options(&arguments.shown)).await?;
-    let (old, new) = (&report.difference.old, &report.difference.new);
-    if old == new {
-        if arguments.shown.json {
-            print(&report, &arguments.shown, out)?;
-        } else {
-            out.line(format_args!("no drift: both have version {new} in force"))?;
-        }
-        return Ok(());
+    if let Some(named) = arguments.servers.iter().find(|named| !is_server(named)) {
+        return Err(Failure::Usage(format!(
+            "`{named}` is no server: give its address as grpc://HOST:PORT, or the scrim.yaml that it \
+             runs under"
+        )));
     }
-    print(&report, &arguments.shown, out)?;
-    Err(Failure::Differs)
+    let (one, other) = (finder.side(one).await?, finder.side(other).await?);
+    let mut report = compare(config, (&one, &other), &options(&arguments.shown)).await?;
+    let taken = [
+        finder.taken_back(&one).await?,
+        finder.taken_back(&other).await?,
+    ];
+    let remarks = taken_by_one([one.name(), other.name()], &taken);
+    let same = report.difference.old == report.difference.new;
+    let drifts = !same || !remarks.is_empty();
+    report.remarks.extend(remarks);
+    if drifts || arguments.shown.json {
+        print(&report, &arguments.shown, out)?;
+    } else {
+        let version = &report.difference.new;
+        out.line(format_args!(
+            "no drift: both have version {version} in force"
+        ))?;
+    }
+    if drifts {
+        Err(Failure::Differs)
+    } else {
+        Ok(())
+    }
+}
+
+/// What only one side has taken back, whatever its policies say.
+fn taken_by_one(names: [&str; 2], [one, other]: &[BTreeSet<String>; 2]) -> Vec<String> {
+    let [name, other_name] = names;
+    let sides = [(name, one, other), (other_name, other, one)];
+    let remarks = sides.into_iter().filter_map(|(name, these, those)| {
+        let only: Vec<&str> = these.difference(those).map(String::as_str).collect();
+        let only = only.join(", ");
+        (!only.is_empty()).then(|| format!("only {name} has taken access back: {only}"))
+    });
+    remarks.collect()
 }
 
 fn options(arguments: &DiffArgs) -> Options {
@@ -117,6 +150,44 @@ fn is_configuration(path: &Path) -> bool {
     yaml && path.is_file()
 }
 
+fn is_server(named: &str) -> bool {
+    is_address(named) || is_configuration(Path::new(named))
+}
+
+fn is_address(named: &str) -> bool {
+    named.starts_with("grpc://") || named.starts_with("grpc+tls://")
+}
+
+/// Says of which server something is.
+fn of_server(named: &str, failure: Failure) -> Failure {
+    let of = |message: String| {
+        if message.contains(named) {
+            message
+        } else {
+            format!("{named}: {message}")
+        }
+    };
+    match failure {
+        Failure::Usage(message) => Failure::Usage(of(message)),
+        Failure::Failed(message) => Failure::Failed(of(message)),
+        other @ (Failure::Problems(_) | Failure::Reported | Failure::Differs | Failure::Closed) => {
+            other
+        }
+    }
+}
+
+/// Standard input holds a password for one server.
+fn check_password(arguments: &SideArgs, sides: &[&str]) -> Result<(), Failure> {
+    let servers = sides.iter().filter(|side| is_address(side)).count();
+    let from_input = arguments.password_file.as_deref() == Some(Path::new("-"));
+    if from_input && servers > 1 {
+        let message = "standard input holds the password for one server, and there are two: give \
+                       --password-file a file";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    Ok(())
+}
+
 /// Finds sides.
 struct Finder<'a> {
     arguments: &'a SideArgs,
@@ -127,18 +198,42 @@ struct Finder<'a> {
 impl Finder<'_> {
     async fn side(&self, named: &str) -> Result<Side, Failure> {
         let path = Path::new(named);
-        if named.starts_with("grpc://") || named.starts_with("grpc+tls://") {
-            return self
-                .server(named, &self.config, Some(named.to_owned()))
-                .await;
+        if is_address(named) {
+            let url = Some(named.to_owned());
+            let side = self.server(named, &self.config, url).await;
+            return side.map_err(|failure| of_server(named, failure));
         }
         if is_configuration(path) {
-            return self.server(named, path, None).await;
+            if self.arguments.user.is_some() {
+                return Err(Failure::Usage(format!(
+                    "to sign in with --user, give the server of {named} by its address, \
+                     grpc://HOST:PORT"
+                )));
+            }
+            let side = self.server(named, path, None).await;
+            return side.map_err(|failure| of_server(named, failure));
         }
         if path.is_dir() {
             return Ok(Side::of_folder(path));
         }
         Side::of_revision(named, &self.policies)
+    }
+
+    /// The access that was taken back on a side, if it is a server. A session is one server's anyway.
+    async fn taken_back(&self, side: &Side) -> Result<BTreeSet<String>, Failure> {
+        let named = side.name();
+        let (config, url) = if is_address(named) {
+            (self.config.as_path(), Some(named.to_owned()))
+        } else if is_configuration(Path::new(named)) {
+            (Path::new(named), None)
+        } else {
+            return Ok(BTreeSet::new());
+        };
+        let server = Admin::connect(&self.server_at(config, url)).await;
+        let status = server?.status().await?;
+        let taken = status.revocations.iter();
+        let taken = taken.filter(|one| one.scope != RevocationScope::Session);
+        Ok(taken.map(subject).collect())
     }
 
     /// The policies that a running server has in force.
@@ -148,15 +243,19 @@ impl Finder<'_> {
         config: &Path,
         url: Option<String>,
     ) -> Result<Side, Failure> {
-        let server = ServerArgs {
+        let server = self.server_at(config, url);
+        let reply = Admin::connect(&server).await?.documents().await?;
+        let files = reply.files.into_iter().map(|file| (file.path, file.text));
+        Side::of_files(named, &files.collect::<Vec<_>>())
+    }
+
+    fn server_at(&self, config: &Path, url: Option<String>) -> ServerArgs {
+        ServerArgs {
             config: config.to_owned(),
             url,
             user: self.arguments.user.clone(),
             password_file: self.arguments.password_file.clone(),
-            ca: self.arguments.ca.clone(),
-        };
-        let reply = Admin::connect(&server).await?.documents().await?;
-        let files = reply.files.into_iter().map(|file| (file.path, file.text));
-        Side::of_files(named, &files.collect::<Vec<_>>())
+            tls: self.arguments.tls.clone(),
+        }
     }
 }

@@ -42,8 +42,23 @@ fn question(arguments: &PolicyMatrix, local: &Local) -> Result<Question, Failure
         .filter_map(|id| accounts.get(id))
         .cloned()
         .collect();
-    let org = arguments.org.as_ref();
-    principals.retain(|principal| org.is_none_or(|org| principal.org == *org));
+    if let Some(org) = &arguments.org {
+        principals.retain(|principal| principal.org == *org);
+        if principals.is_empty() {
+            let message = format!("no such account in {} is of {org}", path.display());
+            return Err(Failure::Usage(message));
+        }
+    }
+    if let Some(wanted) = &arguments.table {
+        let tables = local.policy.tables().map(|table| &table.name);
+        let tables = tables.map(|name| format!("{}.{}", name.schema, name.table));
+        let tables: Vec<String> = tables.collect();
+        if !tables.contains(wanted) {
+            let tables = tables.join(", ");
+            let message = format!("there is no table `{wanted}`; there are {tables}");
+            return Err(Failure::Usage(message));
+        }
+    }
     let mut times = arguments.times.clone();
     if times.is_empty() {
         times.push(SystemClock.now());

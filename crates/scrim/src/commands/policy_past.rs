@@ -5,14 +5,15 @@ use scrim_model::{Clock, SystemClock};
 use scrim_policy::Documents;
 use scrim_server::load::policy_files;
 
-use crate::cli::{PolicyReplay, PolicyUnused};
+use crate::cli::{FailOn, PolicyReplay, PolicyUnused};
 use crate::local::{Local, read_config};
 use crate::out::Out;
 use crate::outcome::Failure;
 use crate::past::ledger_file;
 use crate::past::replay::{Replay, Style};
 use crate::past::sets::Sets;
-use crate::past::unused::{Unused, Usage};
+use crate::past::unused::Unused;
+use crate::past::usage::Usage;
 
 /// Decides the queries of the ledger again under proposed policies.
 pub(crate) async fn replay(arguments: &PolicyReplay, out: &mut Out) -> Result<(), Failure> {
@@ -40,7 +41,13 @@ pub(crate) async fn replay(arguments: &PolicyReplay, out: &mut Out) -> Result<()
         (false, false) => Style::Text,
     };
     let text = report.render(style).map_err(|e| Failure::failed(&e))?;
-    Ok(out.line(text.trim_end())?)
+    out.line(text.trim_end())?;
+    let fails = match arguments.fail_on {
+        None => false,
+        Some(FailOn::Widen) => report.widens(),
+        Some(FailOn::Any) => report.differs(),
+    };
+    if fails { Err(Failure::Differs) } else { Ok(()) }
 }
 
 /// Tells what nobody used.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use scrim_document::SourceFile;
-use scrim_ledger::{FILE_NAME, Load, LoadCause, loads};
+use scrim_ledger::{Damage, FILE_NAME, Load, LoadCause, loads};
 use scrim_server::Config;
 use scrim_server::admin::{LoadReply, PolicyStatus};
 use scrim_server::store::PolicyStore;
@@ -84,69 +84,93 @@ fn report(reply: LoadReply, out: &mut Out) -> Result<(), Failure> {
     }
 }
 
-/// Lists what was loaded and what was refused.
+/// Lists what was loaded and what was refused, as it is read: a ledger can hold many large sets.
 pub(crate) fn history(arguments: &PolicyHistory, out: &mut Out) -> Result<(), Failure> {
     let path = Config::load(&arguments.config)?.ledger.join(FILE_NAME);
-    let loads: Vec<Load> = loads(&path)
-        .and_then(Iterator::collect)
-        .map_err(|damage| Failure::Failed(format!("{}: {damage}", path.display())))?;
-    let in_force = loads.iter().rposition(|load| load.problems.is_none());
-    let mut before: Option<&Load> = None;
-    for (at, load) in loads.iter().enumerate() {
+    let damaged = |damage: Damage| Failure::Failed(format!("{}: {damage}", path.display()));
+    let mut before: Option<Load> = None;
+    let mut last = Told::default();
+    for load in loads(&path).map_err(damaged)? {
+        let load = load.map_err(damaged)?;
         if arguments.json {
-            let line = serde_json::to_string(load).map_err(|error| Failure::failed(&error))?;
+            let line = serde_json::to_string(&load).map_err(|error| Failure::failed(&error))?;
             writeln!(out.results(), "{line}")?;
             continue;
         }
-        write_load(load, before, Some(at) == in_force, out)?;
-        if load.problems.is_none() {
-            before = Some(load);
+        let told = Told::of(&load, before.as_ref());
+        if load.problems.is_some() {
+            last.below.extend(told.lines());
+            continue;
         }
+        last.write("", out)?;
+        (last, before) = (told, Some(load));
     }
+    let in_force = before.map_or("", |_| "  (in force)");
+    last.write(in_force, out)?;
     Ok(out.results().flush()?)
 }
 
-fn write_load(
-    load: &Load,
-    before: Option<&Load>,
-    in_force: bool,
-    out: &mut Out,
-) -> Result<(), Failure> {
-    let version = load.version.as_deref().map_or("unreadable", short);
-    let cause = match load.cause {
-        Some(cause) => why(cause, load.by.as_deref()),
-        None => "loaded".to_owned(),
-    };
-    let to = out.results();
-    write!(to, "{}  {version:<VERSION_CHARS$}  {cause}", when(load.at))?;
-    if let Some(problems) = &load.problems {
-        writeln!(to, "  refused")?;
-        for problem in problems.lines() {
-            writeln!(to, "    {}", text::printable(problem))?;
+/// A load as it is told, and the refused ones after it. Only the next load shows whether it is in
+/// force.
+#[derive(Debug, Default)]
+struct Told {
+    line: String,
+    below: Vec<String>,
+}
+
+impl Told {
+    fn of(load: &Load, before: Option<&Load>) -> Self {
+        let version = load.version.as_deref().map_or("unreadable", short);
+        let cause = match load.cause {
+            Some(cause) => why(cause, load.by.as_deref()),
+            None => "loaded".to_owned(),
+        };
+        let line = format!("{}  {version:<VERSION_CHARS$}  {cause}", when(load.at));
+        let indented = |line: &str| format!("    {}", text::printable(line));
+        if let Some(problems) = &load.problems {
+            return Self {
+                line: line + "  refused",
+                below: problems.lines().map(indented).collect(),
+            };
         }
-        return Ok(());
-    }
-    let changed = changes(before, load);
-    write!(to, "  {} files", load.files.len())?;
-    if before.is_some() {
-        write!(to, ", {} changed", changed.len())?;
-    }
-    if let Some(folder) = &load.folder {
-        write!(to, ", instead of {} in the folder", short(folder))?;
-    }
-    writeln!(to, "{}", if in_force { "  (in force)" } else { "" })?;
-    if before.is_some() {
-        for change in changed {
-            writeln!(to, "    {}", text::printable(&change))?;
+        let mut line = format!("{line}  {} files", load.files.len());
+        let mut below = Vec::new();
+        if let Some(before) = before {
+            let changed = changes(before, load);
+            line = format!("{line}, {} changed", changed.len());
+            below.extend(changed.iter().map(|change| indented(change)));
         }
+        if let Some(folder) = &load.folder {
+            line = format!("{line}, instead of {} in the folder", short(folder));
+        }
+        Self { line, below }
     }
-    Ok(())
+
+    fn lines(self) -> impl Iterator<Item = String> {
+        std::iter::once(self.line).chain(self.below)
+    }
+
+    fn write(&self, in_force: &str, out: &mut Out) -> Result<(), Failure> {
+        let to = out.results();
+        if !self.line.is_empty() {
+            writeln!(to, "{}{in_force}", self.line)?;
+        }
+        for line in &self.below {
+            writeln!(to, "{line}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The files by which a version differs from the one before.
-fn changes(before: Option<&Load>, load: &Load) -> Vec<String> {
-    let files = |load: &Load| -> BTreeMap<String, String> { load.files.iter().cloned().collect() };
-    let (old, new) = (before.map(files).unwrap_or_default(), files(load));
+fn changes(before: &Load, load: &Load) -> Vec<String> {
+    fn files(load: &Load) -> BTreeMap<&str, &str> {
+        let files = load.files.iter();
+        files
+            .map(|(path, hash)| (path.as_str(), hash.as_str()))
+            .collect()
+    }
+    let (old, new) = (files(before), files(load));
     let mut changed = Vec::new();
     for (path, hash) in &new {
         match old.get(path) {

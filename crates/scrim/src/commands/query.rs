@@ -29,9 +29,8 @@ pub(crate) fn run(arguments: &Query, out: &mut Out) -> Result<(), Failure> {
             purpose: arguments.purpose.clone(),
             agreement: arguments.agreement.clone(),
         };
-        let ca = arguments.ca.as_deref();
-        let mut client =
-            Client::sign_in(&arguments.url, ca, &arguments.user, &password, &statements).await?;
+        let Query { url, tls, user, .. } = arguments;
+        let mut client = Client::sign_in(url, tls, user, &password, &statements).await?;
         let answer = client.ask(&sql).await?;
         print(answer, arguments, out).await
     })

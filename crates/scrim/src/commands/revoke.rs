@@ -113,7 +113,7 @@ fn tell(
 }
 
 /// What a revocation is about.
-fn subject(revocation: &Revocation) -> String {
+pub(super) fn subject(revocation: &Revocation) -> String {
     let id = text::printable(&revocation.id);
     format!("{} {id}", revocation.scope)
 }

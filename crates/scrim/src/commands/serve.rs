@@ -27,19 +27,24 @@ pub(crate) fn run(arguments: &Serve, out: &mut Out) -> Result<(), Failure> {
     log();
     let config = Config::load(&arguments.config)?;
     runtime()?.block_on(async {
-        // before the line that says we are ready, so that a stop right after it is a clean one
+        // before the line that says we are ready, so that a stop right after it is a clean one, and a
+        // reload no end
         let mut stop = Stop::new()?;
+        let mut reload = Reload::new()?;
         let mut running = Server::start(config, Arc::new(SystemClock)).await?;
         out.line(format_args!(
             "scrim: serving Flight SQL on {}",
             running.address()
         ))?;
-        let mut reload = Reload::new()?;
         loop {
             tokio::select! {
                 () = stop.wait() => break,
-                // What came of it is in the log, the ledger and the status.
-                () = reload.wait() => drop(running.reload().await),
+                // What came of it is in the log, the ledger and the status. A source may take its time,
+                // and whoever wants the server to stop does not wait for it.
+                () = reload.wait() => tokio::select! {
+                    () = stop.wait() => break,
+                    _ = running.reload() => {}
+                },
                 ended = running.ended() => return Ok(ended?),
             }
         }

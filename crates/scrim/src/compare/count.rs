@@ -12,7 +12,8 @@ use scrim_policy::PolicySet;
 use scrim_policy::compare::{AgreementChange, Difference, Presence, Width, rows_gained};
 use scrim_server::load::{self, Typed};
 
-use super::{Bench, Options};
+use super::Options;
+use crate::local::Bench;
 use crate::outcome::Failure;
 
 /// Accounts of one organisation through whose eyes is counted.
@@ -67,6 +68,13 @@ pub(super) async fn rows(
         return Ok(counted);
     }
     let identity = &bench.config.identity;
+    if !options.count && !identity.accounts.exists() {
+        remarks.push(format!(
+            "rows were not counted, since there are no accounts at {}",
+            identity.accounts.display()
+        ));
+        return Ok(counted);
+    }
     let accounts = load::accounts(&identity.accounts, &identity.attributes)?;
     for (table, organisation, agreement) in wanted {
         let asks = asks(bench, &accounts, &organisation);
@@ -132,7 +140,8 @@ async fn count(
     (policy, table): (PolicySet, &TableName),
     ask: &Ask,
 ) -> Result<u64, Failure> {
-    bench.serve(typed, policy);
+    let world = typed.world(policy, bench.root_key());
+    bench.engine.load(world);
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (schema, name) = (quoted(&table.schema), quoted(&table.table));
     let sql = format!("SELECT count(*) FROM {schema}.{name}");

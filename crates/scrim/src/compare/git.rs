@@ -9,10 +9,12 @@ use crate::outcome::Failure;
 /// Bytes of one file.
 const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// A file of a tree: what names its content, and its path.
+/// What a tree holds: what names its content, its path, and whether it is a file, not a link or a
+/// submodule.
 struct Entry {
     object: String,
     path: String,
+    is_file: bool,
 }
 
 /// The policy files of a revision, by path from the folder of policies on.
@@ -28,7 +30,8 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
     let tree = if revision.contains(':') {
         revision.to_owned()
     } else {
-        let prefix = git(at, &["rev-parse", "--show-prefix"], b"")?;
+        let prefix = git(at, &["rev-parse", "--show-prefix"], b"");
+        let prefix = prefix.map_err(|failure| otherwise(revision, &failure))?;
         let prefix = String::from_utf8_lossy(&prefix);
         let below = policies.strip_prefix(at).unwrap_or(Path::new(""));
         let folder = Path::new(prefix.trim()).join(below);
@@ -45,8 +48,17 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
             &tree,
         ],
         b"",
-    )?;
+    );
+    let listed = listed.map_err(|failure| otherwise(revision, &failure))?;
     let entries = entries(&String::from_utf8_lossy(&listed));
+    // A folder on disk is read through links; what they lead to is no part of a revision.
+    if let Some(link) = entries.iter().find(|one| !one.is_file && is_in_place(one)) {
+        let path = &link.path;
+        return Err(Failure::Usage(format!(
+            "`{path}` in {tree} is a link or a submodule, which is not read from a revision: check the \
+             revision out, and compare the folder"
+        )));
+    }
     let entries: Vec<Entry> = entries.into_iter().filter(is_policy).collect();
     let mut asked: Vec<&str> = entries.iter().map(|entry| entry.object.as_str()).collect();
     // The last line ends, too.
@@ -72,6 +84,14 @@ pub(super) fn files(revision: &str, policies: &Path) -> Result<Vec<(String, Stri
         )));
     }
     Ok(files)
+}
+
+/// A side that is nothing else is taken for a revision, so what git says of it may be beside the point.
+fn otherwise(revision: &str, failure: &Failure) -> Failure {
+    let said = failure.text();
+    Failure::Usage(format!(
+        "`{revision}` is no folder and no server, and no revision either: {said}"
+    ))
 }
 
 /// The folder, or the nearest around it that is there: a revision may have one that is gone.
@@ -109,29 +129,41 @@ fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, Failu
     Err(Failure::Usage(format!("git: {}", said.trim())))
 }
 
-/// The files that `ls-tree -z` lists, without links and submodules.
+/// All that `ls-tree -z` lists.
 fn entries(listed: &str) -> Vec<Entry> {
     let lines = listed.split_terminator('\0');
     let entries = lines.filter_map(|line| {
         let (about, path) = line.split_once('\t')?;
         let mut words = about.split(' ');
         let (mode, kind, object) = (words.next()?, words.next()?, words.next()?);
-        (kind == "blob" && mode.starts_with("100")).then(|| Entry {
+        Some(Entry {
             object: object.to_owned(),
             path: path.to_owned(),
+            is_file: kind == "blob" && mode.starts_with("100"),
         })
     });
     entries.collect()
 }
 
+/// Whether it lies where a folder of policies is looked through, and is not hidden.
+fn is_in_place(entry: &Entry) -> bool {
+    let path = Path::new(&entry.path);
+    let hidden = entry.path.split('/').any(|name| name.starts_with('.'));
+    let below = path.starts_with("contracts") || path.starts_with("agreements");
+    !hidden && (below || is_policy_beside(entry))
+}
+
+/// Whether it is an access policy in a file of its own, beside the folder of contracts.
+fn is_policy_beside(entry: &Entry) -> bool {
+    !entry.path.contains('/') && scrim_policy::is_policy(&entry.path)
+}
+
 /// Whether a file is one of those that a folder of policies is read from.
 fn is_policy(entry: &Entry) -> bool {
-    let path = Path::new(&entry.path);
-    let in_place = path.starts_with("contracts") || path.starts_with("agreements");
-    let yaml = path
+    let yaml = Path::new(&entry.path)
         .extension()
         .is_some_and(|extension| extension == "yaml" || extension == "yml");
-    in_place && yaml
+    is_in_place(entry) && (yaml || is_policy_beside(entry))
 }
 
 /// The next content that `cat-file --batch` tells: a line `object kind size`, and so many bytes.

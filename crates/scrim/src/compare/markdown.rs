@@ -8,20 +8,22 @@ use super::{Counted, Report};
 /// All that differs: a table of what changes for whom, and the parts behind it.
 pub(super) fn page(report: &Report) -> String {
     let mut text = format!("### Policies: {}\n", verdict(report));
-    if report.difference.tables.is_empty() {
-        return text;
+    if !report.difference.tables.is_empty() {
+        text.push_str("\n| table | organisation | agreement | | rows | columns |\n");
+        text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     }
-    text.push_str("\n| table | organisation | agreement | | rows | columns |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for table in &report.difference.tables {
         for organisation in &table.organisations {
             for one in &organisation.agreements {
                 text.push_str(&row(table, organisation, one, report));
             }
         }
-        if table.organisations.is_empty() {
+        // What is said of the table as a whole is of no agreement.
+        let whole = table.details.iter().any(|detail| detail.width.is_some());
+        if whole || table.organisations.is_empty() {
             let name = format!("{}.{}", table.table.schema, table.table.table);
-            let part = format!("| {} | | | {} | | |\n", cell(&name), table.width);
+            let width = format!("{}{}", mark(table.width), table.width);
+            let part = format!("| {} | | | {width} | | |\n", cell(&name));
             text.push_str(&part);
         }
     }

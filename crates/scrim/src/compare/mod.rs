@@ -7,23 +7,19 @@ mod markdown;
 mod side;
 mod text;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use scrim_engine::{Engine, World};
-use scrim_identity::KeyFile;
-use scrim_ledger::Ledger;
-use scrim_model::{Clock, Secret, SystemClock};
+use scrim_model::TableName;
 use scrim_policy::PolicySet;
 use scrim_policy::compare::{Difference, Width, sets};
 use scrim_server::Config;
 use scrim_server::load::{self, Inputs, Typed};
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 
 pub use count::Counted;
 pub use side::Side;
 
-use crate::local::engine_settings;
+use crate::local::Bench;
 use crate::outcome::Failure;
 
 /// What to compare besides what logic tells.
@@ -96,47 +92,14 @@ impl Report {
     }
 }
 
-/// An engine for compiling policies and counting rows; its ledger is thrown away.
-struct Bench {
-    config: Config,
-    engine: Engine,
-    root_key: Secret<[u8; 32]>,
-    _scratch: TempDir,
-}
-
-impl Bench {
-    fn new(config: Config) -> Result<Self, Failure> {
-        let scratch = tempfile::tempdir()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // Counting shows no value, so no mask's key matters.
-        let keys = KeyFile::generate(clock.now()).map_err(|error| Failure::usage(&error))?;
-        let (ledger, _) = Ledger::open(&scratch.path().join("ledger"), Arc::clone(&clock))
-            .map_err(|error| Failure::failed(&error))?;
-        let settings = engine_settings(&config, scratch.path().join("spill"));
-        let engine =
-            Engine::new(settings, ledger, clock).map_err(|error| Failure::failed(&error))?;
-        Ok(Self {
-            config,
-            engine,
-            root_key: keys.root_key(),
-            _scratch: scratch,
-        })
-    }
-
-    /// Compiles the policies of one side.
-    async fn typed(&self, side: &Side) -> Result<Typed, Failure> {
-        let mut config = self.config.clone();
-        side.folder().clone_into(&mut config.policies);
-        let inputs = Inputs::new(&config)?;
-        let typed = load::typed(&inputs, self.engine.functions()).await;
-        typed.map_err(|problems| side.wrong(problems))
-    }
-
-    /// Puts another policy set over the tables of one side.
-    fn serve(&self, typed: &Typed, policy: PolicySet) {
-        let world: World = typed.world(policy, self.root_key.clone());
-        self.engine.load(world);
-    }
+/// Compiles the policies of one side.
+async fn typed(bench: &Bench, side: &Side) -> Result<Typed, Failure> {
+    let inputs = Inputs {
+        policies: side.folder().to_owned(),
+        ..bench.inputs.clone()
+    };
+    let typed = load::typed(&inputs, bench.engine.functions()).await;
+    typed.map_err(|problems| side.wrong(problems))
 }
 
 /// Compares two sides, with the sources that a configuration names.
@@ -148,16 +111,9 @@ pub async fn compare(
     (old, new): (&Side, &Side),
     options: &Options,
 ) -> Result<Report, Failure> {
-    let bench = Bench::new(config)?;
-    compare_on(&bench, (old, new), options).await
-}
-
-async fn compare_on(
-    bench: &Bench,
-    (old, new): (&Side, &Side),
-    options: &Options,
-) -> Result<Report, Failure> {
-    let (was, is) = tokio::try_join!(bench.typed(old), bench.typed(new))?;
+    let bench = Bench::without_keys(config)?;
+    let (was, is) = tokio::try_join!(typed(&bench, old), typed(&bench, new))?;
+    known([&was.policy, &is.policy], options)?;
     let mut difference = sets(&was.policy, &is.policy);
     for (table, place) in &is.places {
         if let Some(before) = was.places.get(table).filter(|before| *before != place) {
@@ -177,7 +133,7 @@ async fn compare_on(
             ));
         }
     }
-    let counted = count::rows(bench, (&was, &is), &difference, options, &mut remarks).await?;
+    let counted = count::rows(&bench, (&was, &is), &difference, options, &mut remarks).await?;
     Ok(Report {
         old: old.name().to_owned(),
         new: new.name().to_owned(),
@@ -187,13 +143,57 @@ async fn compare_on(
     })
 }
 
+/// Refuses a table or an organisation of which there is nothing on either side: that nothing differs
+/// for a name with a slip in it would tell nobody anything.
+fn known(sides: [&PolicySet; 2], options: &Options) -> Result<(), Failure> {
+    if let Some(wanted) = &options.table {
+        let all = sides.into_iter().flat_map(|set| {
+            let left_out = set.left_out().iter().map(|one| &one.table);
+            set.tables().map(|table| &table.name).chain(left_out)
+        });
+        let all: BTreeSet<&TableName> = all.collect();
+        if !all.iter().any(|name| is_table(name, wanted)) {
+            let all = all.iter();
+            let all: Vec<_> = all
+                .map(|name| format!("{}.{}", name.schema, name.table))
+                .collect();
+            return Err(unknown("table", wanted, &all));
+        }
+    }
+    if let Some(wanted) = &options.organisation {
+        let all: BTreeSet<&str> = sides
+            .into_iter()
+            .flat_map(PolicySet::organisations)
+            .collect();
+        if !all.contains(wanted.as_str()) {
+            let all: Vec<_> = all.into_iter().map(str::to_owned).collect();
+            return Err(unknown("organisation with an agreement", wanted, &all));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(what: &str, wanted: &str, all: &[String]) -> Failure {
+    let all = if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    };
+    Failure::Usage(format!(
+        "there is no {what} `{wanted}` on either side; there are {all}"
+    ))
+}
+
+fn is_table(name: &TableName, wanted: &str) -> bool {
+    format!("{}.{}", name.schema, name.table) == *wanted || name.table == *wanted
+}
+
 /// Leaves out what was not asked for.
 fn narrow(difference: &mut Difference, options: &Options) {
     if let Some(wanted) = &options.table {
-        difference.tables.retain(|change| {
-            let name = &change.table;
-            format!("{}.{}", name.schema, name.table) == *wanted || name.table == *wanted
-        });
+        difference
+            .tables
+            .retain(|change| is_table(&change.table, wanted));
     }
     if let Some(wanted) = &options.organisation {
         for table in &mut difference.tables {

@@ -28,6 +28,10 @@ pub(super) fn page(report: &Report) -> String {
 pub(super) fn verdict(report: &Report) -> String {
     let tables = report.difference.tables.len();
     match (tables, report.width()) {
+        (0, _) if report.difference.old != report.difference.new => {
+            "nothing differs in what is shown".to_owned()
+        }
+        (0, _) if !report.remarks.is_empty() => "the policies do not differ".to_owned(),
         (0, _) => "nothing differs".to_owned(),
         (1, width) => format!("1 table differs: {}", meaning(width)),
         (tables, width) => format!("{tables} tables differ: {}", meaning(width)),

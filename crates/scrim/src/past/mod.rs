@@ -4,6 +4,7 @@ pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod sets;
 pub(crate) mod unused;
+pub(crate) mod usage;
 
 use std::path::{Path, PathBuf};
 
@@ -69,6 +70,22 @@ pub(crate) fn ledger_file(path: &Path) -> Result<PathBuf, Failure> {
         "there is no ledger at {}",
         path.display()
     )))
+}
+
+/// A number of things, in words.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The path of a field inside a column, given its path under the column; of the column itself when
+/// that is empty.
+pub(crate) fn path_in(column: &str, path: &str) -> String {
+    let dot = if path.is_empty() || path.starts_with('[') {
+        ""
+    } else {
+        "."
+    };
+    format!("{column}{dot}{path}")
 }
 
 /// Says that a ledger is damaged, and where.

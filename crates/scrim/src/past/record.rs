@@ -10,6 +10,7 @@ use scrim_model::{Context, Principal, PrincipalKind, Release, SessionSettings};
 use scrim_policy::{Decision, Verdict};
 use serde_json::{Value as Json, json};
 
+use super::count;
 use super::sets::{Kept, Then, as_json};
 use crate::explain::{self, Page, value_text};
 use crate::render::text::printable;
@@ -127,7 +128,8 @@ impl Told {
                 Again::SourceAway => said.push(format!("the source of {name} is not there now")),
                 Again::Other | Again::Unable => said.push(format!(
                     "{name} is decided otherwise now, from the same policies and facts: its \
-                     source has other columns than then, or something else narrowed it"
+                     source has other columns than then, something else narrowed it, or another \
+                     version of scrim decided it"
                 )),
             }
         }
@@ -198,7 +200,7 @@ fn asked(record: &Record) -> String {
     let mut said = vec![format!("{at} by {} ({})", record.principal, record.org)];
     said.extend(record.address.map(|address| format!(" from {address}")));
     let client = record.client.as_ref();
-    said.extend(client.map(|client| format!(" with {}", printable(client))));
+    said.extend(client.map(|client| format!(" with {client}")));
     let session = record.session.as_ref();
     said.extend(session.map(|session| format!(", session {session}")));
     said.concat()
@@ -272,7 +274,7 @@ fn known(facts: &Facts) -> String {
 
 fn settings(record: &Record) -> String {
     let mut said = vec![match &record.purpose {
-        Some(purpose) => printable(purpose),
+        Some(purpose) => purpose.clone(),
         None => "no stated purpose".to_owned(),
     }];
     if let Some(SessionSettings {
@@ -282,7 +284,7 @@ fn settings(record: &Record) -> String {
     }) = record.facts.as_ref().map(|facts| &facts.settings)
     {
         if let Some(agreement) = agreement {
-            said.push(format!("under {} only", printable(agreement)));
+            said.push(format!("under {agreement} only"));
         }
         if let Some(release) = release {
             let word = match release {
@@ -303,13 +305,21 @@ fn outcome(record: &Record) -> String {
         .closed
         .map(|closed| (closed - record.at).num_milliseconds());
     said.extend(took.map(|took| format!(" after {took} ms")));
-    said.extend(record.rows.map(|rows| format!(", {rows} rows")));
-    said.extend(record.bytes.map(|bytes| format!(", {bytes} bytes")));
+    said.extend(
+        record
+            .rows
+            .map(|rows| format!(", {}", count(rows, "row", "rows"))),
+    );
+    said.extend(
+        record
+            .bytes
+            .map(|bytes| format!(", {}", count(bytes, "byte", "bytes"))),
+    );
     if record.outcome == Outcome::Open {
         said.push(": it is running, or the server was killed".to_owned());
     }
     let reason = record.reason.as_ref();
-    said.extend(reason.map(|reason| format!(": {}", printable(reason))));
+    said.extend(reason.map(|reason| format!(": {reason}")));
     said.concat()
 }
 
@@ -345,7 +355,7 @@ fn written(decision: &Decision, then: &Then, page: &mut Page) {
             page.heading(&format!("As it was written in {file}"));
             file_before.clone_from(&file);
         }
-        page.verbatim(4, &format!("{line:>4}  {}", printable(text.trim_end())));
+        page.verbatim(4, &format!("{line:>4}  {}", text.trim_end()));
     }
 }
 

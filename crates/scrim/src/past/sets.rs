@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use scrim_document::SourceFile;
 use scrim_model::TableName;
-use scrim_policy::{Decision, Documents};
+use scrim_policy::{Decision, Documents, PolicySet};
 use scrim_server::Config;
 use scrim_server::load::policy_files;
 use scrim_server::store::{PolicyStore, StoreError};
@@ -85,8 +85,12 @@ impl Sets {
             && Documents::version_of(&files) == version
         {
             let local = Local::open(self.config.clone()).await;
+            let local = local.map_err(|failure| broken(&failure))?;
+            if local.policy.version() != version {
+                return Err("the folder of policies changed while it was read".to_owned());
+            }
             return Ok(Then {
-                local: local.map_err(|failure| broken(&failure))?,
+                local,
                 found: Found::Folder,
                 files: files.iter().map(|file| relative(folder, file)).collect(),
                 _folder: None,
@@ -138,19 +142,26 @@ impl Then {
         policy.decide(&facts.principal, &facts.context, &facts.settings, table)
     }
 
-    /// Why the table is not in force now, if it is not.
+    /// Whether the table is not in force now.
     pub(crate) fn left_out(&self, table: &TableName) -> bool {
-        let mut left_out = self.local.policy.left_out().iter();
-        left_out.any(|one| one.table == *table)
+        is_left_out(&self.local.policy, table)
     }
 
     /// The text of a line of a file, which a record names by the path that it had.
     pub(crate) fn line(&self, file: &str, line: u32) -> Option<&str> {
         let named = |kept: &&SourceFile| Path::new(file).ends_with(kept.path());
-        let text = self.files.iter().find(named)?.text();
+        // The end of a path in a folder may be the path of another file.
+        let kept = self.files.iter().filter(named);
+        let text = kept.max_by_key(|kept| kept.path().len())?.text();
         text.lines()
             .nth(usize::try_from(line).ok()?.checked_sub(1)?)
     }
+}
+
+/// Whether a table is not in force because of its source.
+pub(crate) fn is_left_out(policy: &PolicySet, table: &TableName) -> bool {
+    let mut left_out = policy.left_out().iter();
+    left_out.any(|one| one.table == *table)
 }
 
 impl Found {

@@ -1,94 +1,24 @@
 //! What nobody used, from the ledger: agreements, columns of profiles, purposes; and the smaller
 //! ones that would have sufficed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use scrim_ledger::{Facts, Filter, Outcome, Record};
-use scrim_model::TableName;
 use scrim_policy::{
     AgreementDocument, AgreementStatus, Arm, Decision, Documents, PolicySet, Showing, Treatment,
 };
 use serde_json::{Value as Json, json};
 
-use super::damaged;
+use super::usage::{Usage, Used};
+use super::{count, path_in};
 use crate::explain::Page;
-use crate::outcome::Failure;
-
-/// What the queries of a ledger used, by agreement.
-#[derive(Debug, Default)]
-pub(crate) struct Usage {
-    agreements: BTreeMap<String, Used>,
-    /// Queries that were not refused.
-    queries: u64,
-    /// Of these the ones whose records do not say which columns they use.
-    without_columns: u64,
-}
-
-/// What was used under one agreement.
-#[derive(Debug)]
-struct Used {
-    queries: u64,
-    last: DateTime<Utc>,
-    columns: BTreeSet<String>,
-    /// Whether a query may have used any column.
-    any_column: bool,
-    table: TableName,
-    /// Of the last query.
-    facts: Option<Facts>,
-}
-
-impl Usage {
-    /// Reads a ledger; holds as much as there are agreements.
-    pub(crate) fn read(ledger: &Path, filter: Filter) -> Result<Self, Failure> {
-        let damaged = damaged(ledger);
-        let mut usage = Self::default();
-        for record in scrim_ledger::read(ledger, filter).map_err(&damaged)? {
-            usage.add(&record.map_err(&damaged)?);
-        }
-        Ok(usage)
-    }
-
-    fn add(&mut self, record: &Record) {
-        // A refused query was shown nothing.
-        if record.outcome == Outcome::Refused {
-            return;
-        }
-        self.queries += 1;
-        self.without_columns += u64::from(record.uses.iter().any(|table| table.used.is_none()));
-        for table in &record.uses {
-            for agreement in &table.agreements {
-                let used = self
-                    .agreements
-                    .entry(agreement.clone())
-                    .or_insert_with(|| Used {
-                        queries: 0,
-                        last: record.at,
-                        columns: BTreeSet::new(),
-                        any_column: false,
-                        table: table.table.clone(),
-                        facts: None,
-                    });
-                used.queries += 1;
-                used.last = used.last.max(record.at);
-                used.table.clone_from(&table.table);
-                match &table.used {
-                    Some(columns) => used.columns.extend(columns.iter().cloned()),
-                    None => used.any_column = true,
-                }
-                if record.facts.is_some() {
-                    used.facts.clone_from(&record.facts);
-                }
-            }
-        }
-    }
-}
 
 /// What nobody used.
 #[derive(Debug)]
 pub(crate) struct Unused {
     since: Option<DateTime<Utc>>,
+    /// When the ledger begins, if that is later.
+    begins: Option<DateTime<Utc>>,
     queries: u64,
     without_columns: u64,
     /// Agreements in force under which nobody asked anything.
@@ -99,6 +29,9 @@ pub(crate) struct Unused {
     columns: Vec<IdleColumns>,
     /// Profiles that could show less.
     profiles: Vec<SmallerProfile>,
+    /// Agreements that were used and that the last who did would not have now, so that nothing can
+    /// be said of their columns.
+    untold: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -169,10 +102,21 @@ impl Unused {
             .agreements()
             .filter_map(|document| Now::of(document, usage, policy))
             .collect();
+        let told = |one: &&AgreementDocument| now.iter().any(|now| now.document.id == one.id);
+        let in_use = documents.agreements().filter(|one| is_active(one));
+        let is_known = |used: &Used| used.facts.is_some();
+        let in_use = in_use.filter(|one| usage.agreements.get(&one.id).is_some_and(is_known));
         Self {
             since,
+            begins: usage
+                .begins
+                .filter(|begins| since.is_none_or(|since| *begins > since)),
             queries: usage.queries,
             without_columns: usage.without_columns,
+            untold: in_use
+                .filter(|one| !told(one))
+                .map(|one| one.id.clone())
+                .collect(),
             agreements: idle_agreements(usage, documents, today),
             purposes: idle_purposes(usage, documents),
             columns: now.iter().filter_map(Now::idle).collect(),
@@ -333,16 +277,28 @@ fn instead(columns: &[&(String, Treatment)]) -> String {
     }];
     for (name, treatment) in columns {
         let mut line = |path: &str, showing: &Showing| {
-            lines.push(format!("  {path}: {}\n", yaml(showing)));
+            lines.push(format!("  {}: {}\n", key(path), yaml(showing)));
         };
         line(name, &treatment.root);
         for (path, showing) in &treatment.nested {
-            let dot = if path.starts_with('[') { "" } else { "." };
-            line(&format!("{name}{dot}{path}"), showing);
+            line(&path_in(name, path), showing);
         }
     }
     lines.push("default: hidden\n".to_owned());
     lines.concat()
+}
+
+/// A path as a key of YAML, in quotes where it could be read as something else.
+fn key(path: &str) -> String {
+    const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']');
+    let begins = path.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let is_word = WORDS.iter().any(|word| path.eq_ignore_ascii_case(word));
+    if begins && path.chars().all(plain) && !is_word {
+        path.to_owned()
+    } else {
+        Json::from(path).to_string()
+    }
 }
 
 /// A treatment in YAML.
@@ -413,12 +369,14 @@ impl Unused {
         };
         json!({
             "since": self.since,
+            "begins": self.begins,
             "queries": self.queries,
             "without_columns": self.without_columns,
             "agreements": self.agreements.iter().map(agreement).collect::<Vec<_>>(),
             "purposes": self.purposes.iter().map(purpose).collect::<Vec<_>>(),
             "columns": self.columns.iter().map(columns).collect::<Vec<_>>(),
             "profiles": self.profiles.iter().map(profile).collect::<Vec<_>>(),
+            "untold": self.untold,
         })
     }
 
@@ -431,11 +389,15 @@ impl Unused {
                 since.to_rfc3339_opts(SecondsFormat::Secs, true)
             )
         });
-        let queries = match self.queries {
-            1 => "1 query".to_owned(),
-            queries => format!("{queries} queries"),
-        };
+        let queries = count(self.queries, "query", "queries");
         page.line(0, &format!("From {queries}{since}"));
+        if let Some(begins) = self.begins {
+            let begins = begins.to_rfc3339_opts(SecondsFormat::Secs, true);
+            page.line(
+                2,
+                &format!("the ledger begins at {begins}, and tells nothing of before"),
+            );
+        }
         if self.without_columns > 0 {
             let text = format!(
                 "{} of them are of an older version, which did not record columns: they count as \
@@ -519,6 +481,15 @@ impl Unused {
                 page.line(4, &text);
             }
         }
+        if !self.untold.is_empty() {
+            page.blank();
+            let text = format!(
+                "Nothing can be said of the columns of {}: the last who used them would not be \
+                 shown anything under them now",
+                self.untold.join(", ")
+            );
+            page.line(0, &text);
+        }
         if !self.profiles.is_empty() {
             page.blank();
             page.line(
@@ -540,6 +511,29 @@ impl Unused {
             for line in one.instead.lines() {
                 page.verbatim(4, line);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn a_path_is_a_key_whatever_its_name() {
+        for (path, written) in [
+            ("zip", "zip"),
+            ("contact.email", "contact.email"),
+            ("tags[].code", "tags[].code"),
+            ("größe", "größe"),
+            ("null", "\"null\""),
+            ("No", "\"No\""),
+            ("7", "\"7\""),
+            ("a: b", "\"a: b\""),
+            ("#x", "\"#x\""),
+            ("say \"x\"", "\"say \\\"x\\\"\""),
+        ] {
+            assert_eq!(key(path), written);
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Rows {
     pub(crate) columns: Vec<String>,
     /// The name of each column's mask; `None` when it is clear.
     pub(crate) masks: Vec<Option<String>>,
+    /// Whether each column holds numbers.
+    pub(crate) numbers: Vec<bool>,
     /// Whether the statement says in which order they come.
     pub(crate) ordered: bool,
     /// The result as it would travel.
@@ -50,7 +52,9 @@ impl Rows {
         for batch in &batches {
             writer.write(batch)?;
         }
+        let types = schema.fields().iter().map(|field| field.data_type());
         Ok(Self {
+            numbers: types.map(is_number).collect(),
             masks: vec![None; columns.len()],
             columns,
             ordered: false,
@@ -136,6 +140,13 @@ fn cells(column: &ArrayRef) -> Result<Row, String> {
     Ok(cells
         .map(|(row, cell)| (!column.is_null(row)).then_some(cell))
         .collect())
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_number(values),
+        other => other.is_numeric(),
+    }
 }
 
 fn is_text(data_type: &DataType) -> bool {

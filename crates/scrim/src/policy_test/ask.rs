@@ -1,6 +1,6 @@
 //! Personas as principals, and their questions to the engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -11,6 +11,7 @@ use scrim_model::{Refusal, SessionSettings, TableName};
 use scrim_policy::{Decision, PolicySet};
 
 use super::answer::{Answer, Rows};
+use super::fixtures::is_named;
 use super::format::{Asked, Persona, Placed};
 use crate::local::Bench;
 
@@ -32,6 +33,18 @@ impl Stage<'_> {
             .map(|column| column.name.clone())
             .collect()
     }
+
+    /// The columns of the tables that a statement names, whoever sees them.
+    pub(super) fn columns_of(&self, decisions: &[Arc<Decision>]) -> BTreeSet<String> {
+        let columns = decisions.iter().map(|one| self.columns(&one.table));
+        columns.flatten().collect()
+    }
+
+    /// The governed table that is meant by a name.
+    pub(super) fn table(&self, name: &str) -> Option<&TableName> {
+        let mut names = self.policy.tables().map(|table| &table.name);
+        names.find(|table| is_named(table, name))
+    }
 }
 
 /// What a question brought to light.
@@ -40,8 +53,8 @@ pub(super) struct Heard {
     pub(super) answer: Answer,
     /// The decisions on all tables that the statement names.
     pub(super) decisions: Vec<Arc<Decision>>,
-    /// The columns that it names, if it could be bound.
-    pub(super) named: BTreeSet<String>,
+    /// The visible columns that it uses of each of these tables; none if it could not be bound.
+    pub(super) used: BTreeMap<TableName, BTreeSet<String>>,
 }
 
 /// Asks a statement; what the cases before it asked is no part of it.
@@ -56,12 +69,12 @@ pub(super) async fn hear(bench: &Bench, ask: &Ask, sql: &str) -> Result<Heard, S
             return Ok(Heard {
                 answer: Answer::Refused(refusal),
                 decisions,
-                named: BTreeSet::new(),
+                used: BTreeMap::new(),
             });
         }
     };
-    let decisions = bound.decisions().cloned().collect();
-    let named = bound.columns_named();
+    let decisions: Vec<Arc<Decision>> = bound.decisions().cloned().collect();
+    let used = bound.columns_used();
     let (masks, ordered) = (bound.masks().to_vec(), bound.is_ordered());
     let answer = match bench.engine.start(bound).await {
         Err(refusal) => Answer::Refused(refusal),
@@ -82,7 +95,7 @@ pub(super) async fn hear(bench: &Bench, ask: &Ask, sql: &str) -> Result<Heard, S
     Ok(Heard {
         answer,
         decisions,
-        named,
+        used,
     })
 }
 

@@ -1,6 +1,9 @@
 //! An answer against what is expected of it.
 
-use scrim_document::Location;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use scrim_document::{Location, nearest};
 use scrim_model::Refusal;
 use scrim_policy::{Decision, Verdict};
 
@@ -29,8 +32,59 @@ impl Difference {
     }
 }
 
+/// The tables that a statement names.
+#[derive(Debug)]
+pub(super) struct Named<'a> {
+    /// What was decided about them.
+    pub(super) decisions: &'a [Arc<Decision>],
+    /// Their columns, whoever sees them.
+    pub(super) columns: BTreeSet<String>,
+}
+
+impl Named<'_> {
+    /// Whether a column is clear on some rows and not on others.
+    fn is_clear_here_and_there(&self, column: &str) -> bool {
+        let mut decisions = self.decisions.iter();
+        decisions.any(|decision| is_clear_here_and_there(decision, column))
+    }
+
+    /// Why it says nothing that a column is not there: there is none of that name to be hidden.
+    fn unknown(&self, column: &str) -> Option<String> {
+        let known = self.columns.iter().map(String::as_str);
+        let tables = "the statement's tables have";
+        (!self.columns.contains(column)).then(|| unknown_column(tables, column, known))
+    }
+}
+
+/// Whether a column is clear on the rows of one agreement and not on those of another.
+pub(super) fn is_clear_here_and_there(decision: &Decision, column: &str) -> bool {
+    let mut columns = decision.columns.iter();
+    columns.any(|one| {
+        let clear = one.treatments.iter().filter(|shown| shown.is_clear());
+        one.name == column && (1..one.treatments.len()).contains(&clear.count())
+    })
+}
+
+/// Tells that nothing was looked for, since no column has the name.
+pub(super) fn unknown_column<'a>(
+    tables: &str,
+    column: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let message = format!("{tables} no column `{column}`, so nothing was looked for");
+    match nearest(column, known) {
+        Some(near) => format!("{message}; did you mean `{near}`?"),
+        None => message,
+    }
+}
+
 /// Everything about an answer that is not as expected; `case` is where its case stands.
-pub(super) fn answer(answer: &Answer, expect: &Expect, case: &Location) -> Vec<Difference> {
+pub(super) fn answer(
+    answer: &Answer,
+    expect: &Expect,
+    named: &Named<'_>,
+    case: &Location,
+) -> Vec<Difference> {
     match (answer, &expect.refused) {
         (Answer::Refused(refusal), Some(expected)) => refused(refusal, expected),
         (Answer::Refused(refusal), None) => {
@@ -46,7 +100,8 @@ pub(super) fn answer(answer: &Answer, expect: &Expect, case: &Location) -> Vec<D
             vec![Difference::new(at, message)]
         }
         (Answer::Rows(found), None) => {
-            rows(found, expect).unwrap_or_else(|why| vec![Difference::new(case, why)])
+            let differences = rows(found, expect, named);
+            differences.unwrap_or_else(|why| vec![Difference::new(case, why)])
         }
     }
 }
@@ -67,14 +122,23 @@ fn refused(refusal: &Refusal, expected: &Placed<Refused>) -> Vec<Difference> {
     }
 }
 
+/// Why rows say nothing: there are none, and nobody said that there should be none.
+pub(super) fn nothing_compared(found: &Rows, expect: &Expect) -> Option<String> {
+    let meant = expect.rows.is_some() || expect.row_count.is_some();
+    (found.count() == 0 && !meant).then(|| {
+        "the result has no row, so nothing was compared: ask for rows, or expect `row_count: 0`"
+            .to_owned()
+    })
+}
+
 /// Everything about rows that is not as expected, or why they cannot be looked at.
-fn rows(found: &Rows, expect: &Expect) -> Result<Vec<Difference>, String> {
+fn rows(found: &Rows, expect: &Expect, named: &Named<'_>) -> Result<Vec<Difference>, String> {
     let mut differences = Vec::new();
     let mut differ = |at: &Location, message: Option<String>| {
         differences.extend(message.map(|message| Difference::new(at, message)));
     };
     if let Some(Placed { at, value }) = &expect.columns {
-        for message in columns(&found.columns, value) {
+        for message in columns(&found.columns, value, named) {
             differ(at, Some(message));
         }
     }
@@ -83,7 +147,11 @@ fn rows(found: &Rows, expect: &Expect) -> Result<Vec<Difference>, String> {
     }
     if let Some(Placed { at, value }) = &expect.rows {
         let rows = found.text()?;
-        differ(at, compare::difference(rows, value, found.ordered));
+        let wrong = compare::difference(rows, value, found.ordered, &found.numbers);
+        differ(at, wrong);
+    }
+    if let Some(at) = expect.first_of_values() {
+        differ(at, nothing_compared(found, expect));
     }
     for Placed { at, value } in &expect.never_contains {
         let where_found = found.finds(value)?;
@@ -95,14 +163,22 @@ fn rows(found: &Rows, expect: &Expect) -> Result<Vec<Difference>, String> {
     for (column, Placed { at, value }) in &expect.masks {
         let place = found.columns.iter().position(|name| name == column);
         let mask = Found::of(place, |at| found.masks.get(at)?.as_deref());
-        differ(at, shown(column, mask, value));
+        let mask = mask.or_partly(named.is_clear_here_and_there(column));
+        let unknown = named
+            .unknown(column)
+            .filter(|_| place.is_none() && *value == Shown::Hidden);
+        differ(at, unknown.or_else(|| shown(column, mask, value)));
     }
     let missing = |column: &str| Some(format!("the result has no column `{column}`"));
     for (column, Placed { at, value }) in &expect.matches {
         let values = found.values(column)?;
         differ(
             at,
-            values.map_or_else(|| missing(column), |values| matches(column, &values, value)),
+            values.map_or_else(
+                || missing(column),
+                // Of no row it was said above, unless that is meant.
+                |values| matches(column, &values, value).filter(|_| !values.is_empty()),
+            ),
         );
     }
     for Placed { at, value } in &expect.all_null {
@@ -121,9 +197,15 @@ pub(super) fn matches(
     values: &[Option<String>],
     pattern: &Pattern,
 ) -> Option<String> {
-    let misfit = pattern.misfit(values)?;
+    if values.iter().all(Option::is_none) {
+        return Some(format!("`{column}` has no value, so nothing was compared"));
+    }
+    let wrong = match pattern.misfit(values) {
+        Ok(misfit) => format!("got {}", misfit?),
+        Err(why) => why,
+    };
     Some(format!(
-        "expected `{column}` to match `{}`, got {misfit}",
+        "expected `{column}` to match `{}`, {wrong}",
         pattern.as_str()
     ))
 }
@@ -134,15 +216,20 @@ pub(super) fn all_null(column: &str, values: &[Option<String>]) -> Option<String
     Some(format!("expected no value in `{column}`, got {value}"))
 }
 
-fn columns(found: &[String], expected: &Columns) -> Vec<String> {
+fn columns(found: &[String], expected: &Columns, named: &Named<'_>) -> Vec<String> {
     match expected {
         Columns::Exactly(expected) if expected == found => Vec::new(),
         Columns::Exactly(expected) => vec![exactly(found, expected)],
         Columns::Some { has, lacks } => {
             let missing = has.iter().filter(|name| !found.contains(name));
             let missing = missing.map(|name| format!("expected a column `{name}`, there is none"));
-            let there = lacks.iter().filter(|name| found.contains(name));
-            let there = there.map(|name| format!("expected no column `{name}`, there is one"));
+            let there = lacks.iter().filter_map(|name| {
+                if found.contains(name) {
+                    Some(format!("expected no column `{name}`, there is one"))
+                } else {
+                    named.unknown(name)
+                }
+            });
             missing.chain(there).collect()
         }
     }
@@ -192,6 +279,8 @@ pub(super) enum Found<'a> {
     Clear,
     /// Through masks of these names, joined with commas.
     Through(&'a str),
+    /// As it is on some rows, and through such masks on others.
+    Partly(&'a str),
 }
 
 impl<'a> Found<'a> {
@@ -201,6 +290,14 @@ impl<'a> Found<'a> {
             None => Self::Absent,
             Some(None) => Self::Clear,
             Some(Some(name)) => Self::Through(name),
+        }
+    }
+
+    /// The same, when it is masked and may be clear on some rows.
+    pub(super) fn or_partly(self, partly: bool) -> Self {
+        match self {
+            Self::Through(masks) if partly => Self::Partly(masks),
+            Self::Absent | Self::Clear | Self::Through(_) | Self::Partly(_) => self,
         }
     }
 }
@@ -213,9 +310,11 @@ pub(super) fn shown(column: &str, found: Found<'_>, expected: &Shown) -> Option<
         | (Shown::Masked, Found::Through(_)) => true,
         // A column that several agreements mask bears all their names.
         (Shown::Through(name), Found::Through(masks)) => masks.split(',').any(|mask| mask == name),
-        (Shown::Hidden, Found::Clear | Found::Through(_))
-        | (Shown::Clear, Found::Absent | Found::Through(_))
-        | (Shown::Masked | Shown::Through(_), Found::Absent | Found::Clear) => false,
+        (Shown::Hidden, Found::Clear | Found::Through(_) | Found::Partly(_))
+        | (Shown::Clear, Found::Absent | Found::Through(_) | Found::Partly(_))
+        | (Shown::Masked | Shown::Through(_), Found::Absent | Found::Clear | Found::Partly(_)) => {
+            false
+        }
     };
     let word = match expected {
         Shown::Clear => "clear".to_owned(),
@@ -227,6 +326,7 @@ pub(super) fn shown(column: &str, found: Found<'_>, expected: &Shown) -> Option<
         Found::Absent => "it is not there".to_owned(),
         Found::Clear => "it is clear".to_owned(),
         Found::Through(masks) => format!("it is masked by {masks}"),
+        Found::Partly(masks) => format!("it is clear on some rows, and else masked by {masks}"),
     };
     (!holds).then(|| format!("expected `{column}` {word}, {is}"))
 }

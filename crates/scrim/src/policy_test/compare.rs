@@ -5,20 +5,26 @@ use super::answer::Row;
 /// Rows that a message shows at most.
 const ROWS_SHOWN: usize = 5;
 
-/// What is different about two lists of rows, in one line; in order, or in any.
-pub(super) fn difference(found: &[Row], expected: &[Row], ordered: bool) -> Option<String> {
+/// What is different about the rows that were found and those that were expected, in one line; in
+/// order, or in any. `numbers` says for each column whether it holds numbers.
+pub(super) fn difference(
+    found: &[Row],
+    expected: &[Row],
+    ordered: bool,
+    numbers: &[bool],
+) -> Option<String> {
     if ordered {
-        in_order(found, expected)
+        in_order(found, expected, numbers)
     } else {
-        in_any_order(found, expected)
+        in_any_order(found, expected, numbers)
     }
 }
 
-fn in_order(found: &[Row], expected: &[Row]) -> Option<String> {
+fn in_order(found: &[Row], expected: &[Row], numbers: &[bool]) -> Option<String> {
     let first = found
         .iter()
         .zip(expected)
-        .position(|(a, b)| !same_row(a, b));
+        .position(|(a, b)| !same_row(a, b, numbers));
     if first.is_none() && found.len() == expected.len() {
         return None;
     }
@@ -34,11 +40,11 @@ fn in_order(found: &[Row], expected: &[Row]) -> Option<String> {
     ))
 }
 
-fn in_any_order(found: &[Row], expected: &[Row]) -> Option<String> {
+fn in_any_order(found: &[Row], expected: &[Row], numbers: &[bool]) -> Option<String> {
     let mut rest: Vec<&Row> = found.iter().collect();
     let mut missing = Vec::new();
     for row in expected {
-        match rest.iter().position(|found| same_row(found, row)) {
+        match rest.iter().position(|found| same_row(found, row, numbers)) {
             Some(at) => drop(rest.swap_remove(at)),
             None => missing.push(row.clone()),
         }
@@ -90,16 +96,21 @@ fn sorted(rows: &[Row]) -> Vec<&Row> {
     rows
 }
 
-fn same_row(a: &Row, b: &Row) -> bool {
-    let mut cells = a.iter().zip(b);
-    a.len() == b.len() && cells.all(|(a, b)| same(a.as_deref(), b.as_deref()))
+fn same_row(a: &Row, b: &Row, numbers: &[bool]) -> bool {
+    let mut cells = a.iter().zip(b).zip(numbers);
+    a.len() == b.len()
+        && a.len() == numbers.len()
+        && cells.all(|((a, b), number)| same(a.as_deref(), b.as_deref(), *number))
 }
 
 /// Numbers may be written in any way; everything else is compared letter by letter.
-fn same(a: Option<&str>, b: Option<&str>) -> bool {
+fn same(a: Option<&str>, b: Option<&str>, number: bool) -> bool {
     let (Some(a), Some(b)) = (a, b) else {
         return a == b;
     };
+    if !number {
+        return a == b;
+    }
     match (digits(a), digits(b)) {
         // Digit by digit: a float of 64 bits cannot tell large ids from each other.
         (Some(x), Some(y)) => x == y,
@@ -115,22 +126,21 @@ fn digits(text: &str) -> Option<&str> {
     if whole.is_empty() || !plain(whole) || !plain(fraction) {
         return None;
     }
-    if text.contains('.') {
-        return Some(text.trim_end_matches('0').trim_end_matches('.'));
-    }
-    Some(text)
+    let trimmed = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        text
+    };
+    // There is one zero, with or without a sign.
+    let zero = trimmed.strip_prefix('-').filter(|rest| *rest == "0");
+    Some(zero.unwrap_or(trimmed))
 }
 
 fn same_float(a: &str, b: &str) -> bool {
     match (a.parse::<f64>(), b.parse::<f64>()) {
-        (Ok(x), Ok(y)) => x.total_cmp(&y).is_eq() && !leading_zero(a) && !leading_zero(b),
+        (Ok(x), Ok(y)) => x.total_cmp(&y).is_eq(),
         _ => false,
     }
-}
-
-/// `02139` is a code, not a number.
-fn leading_zero(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('0') && !text.starts_with("0.")
 }
 
 fn shown(rows: &[Row]) -> String {
@@ -150,6 +160,8 @@ fn one(row: &Row) -> String {
 mod tests {
     use super::{Row, beyond, common, difference, same};
 
+    const NUMBER_AND_TEXT: [bool; 2] = [true, false];
+
     fn rows(rows: &[&[&str]]) -> Vec<Row> {
         let cell = |text: &&str| (*text != "null").then(|| (*text).to_owned());
         rows.iter()
@@ -163,21 +175,27 @@ mod tests {
             rows(&[&["1", "a"], &["2", "null"]]),
             rows(&[&["2.0", "null"], &["1", "a"]]),
         );
-        assert_eq!(difference(&found, &turned, false), None);
+        assert_eq!(difference(&found, &turned, false, &NUMBER_AND_TEXT), None);
         assert_eq!(
-            difference(&found, &turned, true).unwrap(),
+            difference(&found, &turned, true, &NUMBER_AND_TEXT).unwrap(),
             "from row 1: expected [2.0, null] [1, a], got [1, a] [2, null]"
         );
         assert_eq!(
-            difference(&found, &rows(&[&["1", "a"], &["1", "a"]]), false).unwrap(),
+            difference(
+                &found,
+                &rows(&[&["1", "a"], &["1", "a"]]),
+                false,
+                &NUMBER_AND_TEXT
+            )
+            .unwrap(),
             "expected [1, a], got [2, null]"
         );
         assert_eq!(
-            difference(&found, &found[..1], false).unwrap(),
+            difference(&found, &found[..1], false, &NUMBER_AND_TEXT).unwrap(),
             "expected no more rows, also got [2, null]"
         );
         assert_eq!(
-            difference(&found[..1], &found, true).unwrap(),
+            difference(&found[..1], &found, true, &NUMBER_AND_TEXT).unwrap(),
             "from row 2: expected [2, null], got nothing more"
         );
     }
@@ -200,23 +218,37 @@ mod tests {
             ("1", "1.0"),
             ("2.50", "2.5"),
             ("-7", "-7.00"),
+            ("-0.0", "0"),
             ("1e3", "1000"),
             ("1E-2", "0.01"),
             (".5", "0.5"),
+            ("NaN", "NaN"),
         ] {
-            assert!(same(Some(a), Some(b)) && same(Some(b), Some(a)), "{a} {b}");
+            let (a, b) = (Some(a), Some(b));
+            assert!(same(a, b, true) && same(b, a, true), "{a:?} {b:?}");
         }
         for (a, b) in [
             ("9007199254740993", "9007199254740992"),
             ("12345678901234567.89", "12345678901234567.88"),
-            ("02139", "2139"),
-            ("02139", "2139.0"),
             ("1", "-1"),
             ("100", "1"),
             ("a", "b"),
         ] {
-            assert!(!same(Some(a), Some(b)), "{a} {b}");
+            assert!(!same(Some(a), Some(b), true), "{a} {b}");
         }
-        assert!(same(None, None) && !same(None, Some("null")));
+        assert!(same(None, None, true) && !same(None, Some("null"), true));
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_is_text() {
+        for (a, b) in [
+            ("02139", "2139"),
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            ("-0", "0"),
+        ] {
+            assert!(!same(Some(a), Some(b), false), "{a} {b}");
+        }
+        assert!(same(Some("1.0"), Some("1.0"), false));
     }
 }

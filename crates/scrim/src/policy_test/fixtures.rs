@@ -27,15 +27,20 @@ pub(super) async fn fixtures(
     let mut fixtures = Fixtures::default();
     let mut problems = Problems::default();
     for (name, fixture) in &file.tables {
-        let made = match contract_named(documents, name) {
-            Some(contract) => {
-                let made = table(contract, fixture, folder, inputs).await;
-                made.map(|table| (contract.name.clone(), table))
-            }
-            None => Err(no_contract(documents, name, &fixture.key).into()),
+        let made = if let Some(contract) = contract_named(documents, name) {
+            let made = table(contract, fixture, folder, inputs).await;
+            made.map(|table| (contract.name.clone(), table))
+        } else {
+            let (message, help) = no_contract(documents, name);
+            Err(fixture.key.error(message).with_help(help).into())
         };
         match made {
-            Ok((name, table)) => drop(fixtures.tables.insert(name, table)),
+            Ok((table_name, table)) => {
+                if fixtures.tables.insert(table_name, table).is_some() {
+                    let message = format!("the rows of `{name}` stand here twice");
+                    problems.push(fixture.key.error(message));
+                }
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -76,16 +81,26 @@ pub(super) fn is_named(table: &TableName, name: &str) -> bool {
     }
 }
 
-fn no_contract(documents: &Documents, name: &str, key: &Node) -> Problem {
-    let names: Vec<String> = documents
+/// Why no contract, or more than one, is meant by a name, and what to write.
+pub(super) fn no_contract(documents: &Documents, name: &str) -> (String, String) {
+    let full = |contract: &ContractDocument| {
+        let TableName { schema, table } = &contract.name;
+        format!("{schema}.{table}")
+    };
+    let several = documents
         .contracts()
-        .map(|contract| format!("{}.{}", contract.name.schema, contract.name.table))
-        .collect();
-    let problem = key.error(format!("no contract governs a table `{name}`"));
-    match nearest(name, names.iter().map(String::as_str)) {
-        Some(near) => problem.with_help(format!("did you mean `{near}`?")),
-        None => problem.with_help(format!("tables are {}", names.join(", "))),
+        .filter(|one| is_named(&one.name, name));
+    let several: Vec<String> = several.map(full).collect();
+    if !several.is_empty() {
+        let message = format!("several contracts govern a table `{name}`");
+        return (message, format!("write one of {}", several.join(", ")));
     }
+    let names: Vec<String> = documents.contracts().map(full).collect();
+    let help = match nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("tables are {}", names.join(", ")),
+    };
+    (format!("no contract governs a table `{name}`"), help)
 }
 
 fn no_lookup(inputs: &Inputs, name: &str, key: &Node) -> Problem {

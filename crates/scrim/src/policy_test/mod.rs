@@ -4,7 +4,7 @@
 //! a case asks a statement as a persona, or looks at tables, and says what must hold. The keys and
 //! their meaning stand in `shapes`, and `policies/README.md` explains them.
 //!
-//! `format` reads a file, `run` puts the questions through the engine as any query goes through it,
+//! `files` finds them, `format` reads one, `run` puts the questions through the engine as any query goes through it,
 //! `check`, `compare` and `seen` hold answers against expectations, `touch` tells what of the
 //! policies was touched, `report` writes it down. Where a file says `tables` or `lookups`, its rows
 //! stand in the place of the sources (`fixtures`), behind the same guards.
@@ -13,6 +13,7 @@ mod answer;
 mod ask;
 mod check;
 mod compare;
+mod files;
 mod fixtures;
 mod format;
 mod pattern;
@@ -25,7 +26,8 @@ mod tests;
 mod touch;
 
 pub use check::Difference;
-pub use run::{CaseResult, FileResult, Options, Run, find_files, run};
+pub use files::find_files;
+pub use run::{CaseResult, FileResult, Options, Run, run};
 pub use shapes::TEST;
 
 #[cfg(test)]

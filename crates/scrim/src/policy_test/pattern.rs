@@ -23,12 +23,20 @@ impl Pattern {
     }
 
     /// The first value that it does not match; NULL is no value.
-    pub(super) fn misfit<'a>(&self, values: &'a [Option<String>]) -> Option<&'a str> {
+    ///
+    /// # Errors
+    /// When it cannot be held against the values.
+    pub(super) fn misfit<'a>(
+        &self,
+        values: &'a [Option<String>],
+    ) -> Result<Option<&'a str>, String> {
         let texts: StringArray = values.iter().map(Option::as_deref).collect();
-        // That it is a regular expression was checked when it was read.
-        let matched = regexp_is_match_scalar(&texts, &self.0, None).ok()?;
+        let matched = regexp_is_match_scalar(&texts, &self.0, None);
+        let matched = matched.map_err(|error| error.to_string())?;
         let mut pairs = values.iter().zip(matched.iter());
-        pairs.find_map(|(value, matches)| value.as_deref().filter(|_| matches != Some(true)))
+        let misfit =
+            pairs.find_map(|(value, matches)| value.as_deref().filter(|_| matches != Some(true)));
+        Ok(misfit)
     }
 }
 
@@ -40,9 +48,9 @@ mod tests {
     fn the_first_value_that_does_not_match_is_found() {
         let pattern = Pattern::new("^[0-9]{3}$").unwrap();
         let values = ["021", "", "100"].map(|v| Some(v.to_owned()).filter(|v| !v.is_empty()));
-        assert_eq!(pattern.misfit(&values), None);
+        assert_eq!(pattern.misfit(&values), Ok(None));
         let values = ["021", "02139"].map(|v| Some(v.to_owned()));
-        assert_eq!(pattern.misfit(&values), Some("02139"));
+        assert_eq!(pattern.misfit(&values), Ok(Some("02139")));
         assert!(Pattern::new("(").is_err());
     }
 }

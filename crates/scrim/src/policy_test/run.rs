@@ -1,22 +1,22 @@
 //! Runs test files through the engine, as their personas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use scrim_document::{Location, Problems, SourceFile};
+use scrim_document::{Location, Problem, Problems, SourceFile, nearest};
 use scrim_engine::Ask;
 use scrim_model::TableName;
-use scrim_policy::{Coverage, Documents, beside_raw};
+use scrim_policy::{ContractDocument, Coverage, Documents, beside_raw};
 use scrim_server::load::{Fixtures, Inputs, Loaded};
 
 use super::answer::{Answer, Row, told};
 use super::ask::{Heard, Stage, ask, hear};
-use super::check::{self, Difference};
-use super::fixtures::{fixtures, is_named};
-use super::format::{Case, Placed, SeenColumns, SeenTable, TestFile};
+use super::check::{self, Difference, Named};
+use super::files::{Read, read};
+use super::fixtures::{contract_named, fixtures, is_named, no_contract};
+use super::format::{Case, Placed, SeenColumns, SeenTable};
 use super::{compare, seen, touch};
 use crate::local::{Bench, problems_of};
 use crate::outcome::Failure;
@@ -69,14 +69,6 @@ pub struct Run {
     pub took: Duration,
 }
 
-/// A test file, with what it was read from.
-#[derive(Debug)]
-struct Read {
-    file: TestFile,
-    source: SourceFile,
-    folder: PathBuf,
-}
-
 /// One question of one persona.
 struct Job<'a> {
     of: &'a Read,
@@ -94,29 +86,6 @@ struct Done {
     touched: Vec<touch::Touched>,
 }
 
-/// The test files of a folder of policies, sorted.
-///
-/// # Errors
-/// When there is no folder `tests`.
-pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let folder = policies.join("tests");
-    let unreadable = |error: std::io::Error| {
-        Failure::Usage(format!("cannot read {}: {error}", folder.display()))
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path
-            .to_str()
-            .is_some_and(|path| path.ends_with(".test.yaml"))
-        {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 /// Runs all test files of the configuration's policies. Files without fixtures share one world over
 /// the real sources; each file with fixtures has one of its own.
 ///
@@ -131,7 +100,7 @@ async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> 
     let started = Instant::now();
     let files = read(&bench.config.policies)?;
     let documents = bench.inputs.documents()?;
-    let jobs = jobs(bench, &files, options.only)?;
+    let jobs = jobs(bench, &files, &documents, options.only)?;
     let mut coverage = options.coverage.then(|| Coverage::of(&documents));
     let (real, own): (Vec<_>, Vec<_>) = jobs
         .into_iter()
@@ -143,14 +112,14 @@ async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> 
         let fixtures = Fixtures::default();
         let world = World::load(bench, documents.clone(), fixtures, &bench.inputs).await?;
         opened.tables.clone_from(&world.loaded.world.tables);
-        done.extend(world.run(bench, real, coverage.as_mut()).await?);
+        done.extend(Box::pin(world.run(bench, real, coverage.as_mut())).await?);
     }
     for jobs in by_file(own) {
         let Some(of) = jobs.first().map(|job| job.of) else {
             continue;
         };
         let world = with_fixtures(bench, of, &documents, &opened).await?;
-        done.extend(world.run(bench, jobs, coverage.as_mut()).await?);
+        done.extend(Box::pin(world.run(bench, jobs, coverage.as_mut())).await?);
     }
     Ok(Run {
         files: in_order(&files, done),
@@ -159,34 +128,11 @@ async fn run_files(bench: &Bench, options: Options<'_>) -> Result<Run, Failure> 
     })
 }
 
-fn read(policies: &Path) -> Result<Vec<Read>, Failure> {
-    let mut files = Vec::new();
-    let mut problems = Problems::default();
-    for path in find_files(policies)? {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
-        let shown = path.strip_prefix(policies).unwrap_or(&path).display();
-        let source = SourceFile::new(shown.to_string(), text);
-        let folder = path.parent().unwrap_or(policies).to_owned();
-        match TestFile::parse(&source) {
-            Ok(file) => files.push(Read {
-                file,
-                source,
-                folder,
-            }),
-            Err(found) => problems.extend(found),
-        }
-    }
-    if problems.has_errors() {
-        return Err(problems.into());
-    }
-    Ok(files)
-}
-
 /// All wanted questions, and all personas checked, asked for or not.
 fn jobs<'a>(
     bench: &Bench,
     files: &'a [Read],
+    documents: &Documents,
     only: Option<&str>,
 ) -> Result<Vec<Job<'a>>, Problems> {
     let mut jobs = Vec::new();
@@ -201,6 +147,7 @@ fn jobs<'a>(
         }
         let only = only.filter(|only| !of.file.path.contains(only));
         for (at, case) in of.file.cases.iter().enumerate() {
+            problems.extend(unknown_names(case, &of.source, documents));
             let wanted = only.is_none_or(|only| case.name.contains(only));
             for (turn, name) in case.personas.iter().enumerate().filter(|_| wanted) {
                 let Some(persona) = of.file.personas.get(name) else {
@@ -220,6 +167,32 @@ fn jobs<'a>(
         }
     }
     problems.into_result(jobs).map(|(jobs, _)| jobs)
+}
+
+/// What a case speaks of and the policies do not have: that a table is denied would hold of any such
+/// name, and under no such agreement is anything given.
+fn unknown_names(case: &Case, source: &SourceFile, documents: &Documents) -> Problems {
+    let unknown = |name: &Placed<String>| {
+        if contract_named(documents, &name.value).is_some() {
+            return None;
+        }
+        let (message, help) = no_contract(documents, &name.value);
+        Some(Problem::error(&name.at, source, message).with_help(help))
+    };
+    let expect = &case.expect;
+    let seen = expect.sees.iter().map(|table| &table.name);
+    let mut problems: Problems = seen.chain(&expect.denied).filter_map(unknown).collect();
+    if let Some(Placed { at, value }) = &case.agreement {
+        let ids: Vec<&str> = documents.agreements().map(|one| one.id.as_str()).collect();
+        if !ids.contains(&value.as_str()) {
+            let problem = Problem::error(at, source, format!("there is no agreement `{value}`"));
+            problems.push(match nearest(value, ids) {
+                Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+        }
+    }
+    problems
 }
 
 fn by_file(jobs: Vec<Job<'_>>) -> Vec<Vec<Job<'_>>> {
@@ -250,12 +223,10 @@ async fn with_fixtures(
             .entry(name.clone())
             .or_insert_with(|| table.clone());
     }
-    // A look-up table that no rule here asks need not be there.
+    // A look-up table that no rule here asks need not be there. Any mention of its name will do.
     let asked = |name: &String| {
-        let name = format!("lookup.{name}");
-        documents
-            .contracts()
-            .any(|contract| contract.file().text().contains(&name))
+        let mut files = documents.contracts().flat_map(ContractDocument::files);
+        files.any(|file| file.text().to_lowercase().contains(&name.to_lowercase()))
     };
     let mut inputs = bench.inputs.clone();
     inputs.lookups.retain(|name, _| asked(name));
@@ -353,8 +324,9 @@ fn asks_inputs(case: &Case) -> bool {
 /// Puts questions: those of different principals at once, and last those that take others to find
 /// out, so that no principal asks twice at once.
 async fn asked(stage: &Stage<'_>, jobs: &[Job<'_>]) -> Vec<Done> {
-    let (together, alone): (Vec<&Job<'_>>, Vec<_>) =
-        jobs.iter().partition(|job| job.case.expect.needs_others());
+    let (together, alone): (Vec<&Job<'_>>, Vec<_>) = jobs
+        .iter()
+        .partition(|job| job.case.expect.first_of_others().is_some());
     let mut queues: BTreeMap<&str, Vec<&Job<'_>>> = BTreeMap::new();
     for job in alone {
         let id = job.ask.principal.get().id.as_str();
@@ -388,7 +360,12 @@ async fn one(stage: &Stage<'_>, job: &Job<'_>) -> Done {
     if let Some(sql) = &case.sql {
         match hear(stage.bench, &job.ask, sql).await {
             Ok(heard) => {
-                differences.extend(check::answer(&heard.answer, expect, &case.location));
+                let named = Named {
+                    decisions: &heard.decisions,
+                    columns: stage.columns_of(&heard.decisions),
+                };
+                let wrong = check::answer(&heard.answer, expect, &named, &case.location);
+                differences.extend(wrong);
                 if let Some(expected) = &expect.decision {
                     differences.extend(check::decision(expected, &heard.decisions));
                 }
@@ -422,8 +399,11 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
     let (Answer::Rows(own), expect) = (&heard.answer, &job.case.expect) else {
         return Vec::new();
     };
-    if !expect.needs_others() {
+    let Some(first) = expect.first_of_others() else {
         return Vec::new();
+    };
+    if let Some(why) = check::nothing_compared(own, expect) {
+        return vec![Difference::new(&first.at, why)];
     }
     let own = match own.text() {
         Ok(own) => own,
@@ -442,6 +422,9 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
         differences.extend(wrong.map(|why| Difference::new(&name.at, why)));
     }
     let differs = |theirs: &[Row]| {
+        if !own.iter().flatten().any(Option::is_some) {
+            return Some("no row has a value, so nothing was compared".to_owned());
+        }
         let common = compare::common(own, theirs)?;
         Some(format!("expected no row of these, got {common} for both"))
     };
@@ -458,13 +441,15 @@ async fn others(stage: &Stage<'_>, job: &Job<'_>, sql: &str, heard: &Heard) -> V
         };
         let mut cases = job.of.file.cases.iter();
         let other = cases.find(|case| case.name == *value);
-        let asked =
-            other.and_then(|case| Some((case, case.personas.first()?, case.sql.as_deref()?)));
-        let wrong = match asked {
-            Some(asked) => against(stage, job, asked, &within).await,
-            None => Some(format!("the case `{value}` has no statement")),
-        };
-        differences.extend(wrong.map(|why| Difference::new(at, why)));
+        if let Some((case, sql)) = other.and_then(|case| Some((case, case.sql.as_deref()?))) {
+            for name in &case.personas {
+                let wrong = against(stage, job, (case, name, sql), &within).await;
+                differences.extend(wrong.map(|why| Difference::new(at, why)));
+            }
+        } else {
+            let message = format!("the case `{value}` has no statement");
+            differences.push(Difference::new(at, message));
+        }
     }
     differences
 }

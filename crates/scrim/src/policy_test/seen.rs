@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scrim_engine::{Ask, VisibleTable};
+use scrim_model::TableName;
 use scrim_policy::{Decision, raw_name};
 
 use super::answer::{Answer, Row, Rows, told};
 use super::ask::{Stage, hear};
 use super::check::{self, Difference, Found};
 use super::fixtures::is_named;
-use super::format::{Placed, SeenColumn, SeenColumns, SeenTable};
+use super::format::{Placed, SeenColumn, SeenColumns, SeenTable, Shown};
 
 /// What a look at tables brought to light.
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ pub(super) async fn tables(
             let message = format!("expected {value} to be denied, it is visible");
             look.differences.push(Difference::new(at, message));
         }
+        // The name is that of a contract, or the file would not have been read.
         decided(stage, ask, value, &mut look).await;
     }
     look
@@ -84,7 +86,10 @@ async fn table(
                 let (column, Placed { at, value }) = named;
                 let place = names.iter().position(|name| name == column);
                 let shown = Found::of(place, |at| found.columns.get(at)?.mask.as_deref());
+                let partly = check::is_clear_here_and_there(&found.decision, column);
+                let shown = shown.or_partly(partly);
                 let wrong = match &value.shown {
+                    Some(Shown::Hidden) if place.is_none() => unknown(stage, found, column),
                     Some(expected) => check::shown(column, shown, expected),
                     None if place.is_none() => Some(format!("there is no column `{column}`")),
                     None => None,
@@ -102,7 +107,7 @@ async fn table(
         }
     }
     if let Some(Placed { at, value }) = &seen.rows {
-        let sql = format!("SELECT count(*) FROM {}", sql_name(found));
+        let sql = format!("SELECT count(*) FROM {}", sql_name(&found.name));
         let wrong = match counted(stage, ask, &sql).await {
             Ok(count) => check::count(count, *value),
             Err(why) => Some(why),
@@ -112,6 +117,16 @@ async fn table(
     }
     look.touched
         .push((Arc::clone(&found.decision), read, missed));
+}
+
+/// Why it says nothing that a column is not there: the table has none of that name.
+fn unknown(stage: &Stage<'_>, table: &VisibleTable, column: &str) -> Option<String> {
+    let known = stage.columns(&table.name);
+    if known.iter().any(|name| name == column) {
+        return None;
+    }
+    let known = known.iter().map(String::as_str);
+    Some(check::unknown_column("the table has", column, known))
 }
 
 /// The columns of a table that a principal does not see.
@@ -130,8 +145,10 @@ fn hidden(stage: &Stage<'_>, table: &VisibleTable) -> Vec<String> {
 
 /// Why a table is not visible; its decision counts as touched.
 async fn decided(stage: &Stage<'_>, ask: &Ask, name: &str, look: &mut Look) -> String {
-    let parts: Vec<String> = name.split('.').map(quoted).collect();
-    let sql = format!("SELECT 1 FROM {}", parts.join("."));
+    let Some(table) = stage.table(name) else {
+        return "no contract governs it".to_owned();
+    };
+    let sql = format!("SELECT 1 FROM {}", sql_name(table));
     let decisions = stage
         .bench
         .engine
@@ -171,7 +188,7 @@ async fn values(
     if expected.never_contains.is_empty() && expected.matches.is_none() && !expected.all_null {
         return Vec::new();
     }
-    let sql = format!("SELECT {} FROM {}", quoted(column), sql_name(table));
+    let sql = format!("SELECT {} FROM {}", quoted(column), sql_name(&table.name));
     let found = match rows(stage, ask, &sql).await {
         Ok(found) => found,
         Err(why) => return vec![Difference::new(at, why)],
@@ -180,6 +197,10 @@ async fn values(
         Ok(values) => values.unwrap_or_default(),
         Err(why) => return vec![Difference::new(at, why)],
     };
+    if values.is_empty() {
+        let message = format!("no row shows `{column}`, so nothing was compared: add rows");
+        return vec![Difference::new(at, message)];
+    }
     let mut differences = Vec::new();
     if expected.all_null {
         let wrong = check::all_null(column, &values);
@@ -217,9 +238,8 @@ async fn counted(stage: &Stage<'_>, ask: &Ask, sql: &str) -> Result<u64, String>
     count.ok_or_else(|| "the rows could not be counted".to_owned())
 }
 
-fn sql_name(table: &VisibleTable) -> String {
-    let name = &table.name;
-    format!("{}.{}", quoted(&name.schema), quoted(&name.table))
+fn sql_name(table: &TableName) -> String {
+    format!("{}.{}", quoted(&table.schema), quoted(&table.table))
 }
 
 fn quoted(name: &str) -> String {
@@ -234,9 +254,9 @@ async fn pairs(
     table: &str,
     column: &str,
 ) -> Result<Vec<(String, Option<String>)>, String> {
-    let parts: Vec<String> = table.split('.').map(quoted).collect();
+    let table = stage.table(table).ok_or("no contract governs the table")?;
     let (raw, shown) = (quoted(&raw_name(column)), quoted(column));
-    let sql = format!("SELECT {raw}, {shown} FROM {}", parts.join("."));
+    let sql = format!("SELECT {raw}, {shown} FROM {}", sql_name(table));
     let found = rows(stage, ask, &sql).await?;
     let pair = |row: &Row| match row.as_slice() {
         [Some(raw), shown] => Some((raw.clone(), shown.clone())),
@@ -333,10 +353,10 @@ fn differs_for_same(column: &str, pairs: &Pairs) -> Option<String> {
 }
 
 fn same_for_distinct(column: &str, pairs: &Pairs) -> Option<String> {
-    let mut seen: BTreeMap<&String, &String> = BTreeMap::new();
+    let mut seen: BTreeMap<&Option<String>, &String> = BTreeMap::new();
     for (raw, shown) in pairs {
-        let Some(shown) = shown else { continue };
         if seen.insert(shown, raw).is_some_and(|before| before != raw) {
+            let shown = shown.as_deref().unwrap_or("null");
             return Some(format!(
                 "expected one value of `{column}` for each input, got {shown} for two"
             ));
@@ -348,21 +368,55 @@ fn same_for_distinct(column: &str, pairs: &Pairs) -> Option<String> {
     })
 }
 
+/// Where neither is shown anything, there is nothing to compare.
 fn same_between(column: &str, one: &Pairs, other: &Pairs) -> Option<String> {
-    let known: BTreeMap<&String, &Option<String>> =
-        one.iter().map(|(raw, shown)| (raw, shown)).collect();
+    let mut known: BTreeMap<&String, BTreeSet<&Option<String>>> = BTreeMap::new();
+    for (raw, shown) in one {
+        known.entry(raw).or_default().insert(shown);
+    }
     let mut compared = false;
     for (raw, shown) in other {
         let Some(known) = known.get(raw) else {
             continue;
         };
-        compared = true;
-        if *known == shown && shown.is_some() {
-            let shown = shown.as_deref().unwrap_or_default();
+        compared |= shown.is_some() || known.iter().any(|known| known.is_some());
+        if let Some(shown) = shown.as_deref().filter(|_| known.contains(shown)) {
             return Some(format!(
                 "expected another value of `{column}` for the same input, got {shown}"
             ));
         }
     }
     (!compared).then(|| format!("no value of `{column}` is seen by both, so nothing was compared"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{same_between, same_for_distinct};
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+        let shown = |text: &str| Some(text.to_owned()).filter(|text| text != "null");
+        let pair = |(raw, text): &(&str, &str)| ((*raw).to_owned(), shown(text));
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_is_not_shown_cannot_be_told_apart() {
+        let told = same_for_distinct("c", &pairs(&[("1", "null"), ("2", "null")])).unwrap();
+        assert!(told.ends_with("got null for two"), "{told}");
+        assert_eq!(
+            same_for_distinct("c", &pairs(&[("1", "x"), ("2", "null")])),
+            None
+        );
+    }
+
+    #[test]
+    fn values_differ_between_two_only_where_one_sees_something() {
+        let (own, nothing) = (pairs(&[("1", "x"), ("1", "y")]), pairs(&[("1", "null")]));
+        let told = same_between("c", &nothing, &nothing).unwrap();
+        assert!(told.ends_with("nothing was compared"), "{told}");
+        assert_eq!(same_between("c", &own, &nothing), None);
+        // one input may be shown in several ways, by rows
+        let told = same_between("c", &own, &pairs(&[("1", "x")])).unwrap();
+        assert!(told.ends_with("got x"), "{told}");
+    }
 }

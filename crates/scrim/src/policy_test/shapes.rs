@@ -118,19 +118,25 @@ pub(super) static PERSONA: Shape = Shape::closed(
         Key::required("org", Kind::Text, "the principal's organisation"),
         Key::optional("purpose", Kind::Text, "the purpose that it states"),
         Key::optional("context", Kind::Map(&CONTEXT), "its circumstances"),
+        KIND.unsaid("human"),
     ],
 )
 .and(&TRAITS);
+
+const KIND: Key = Key::optional(
+    "kind",
+    Kind::Words(|| PrincipalKind::ALL.map(PrincipalKind::as_str).to_vec()),
+    "who is behind it",
+);
 
 /// What is different about a persona in one case.
 pub(super) static WITH: Shape = Shape::closed(
     "with",
     "what is different about a persona in one case",
-    &[Key::optional(
-        "org",
-        Kind::Text,
-        "the principal's organisation",
-    )],
+    &[
+        Key::optional("org", Kind::Text, "the principal's organisation"),
+        KIND,
+    ],
 )
 .and(&TRAITS);
 
@@ -140,12 +146,6 @@ static TRAITS: Shape = Shape::closed(
     &[
         Key::optional("groups", TEXTS, "its groups"),
         Key::optional("roles", TEXTS, "its roles"),
-        Key::optional(
-            "kind",
-            Kind::Words(|| PrincipalKind::ALL.map(PrincipalKind::as_str).to_vec()),
-            "who is behind it",
-        )
-        .unsaid("human"),
         Key::optional("acr", Kind::Text, "how it proved who it is"),
         Key::optional(
             "auth_age",
@@ -254,7 +254,7 @@ pub(super) static EXPECT: Shape = Shape::closed(
         Key::optional(
             "masks",
             Kind::Named(&SHOWN),
-            "for a column: `clear`, `masked`, or the name of its mask",
+            "for a column: `clear`, `masked`, `hidden`, or the name of its mask",
         ),
         Key::optional(
             "matches",
@@ -370,27 +370,31 @@ pub(super) static SEEN: Shape = Shape::closed(
     "seen",
     "what holds of the values of a column",
     &[
-        Key::optional("mask", SHOWN, "the name of its mask"),
+        Key::optional(
+            "mask",
+            SHOWN,
+            "`clear`, `masked`, `hidden`, or the name of its mask",
+        ),
         Key::optional("never_contains", TEXTS, "texts that are in no value"),
         Key::optional(
             "matches",
             Kind::Text,
             "a regular expression that each value matches",
         ),
-        Key::optional("all_null", Kind::Bool, "every value is NULL"),
+        Key::optional("all_null", Kind::True, "every value is NULL"),
         Key::optional(
             "never_shows_input",
-            Kind::Bool,
+            Kind::True,
             "no value contains the value that it stands for",
         ),
         Key::optional(
             "same_for_same_input",
-            Kind::Bool,
+            Kind::True,
             "equal values are shown as equal ones",
         ),
         Key::optional(
             "distinct_for_distinct_input",
-            Kind::Bool,
+            Kind::True,
             "different values are shown as different ones",
         ),
         Key::optional(

@@ -174,7 +174,7 @@ async fn mistakes_in_fixtures_have_their_place_and_a_hint() {
         ),
         (
             "tables: {orders: [{order_id: 1}, {order_id: one}]}",
-            "one.test.yaml:6:45: row 2: the value of `order_id` is no Int64",
+            "one.test.yaml:6:45: row 2: the value of `order_id` is no whole number (Int64)",
         ),
         (
             "tables: {orders: [{ordered_on: tomorrow}]}",
@@ -266,6 +266,198 @@ async fn rows_may_lie_in_files_beside_the_test() {
     .unwrap();
     let run = run_in(folder.path(), Options::default()).await.unwrap();
     assert_eq!(run.files[0].cases[0].differences, []);
+}
+
+/// What each of the cases of a test file says, in one line each.
+async fn told(test: &str) -> Vec<String> {
+    let folder = shop_with(test);
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    let cases = run.files.iter().flat_map(|file| &file.cases);
+    let differences = cases.flat_map(|case| &case.differences);
+    differences.map(|one| one.message.clone()).collect()
+}
+
+#[tokio::test]
+async fn properties_of_values_that_nobody_sees_do_not_hold() {
+    let test = "kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 10.1.2.3}
+tables: {orders: [{order_id: 1, region: EU}]}
+lookups: {entitlements: [{partner: other, region: EU}]}
+personas: {ann: {org: acme, purpose: research, groups: [analyst], attributes: {clearance: 2}}}
+cases:
+  - name: nothing
+    as: ann
+    expect:
+      sees:
+        orders:
+          rows: 0
+          columns: {emial: hidden, amount: {all_null: true}, region: {never_contains: [x]}, customer: {matches: x}}
+";
+    assert_eq!(
+        told(test).await,
+        [
+            "the table has no column `emial`, so nothing was looked for; did you mean `email`?",
+            "no row shows `amount`, so nothing was compared: add rows",
+            "no row shows `region`, so nothing was compared: add rows",
+            "no row shows `customer`, so nothing was compared: add rows",
+        ]
+    );
+}
+
+/// Under one agreement a column is masked, under another it is clear on other rows.
+#[tokio::test]
+async fn a_column_that_is_clear_on_some_rows_is_not_masked() {
+    let test = "kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 10.1.2.3}
+tables: {orders: [{order_id: 1, amount: 7, region: EU}]}
+lookups: {entitlements: [{partner: acme, region: EU}]}
+personas: {ann: {org: acme, purpose: research, groups: [analyst], attributes: {clearance: 2}}}
+cases:
+  - {name: by name, as: ann, expect: {sees: {orders: {columns: {amount: round}}}}}
+  - {name: any mask, as: ann, sql: SELECT amount FROM shop.orders, expect: {masks: {amount: masked}}}
+  - {name: not clear either, as: ann, sql: SELECT amount FROM shop.orders, expect: {masks: {amount: clear}}}
+";
+    let folder = shop_with(test);
+    let agreements = folder.path().join("policies/agreements");
+    let own = std::fs::read_to_string(agreements.join("acme-orders.yaml")).unwrap();
+    let other = own
+        .replace("id: acme-orders", "id: acme-full")
+        .replace("profile: partner", "profile: full");
+    std::fs::write(agreements.join("acme-full.yaml"), other).unwrap();
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    for case in &run.files[0].cases {
+        let [difference] = case.differences.as_slice() else {
+            panic!("{case:?}");
+        };
+        let said = "it is clear on some rows, and else masked by round";
+        assert!(difference.message.ends_with(said), "{difference:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_policy_of_its_own_asks_look_up_tables_as_well() {
+    let folder = shop_with(&format!(
+        "{HEAD}tables: {{orders: [{{order_id: 1}}]}}\nlookups: {{entitlements: [{{partner: acme, region: EU}}]}}\n"
+    ));
+    let contract = folder.path().join("policies/contracts/orders.odcs.yaml");
+    let text = std::fs::read_to_string(&contract).unwrap();
+    let parts = scrim_policy::split(&scrim_document::SourceFile::new("orders", text)).unwrap();
+    std::fs::write(&contract, parts.contract).unwrap();
+    let policy = folder.path().join("policies/contracts/orders.policy.yaml");
+    std::fs::write(policy, parts.policy).unwrap();
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    assert_eq!(run.files[0].cases[0].differences, []);
+}
+
+#[tokio::test]
+async fn tables_and_agreements_that_are_not_there_are_not_denied() {
+    for (case, said) in [
+        (
+            "expect: {denied: [shop.oders]}",
+            "no contract governs a table `shop.oders` (help: did you mean `shop.orders`?)",
+        ),
+        (
+            "expect: {sees: {oders: }}",
+            "no contract governs a table `oders`",
+        ),
+        (
+            "agreement: own-order, expect: {denied: [orders]}",
+            "there is no agreement `own-order` (help: did you mean `own-orders`?)",
+        ),
+    ] {
+        let (head, _) = HEAD.split_once("cases:").unwrap();
+        let test = format!("{head}cases: [{{name: x, as: owner, {case}}}]\n");
+        let found = problems(&test).await;
+        assert!(found.contains(said), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_one_table_stand_in_one_place() {
+    let found = problems(&format!("{HEAD}tables: {{orders: [], shop.orders: []}}\n")).await;
+    assert!(
+        found.contains("the rows of `shop.orders` stand here twice"),
+        "{found}"
+    );
+}
+
+/// A test that nobody runs looks like one that passes.
+#[tokio::test]
+async fn every_document_of_the_folder_is_run_or_refused() {
+    let folder = shop_with(&format!("{HEAD}tables: {{orders: []}}\n"));
+    let tests = folder.path().join("policies/tests");
+    std::fs::create_dir(tests.join("more")).unwrap();
+    std::fs::copy(tests.join("one.test.yaml"), tests.join("more/two.test.yml")).unwrap();
+    let lookups = "lookups: {entitlements: {columns: [partner, region], rows: []}}\n";
+    for file in ["one.test.yaml", "more/two.test.yml"] {
+        let text = std::fs::read_to_string(tests.join(file)).unwrap();
+        std::fs::write(tests.join(file), text + lookups).unwrap();
+    }
+    let run = run_in(folder.path(), Options::default()).await.unwrap();
+    let paths: Vec<&str> = run.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["tests/more/two.test.yml", "tests/one.test.yaml"]);
+    std::fs::write(tests.join("more/three.tests.yaml"), "").unwrap();
+    let refused = run_in(folder.path(), Options::default()).await.unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("three.tests.yaml would not be run"),
+        "{refused:?}"
+    );
+}
+
+/// A column of one name in two tables is read where the statement reads it.
+#[tokio::test]
+async fn what_is_read_of_one_table_is_not_touched_in_another() {
+    let test = "kind: PolicyTest
+at: 2026-03-02T10:00:00Z
+context: {ip: 10.1.2.3}
+tables: {shop.orders: [{order_id: 1, email: a@b.test}], shop.parcels: [{order_id: 1, email: c@d.test}]}
+lookups: {entitlements: [{partner: acme, region: EU}]}
+personas: {owner: {org: shop, purpose: fulfilment}}
+cases:
+  - {name: both, as: owner, sql: SELECT o.email FROM shop.orders o JOIN shop.parcels p USING (order_id), expect: {row_count: 1}}
+";
+    let folder = shop_with(test);
+    let policies = folder.path().join("policies");
+    let contract = std::fs::read_to_string(policies.join("contracts/orders.odcs.yaml")).unwrap();
+    let (head, _) = contract.split_once("customProperties:").unwrap();
+    let head = head
+        .replace("id: orders", "id: parcels")
+        .replace("name: orders", "name: parcels");
+    let access = "customProperties:
+  - property: accessPolicy
+    value:
+      purposes: [fulfilment]
+      profiles:
+        full: {columns: {order_id: clear, email: clear}, default: hidden}
+";
+    std::fs::write(policies.join("contracts/parcels.odcs.yaml"), head + access).unwrap();
+    let own = std::fs::read_to_string(policies.join("agreements/own-orders.yaml")).unwrap();
+    let own = own
+        .replace("id: own-orders", "id: own-parcels")
+        .replace("id: orders", "id: parcels");
+    std::fs::write(policies.join("agreements/own-parcels.yaml"), own).unwrap();
+    let options = Options {
+        coverage: true,
+        ..Options::default()
+    };
+    let run = run_in(folder.path(), options).await.unwrap();
+    assert_eq!(run.files[0].cases[0].differences, []);
+    let coverage = run.coverage.unwrap();
+    let points = coverage.points();
+    let touched = |what: &str| {
+        points
+            .iter()
+            .find(|point| point.missing.contains(what))
+            .unwrap()
+            .touched
+    };
+    assert!(touched("`order_id` under the profile full of parcels"));
+    assert!(!touched("`email` under the profile full of parcels"));
+    assert!(!touched(
+        "misses a column of `default` under the profile full of parcels"
+    ));
 }
 
 /// A fixture is a source and nothing more: the same guards and masks stand before its rows.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use scrim_model::Code;
 use scrim_policy::{Coverage, Decision, Verdict};
 
 use super::answer::Answer;
@@ -17,25 +18,30 @@ pub(super) type Touched = (Arc<Decision>, BTreeSet<String>, BTreeSet<String>);
 /// What a statement with its expectations touches.
 pub(super) fn of(stage: &Stage<'_>, case: &Case, sql: &str, heard: &Heard) -> Vec<Touched> {
     let touched = |decision: &Arc<Decision>| {
-        let missed = missed(stage, case, sql, heard, decision);
-        (Arc::clone(decision), heard.named.clone(), missed)
+        let used = heard.used.get(&decision.table).cloned();
+        let used = used.unwrap_or_default();
+        let missed = missed(stage, case, (sql, heard), decision, &used);
+        (Arc::clone(decision), used, missed)
     };
     heard.decisions.iter().map(touched).collect()
 }
 
-/// The columns that a case expects not to be there.
+/// The columns that a case expects not to be there, of a table of which the statement uses some.
 fn missed(
     stage: &Stage<'_>,
     case: &Case,
-    sql: &str,
-    heard: &Heard,
+    (sql, heard): (&str, &Heard),
     decision: &Decision,
+    used: &BTreeSet<String>,
 ) -> BTreeSet<String> {
     let is_shown = |name: &String| decision.columns.iter().any(|column| column.name == *name);
     let hidden = stage.columns(&decision.table).into_iter();
     let hidden = hidden.filter(|name| !is_shown(name));
-    if matches!(heard.answer, Answer::Refused(_)) {
-        // A statement that is refused may be so because of what it names.
+    if let Answer::Refused(refusal) = &heard.answer {
+        if refusal.code() != Code::NameNotFound {
+            return BTreeSet::new();
+        }
+        // Which name was not found is not said, but it is one that stands in the statement.
         let words: BTreeSet<&str> = sql
             .split(|c: char| !c.is_alphanumeric() && c != '_')
             .collect();
@@ -43,21 +49,23 @@ fn missed(
             .filter(|name| words.contains(name.as_str()))
             .collect();
     }
+    // That a column is not in a result says something only of a result that asks for all of them.
+    if !decision
+        .columns
+        .iter()
+        .all(|column| used.contains(&column.name))
+    {
+        return BTreeSet::new();
+    }
     let mut missed = BTreeSet::new();
     match case.expect.columns.as_ref().map(|columns| &columns.value) {
-        // The list is one of all columns only when the statement asks for all of them.
-        Some(Columns::Exactly(_)) => {
-            let mut shown = decision.columns.iter();
-            if shown.all(|column| heard.named.contains(&column.name)) {
-                missed.extend(hidden);
-            }
-        }
+        Some(Columns::Exactly(_)) => missed.extend(hidden),
         Some(Columns::Some { lacks, .. }) => missed.extend(lacks.iter().cloned()),
         None => {}
     }
     let masks = case.expect.masks.iter();
-    let hidden = masks.filter(|(_, shown)| shown.value == Shown::Hidden);
-    missed.extend(hidden.map(|(column, _)| column.clone()));
+    let masks = masks.filter(|(_, shown)| shown.value == Shown::Hidden);
+    missed.extend(masks.map(|(column, _)| column.clone()));
     missed
 }
 

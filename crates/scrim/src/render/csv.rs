@@ -42,8 +42,9 @@ impl Csv {
     ) -> Result<(), RenderError> {
         self.begin(to)?;
         let options = text::options("");
-        let columns = batch
-            .columns()
+        let columns = batch.columns().iter().map(|column| text::in_utc(column));
+        let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+        let columns = columns
             .iter()
             .map(|column| Ok((column, ArrayFormatter::try_new(column, &options)?)))
             .collect::<Result<Vec<_>, RenderError>>()?;

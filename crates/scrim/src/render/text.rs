@@ -1,10 +1,14 @@
 //! Text in columns.
 
-use arrow::array::Array;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-/// How values are written: as SQL would, NULL as `null`.
+/// How values are written: as SQL would, NULL as `null`. Instants must be in UTC ([`in_utc`]).
 pub(crate) fn options(null: &'static str) -> FormatOptions<'static> {
     FormatOptions::new()
         .with_null(null)
@@ -14,11 +18,34 @@ pub(crate) fn options(null: &'static str) -> FormatOptions<'static> {
 
 /// A column's values as text.
 pub(crate) fn column(array: &dyn Array, null: &'static str) -> Result<Vec<String>, ArrowError> {
-    let options = options(null);
-    let formatter = ArrayFormatter::try_new(array, &options)?;
+    let (array, options) = (in_utc(array)?, options(null));
+    let formatter = ArrayFormatter::try_new(&array, &options)?;
     (0..array.len())
         .map(|row| formatter.value(row).try_to_string())
         .collect()
+}
+
+/// The same values with instants in UTC, whatever zone they came in.
+pub(crate) fn in_utc(array: &dyn Array) -> Result<ArrayRef, ArrowError> {
+    let data_type = utc(array.data_type());
+    if data_type == *array.data_type() {
+        return Ok(array.slice(0, array.len()));
+    }
+    cast(array, &data_type)
+}
+
+fn utc(data_type: &DataType) -> DataType {
+    let inside = |field: &FieldRef| -> FieldRef {
+        let data_type = utc(field.data_type());
+        Arc::new(Field::clone(field).with_data_type(data_type))
+    };
+    match data_type {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some("UTC".into())),
+        DataType::List(item) => DataType::List(inside(item)),
+        DataType::LargeList(item) => DataType::LargeList(inside(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inside).collect()),
+        other => other.clone(),
+    }
 }
 
 /// How many columns of a terminal a text takes.
@@ -104,7 +131,23 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fit, printable, width, wrap};
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StructArray, TimestampSecondArray};
+
+    use super::{column, fit, printable, width, wrap};
+
+    #[test]
+    fn instants_are_written_in_utc_whatever_zone_they_came_in() {
+        let instants = TimestampSecondArray::from(vec![0]).with_timezone("+02:00");
+        assert_eq!(column(&instants, "null").unwrap(), ["1970-01-01T00:00:00Z"]);
+        let instants: ArrayRef = Arc::new(instants);
+        let inside = StructArray::try_from(vec![("at", instants)]).unwrap();
+        assert_eq!(
+            column(&inside, "null").unwrap(),
+            ["{at: 1970-01-01T00:00:00Z}"]
+        );
+    }
 
     #[test]
     fn widths_are_those_of_a_terminal() {

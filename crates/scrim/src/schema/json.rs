@@ -1,6 +1,6 @@
 //! JSON Schemas, in the draft of 2020-12.
 
-use scrim_document::{Key, Kind, Shape, Variant};
+use scrim_document::{Key, Kind, Need, Shape, Variant};
 use serde_json::{Map, Value, json};
 
 use crate::cli::Document;
@@ -36,6 +36,10 @@ impl Writer {
         let mut schema = self.keys(shape.keys().copied());
         schema.insert("description".to_owned(), shape.says.into());
         schema.insert("additionalProperties".to_owned(), shape.open.into());
+        let needs: Vec<Value> = shape.needs().map(need).collect();
+        if !needs.is_empty() {
+            schema.insert("allOf".to_owned(), needs.into());
+        }
         schema
     }
 
@@ -65,6 +69,7 @@ impl Writer {
             Kind::AnyText => json!({"type": "string"}),
             Kind::Condition => json!({"type": ["string", "boolean"], "pattern": r"\S"}),
             Kind::Bool => json!({"type": "boolean"}),
+            Kind::True => json!({"const": true}),
             Kind::Whole { min, max } => whole(min, max),
             Kind::Number => json!({"type": "number"}),
             Kind::Form { pattern, .. } => json!({"type": "string", "pattern": pattern}),
@@ -134,6 +139,14 @@ impl Writer {
         schema.insert("additionalProperties".to_owned(), false.into());
         schema.into()
     }
+}
+
+fn need(need: &Need) -> Value {
+    let said = json!({need.key: {"enum": need.words}});
+    json!({
+        "if": {"properties": said, "required": [need.key]},
+        "then": {"required": need.keys},
+    })
 }
 
 fn whole(min: i64, max: i64) -> Value {

@@ -31,6 +31,7 @@ fn inside(kind: &'static Kind, found: &mut Vec<&'static Shape>) {
         | Kind::AnyText
         | Kind::Condition
         | Kind::Bool
+        | Kind::True
         | Kind::Whole { .. }
         | Kind::Number
         | Kind::Form { .. }
@@ -57,7 +58,10 @@ pub fn reference(document: Document, part: &str) -> Option<String> {
             _ if key.required => " required ".to_owned(),
             Some(value) if is_word(value) => format!(" `{value}` "),
             Some(value) => format!(" {value} "),
-            None => " ".to_owned(),
+            None => match needed_by(shape, key) {
+                words if words.is_empty() => " ".to_owned(),
+                words => format!(" required by {} ", quoted(&words)),
+            },
         };
         let row = format!(
             "| `{}` | {} |{unsaid}| {} |\n",
@@ -68,6 +72,12 @@ pub fn reference(document: Document, part: &str) -> Option<String> {
         text.push_str(&row);
     }
     Some(text)
+}
+
+/// The words under other keys that need a key.
+fn needed_by(shape: &Shape, key: &Key) -> Vec<&'static str> {
+    let needs = shape.needs().filter(|need| need.keys.contains(&key.name));
+    needs.flat_map(|need| need.words).copied().collect()
 }
 
 /// Whether something is written just so, and does not describe it.
@@ -85,6 +95,7 @@ fn holds(kind: &Kind) -> String {
         Kind::Text | Kind::AnyText => "text".to_owned(),
         Kind::Condition => "a condition".to_owned(),
         Kind::Bool => "`true`, `false`".to_owned(),
+        Kind::True => "`true`".to_owned(),
         Kind::Whole { min, max } => whole(min, max),
         Kind::Number => "a number".to_owned(),
         Kind::Form { like, .. } => like.to_owned(),
@@ -93,6 +104,8 @@ fn holds(kind: &Kind) -> String {
         Kind::Any => "anything".to_owned(),
         Kind::Refused => "nothing yet".to_owned(),
         Kind::List(Kind::Text | Kind::AnyText) => "a list of texts".to_owned(),
+        Kind::List(Kind::Named(Kind::Any)) => "a list of maps".to_owned(),
+        Kind::List(Kind::List(items)) => format!("a list of lists, of {} each", holds(items)),
         Kind::List(items) => format!("a list, of {} each", holds(items)),
         Kind::Map(shape) => format!("*{}*", shape.name),
         Kind::Named(values) => format!("by name: {}", holds(values)),

@@ -226,20 +226,15 @@ fn changed(whole: &Value) -> Vec<(String, Value)> {
 
 /// Parts of what readers say of mistakes that a schema does not tell: they have to do with more than
 /// one key, or with how many there are of something.
-const BEYOND_SCHEMAS: [&str; 23] = [
+const BEYOND_SCHEMAS: [&str; 18] = [
     "the contract has no `accessPolicy`",
     "`bits` must be 64, 96, 128 or 256",
+    "nobody asks",
     "the contract serves no purpose",
     "expected one schema object, found 0",
     "expected columns, found none",
-    // these depend on the type of a source
-    "the key `path` is missing",
-    "the key `location` is missing",
+    // of `custom`, whose address says whether it is read
     "the key `format` is missing",
-    "the key `host` is missing",
-    "the key `port` is missing",
-    "the key `database` is missing",
-    "the key `schema` is missing",
     "nothing is expected",
     "there is no persona",
     "without `tls:",

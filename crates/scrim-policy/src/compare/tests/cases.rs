@@ -2,9 +2,9 @@
 
 use super::{change, set};
 use crate::compare::Width::{self, Equal, Incomparable, Narrower, Unknown, Wider};
-use crate::compare::{Change, decisions};
+use crate::compare::{Change, decisions, sets};
 use crate::tests::{World, decide};
-use crate::{Showing, Verdict};
+use crate::{PolicySet, Showing, Verdict};
 
 fn rows(old: &str, new: &str) -> Width {
     let sets = [old, new].map(|rows| set(&[], &[(rows, "default: clear")]));
@@ -33,6 +33,15 @@ fn rules_are_compared_by_what_they_mean() {
         ("NOT legal_hold", "legal_hold = false", Equal),
         ("score > 0.5", "score >= 0.5", Wider),
         ("score > 0.5", "NOT score <= 0.5", Equal),
+        ("score < 0.0", "score < -0.0", Equal),
+        ("score = -0.0", "score <> 0.0", Incomparable),
+        // Of two zeros only one is in a list, and both are equal to it.
+        (
+            "score >= 0.0 AND score <= 0.0",
+            "score IN (0.0, 1.5, 2.5, 3.5)",
+            Unknown,
+        ),
+        ("score IN (0.5, 1.5, 2.5, 3.5)", "score > 0.0", Wider),
         (
             "claim_id BETWEEN 1 AND 10",
             "claim_id > 0 AND claim_id < 11",
@@ -287,4 +296,103 @@ fn a_column_of_another_name_or_type_at_the_source_is_another_column() {
     assert_eq!(found.replaced, ["region"]);
     assert_eq!(found.rows, Incomparable, "the rule asks another column");
     assert!(found.width().widens());
+}
+
+#[test]
+fn the_mask_of_another_agreement_that_shows_instead_is_told() {
+    let year = "{mask: truncate_date, unit: year}";
+    let month = "{mask: truncate_date, unit: month}";
+    let build = |first: Option<(&str, &str)>, second: (&str, &str), guard: &str| {
+        let profiles = [first.unwrap_or(("true", year)), second];
+        let [one, two] = profiles.map(|(rows, shown)| {
+            format!("{{rows: \"{rows}\", columns: {{region: clear, service_date: {shown}}}}}")
+        });
+        let access = format!(
+            "purposes: [research]\nguards: [{{id: g, rows: \"{guard}\"}}]\n\
+             profiles: {{p0: {one}, p1: {two}}}"
+        );
+        let world = World::new().contract(&access).agreement("a1", "p1", "");
+        let world = match first {
+            Some(_) => world.agreement("a0", "p0", ""),
+            None => world,
+        };
+        world.compile().unwrap().0
+    };
+    let width = |old: &PolicySet, new: &PolicySet| {
+        let found = sets(old, new);
+        assert_eq!(
+            sets(new, old).width(),
+            found.width().reversed(),
+            "{found:?}"
+        );
+        found.width()
+    };
+    let both = build(Some(("true", year)), ("true", month), "true");
+    // Where the year was seen, the month is.
+    for fewer in [
+        None,
+        Some(("region = 'EU'", year)),
+        Some(("true", "hidden")),
+    ] {
+        let new = build(fewer, ("true", month), "true");
+        assert_eq!(width(&both, &new), Unknown, "{fewer:?}");
+        let change = change(&both, &new).unwrap();
+        assert!(change.width().widens(), "{:?}", change.lines());
+    }
+    // What shows instead tells no more, is seen on no such row, or is not seen instead.
+    let other_way = build(Some(("true", month)), ("true", year), "true");
+    assert_eq!(
+        width(&other_way, &build(None, ("true", year), "true")),
+        Narrower
+    );
+    let apart = build(
+        Some(("region = 'EU'", year)),
+        ("region = 'UK'", month),
+        "true",
+    );
+    let without = build(None, ("region = 'UK'", month), "true");
+    assert_eq!(width(&apart, &without), Narrower);
+    let guarded = build(Some(("true", year)), ("true", month), "NOT legal_hold");
+    assert_eq!(width(&both, &guarded), Narrower);
+    let null = build(Some(("true", "{mask: 'null'}")), ("true", month), "true");
+    assert_eq!(width(&both, &null), Narrower);
+    let found = sets(&both, &build(None, ("true", month), "true"));
+    let details = &found.tables[0].organisations[0].agreements[0].details;
+    let last = details.last().unwrap();
+    assert_eq!(last.part, "service_date where a1 admits the row, too");
+    assert_eq!(last.width, Some(Wider));
+}
+
+#[test]
+fn numbers_with_another_sign_are_other_numbers() {
+    let build = |least: &str| {
+        let access =
+            "purposes: [research]\nprofiles: {p: {rows: score > agreement.least, default: clear}}";
+        let more = format!("parameters: {{least: {least}}}");
+        World::new()
+            .contract(access)
+            .agreement("a", "p", &more)
+            .set()
+    };
+    let found = sets(&build("0.0"), &build("-0.0"));
+    assert_eq!((found.tables.len(), found.width()), (1, Equal), "{found:?}");
+}
+
+#[test]
+fn inv_14_long_lists_are_compared_in_time() {
+    let build = |count: u32| {
+        let regions: Vec<String> = (0..count)
+            .map(|n| format!("r{}", n * 7919 % 100_003))
+            .collect();
+        let access = "purposes: [research]\nprofiles: {p: {rows: \"array_has(agreement.regions, region)\", default: clear}}";
+        let more = format!("parameters: {{regions: [{}]}}", regions.join(", "));
+        World::new()
+            .contract(access)
+            .agreement("a", "p", &more)
+            .set()
+    };
+    let (one, other) = (build(5_000), build(5_001));
+    let start = std::time::Instant::now();
+    assert_eq!(sets(&one, &other).width(), Wider);
+    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
 }

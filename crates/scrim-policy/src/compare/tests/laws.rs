@@ -16,7 +16,7 @@ use super::{change, set};
 use crate::compare::Width;
 use crate::language::fold;
 use crate::tests::{claims_schema, decide};
-use crate::{PolicySet, RowRules, Showing};
+use crate::{Decision, PolicySet, RowRules, Showing};
 
 /// Conditions that the logic understands. Their literals cut each column into parts, of each of
 /// which the world has a value.
@@ -104,7 +104,7 @@ fn any_rule() -> impl Strategy<Value = String> {
 }
 
 /// Every combination of these values, NULL among them.
-fn world() -> &'static RecordBatch {
+pub(super) fn world() -> &'static RecordBatch {
     static WORLD: LazyLock<RecordBatch> = LazyLock::new(|| {
         let ids = [None, Some(-1), Some(0), Some(1), Some(2), Some(3)];
         let regions = [
@@ -168,8 +168,7 @@ fn world() -> &'static RecordBatch {
 }
 
 /// Whether a condition is true, for each row.
-fn admitted(expr: &Expr) -> Vec<bool> {
-    let batch = world();
+fn admitted(expr: &Expr, batch: &RecordBatch) -> Vec<bool> {
     let schema = DFSchema::try_from(batch.schema()).unwrap();
     let value = fold::physical(expr, &schema)
         .unwrap()
@@ -187,38 +186,39 @@ fn admitted(expr: &Expr) -> Vec<bool> {
 }
 
 /// Which arms admit each row that the guards let through.
-fn arms(set: &PolicySet) -> Vec<Vec<bool>> {
-    let RowRules { guards, arms } = set.rules(&decide(set)).unwrap();
-    let all = vec![true; world().num_rows()];
+pub(super) fn arms(set: &PolicySet, batch: &RecordBatch) -> Vec<Vec<bool>> {
+    arms_of(set, &decide(set), batch)
+}
+
+pub(super) fn arms_of(set: &PolicySet, decision: &Decision, batch: &RecordBatch) -> Vec<Vec<bool>> {
+    let RowRules { guards, arms } = set.rules(decision).unwrap();
+    let all = vec![true; batch.num_rows()];
     let both = |one: &[bool], other: &[bool]| -> Vec<bool> {
         one.iter().zip(other).map(|(a, b)| *a && *b).collect()
     };
-    let guarded = guards
-        .iter()
-        .fold(all.clone(), |rows, guard| both(&rows, &admitted(guard)));
-    arms.iter()
-        .map(|arm| {
-            both(
-                &guarded,
-                &arm.as_ref().map_or_else(|| all.clone(), admitted),
-            )
-        })
-        .collect()
+    let guarded = guards.iter().fold(all.clone(), |rows, guard| {
+        both(&rows, &admitted(guard, batch))
+    });
+    let admits = |arm: &Option<Expr>| {
+        let rows = arm.as_ref().map(|arm| admitted(arm, batch));
+        both(&guarded, rows.as_ref().unwrap_or(&all))
+    };
+    arms.iter().map(admits).collect()
 }
 
-fn any_arm(arms: &[Vec<bool>]) -> Vec<bool> {
-    (0..world().num_rows())
+pub(super) fn any_arm(arms: &[Vec<bool>]) -> Vec<bool> {
+    (0..arms[0].len())
         .map(|row| arms.iter().any(|arm| arm[row]))
         .collect()
 }
 
 /// How new stands to old on all rows of the world.
-fn truth(old: &[bool], new: &[bool]) -> Width {
+pub(super) fn truth(old: &[bool], new: &[bool]) -> Width {
     let within = |one: &[bool], other: &[bool]| Some(one.iter().zip(other).all(|(a, b)| !a || *b));
     Width::of(within(old, new), within(new, old))
 }
 
-fn agrees(claim: Width, truth: Width) -> bool {
+pub(super) fn agrees(claim: Width, truth: Width) -> bool {
     match claim {
         Width::Equal => truth == Width::Equal,
         Width::Wider | Width::Narrower => truth == claim || truth == Width::Equal,
@@ -236,7 +236,7 @@ const TREATMENTS: [&str; 4] = ["clear", "hidden", "{mask: round, to: 10}", "{mas
 /// The treatment of the column `amount` for each row; none where the row is not shown.
 fn treatments(set: &PolicySet) -> Vec<Option<Showing>> {
     let decision = decide(set);
-    let arms = arms(set);
+    let arms = arms(set, world());
     let column = decision
         .columns
         .iter()
@@ -260,7 +260,7 @@ proptest! {
     #[test]
     fn what_is_understood_is_decided_rightly(old in known(), new in known()) {
         let (one, other) = (one(&old), one(&new));
-        let (before, after) = (any_arm(&arms(&one)), any_arm(&arms(&other)));
+        let (before, after) = (any_arm(&arms(&one, world())), any_arm(&arms(&other, world())));
         let claim = change(&one, &other).map_or(Width::Equal, |change| change.rows);
         prop_assert_eq!(claim, truth(&before, &after), "{} | {}", old, new);
     }
@@ -268,7 +268,7 @@ proptest! {
     #[test]
     fn no_claim_is_wrong(old in any_rule(), new in any_rule(), guard in any_rule()) {
         let (one, other) = (one(&old), set(&[&guard], &[(&new, "default: clear")]));
-        let (before, after) = (any_arm(&arms(&one)), any_arm(&arms(&other)));
+        let (before, after) = (any_arm(&arms(&one, world())), any_arm(&arms(&other, world())));
         let claim = change(&one, &other).map_or(Width::Equal, |change| change.rows);
         let truth = truth(&before, &after);
         prop_assert!(agrees(claim, truth), "{} | {} & {}: {} is {}", old, new, guard, claim, truth);

@@ -1,8 +1,10 @@
 //! Comparisons of whole policy sets, each beside what the engine's own evaluation says.
 
 mod cases;
+mod kinds;
 mod laws;
 mod requests;
+mod shown;
 
 use crate::PolicySet;
 use crate::compare::{Change, decisions};

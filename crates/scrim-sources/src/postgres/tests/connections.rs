@@ -84,6 +84,29 @@ async fn tls_may_be_off_on_this_machine_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_meets_a_server_without_tls_is_told_how_to_go_on() {
+    let mut world = World::of("CREATE TABLE t (n int)");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    world.at.port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.unwrap();
+        // It asks for TLS, and the answer is no.
+        let mut asked = [0; 8];
+        tokio::io::AsyncReadExt::read_exact(&mut client, &mut asked)
+            .await
+            .unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"N")
+            .await
+            .unwrap();
+    });
+    assert_refused(
+        world.open(&Wanted::all("t")).await,
+        "server does not support TLS; turn it on there, or, on this machine, write `tls: off`",
+    );
+    server.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_15_credentials_are_needed_and_never_shown() {
     let mut world = World::of("CREATE TABLE t (n int)");
     let none = look_up(&world.sources, &world.at, None, &Wanted::all("t")).await;

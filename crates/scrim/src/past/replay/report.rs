@@ -10,9 +10,10 @@ use scrim_policy::compare::{Change, Width};
 use serde_json::{Value as Json, json};
 
 use super::How;
-use super::run::{Differs, Ran, Runs};
+use super::run::Runs;
 use crate::explain::Page;
 use crate::local::Local;
+use crate::past::count;
 use crate::render::text::printable;
 
 /// Principals with a table that are told apart; more are counted.
@@ -20,12 +21,28 @@ const GROUPS_MAX: usize = 10_000;
 /// Different changes of one of them that are told apart; more are counted.
 const CHANGES_MAX: usize = 16;
 
+/// What stands above the names that would be other tables.
+const MOVED: &str = "Names without a schema that would be another table";
+
 /// How a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     Text,
     Json,
     Markdown,
+}
+
+/// What becomes of a query; the worst of its tables counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fate {
+    /// It is shown the same.
+    Same,
+    /// It is decided otherwise, in what it does not use.
+    Unaffected,
+    /// It cannot be decided: the source of a table is not there for the new policies.
+    Undecided,
+    /// Its result may change.
+    Affected,
 }
 
 /// What a replay found.
@@ -37,18 +54,35 @@ pub(crate) struct Report {
     version: String,
     since: Option<DateTime<Utc>>,
     /// Queries that are shown the same.
-    pub(super) same: u64,
+    same: u64,
     /// Queries whose results may change.
-    pub(super) affected: u64,
+    affected: u64,
     /// Queries that are decided otherwise in what they do not use.
-    pub(super) unaffected: u64,
+    unaffected: u64,
+    /// Queries that cannot be decided, for want of a source.
+    undecided: u64,
     /// Queries of an older version, whose records do not say what they were decided from.
-    pub(super) without_facts: u64,
+    without_facts: u64,
+    /// Decisions that show a table about which nobody outside was asked then.
+    pub(super) not_asked: u64,
+    /// How all that is shown now stands to what was.
+    width: Width,
     groups: Vec<Group>,
-    /// Changes that no group has room for.
+    /// How often a name would be another table, and in which query first.
+    moved: BTreeMap<Move, (u64, QueryId)>,
+    /// Changes that are not told apart, for want of room.
     not_listed: u64,
     pub(super) runs: Option<Runs>,
     places: BTreeMap<(String, String, TableName), usize>,
+}
+
+/// A name without a schema that would be another table.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Move {
+    org: String,
+    principal: String,
+    from: TableName,
+    to: TableName,
 }
 
 /// What changes for one principal and table.
@@ -83,15 +117,73 @@ impl Report {
             same: 0,
             affected: 0,
             unaffected: 0,
+            undecided: 0,
             without_facts: 0,
+            not_asked: 0,
+            width: Width::Equal,
             groups: Vec::new(),
+            moved: BTreeMap::new(),
             not_listed: 0,
             runs,
             places: BTreeMap::new(),
         }
     }
 
+    /// Counts a query whose record does not say what it was decided from.
+    pub(super) fn count_without_facts(&mut self) {
+        self.without_facts += 1;
+        self.add_unknown();
+    }
+
+    /// Adds that something cannot be told.
+    pub(super) fn add_unknown(&mut self) {
+        self.width = self.width.and(Width::Unknown);
+    }
+
+    pub(super) fn count(&mut self, fate: Fate) {
+        let count = match fate {
+            Fate::Same => &mut self.same,
+            Fate::Unaffected => &mut self.unaffected,
+            Fate::Undecided => &mut self.undecided,
+            Fate::Affected => &mut self.affected,
+        };
+        *count += 1;
+    }
+
+    /// Whether anything may be shown that was not; what cannot be told counts as such.
+    pub(crate) fn widens(&self) -> bool {
+        self.width.widens()
+    }
+
+    /// Whether anything may be shown otherwise than it was.
+    pub(crate) fn differs(&self) -> bool {
+        self.same < self.queries()
+    }
+
+    fn queries(&self) -> u64 {
+        self.same + self.affected + self.unaffected + self.undecided + self.without_facts
+    }
+
+    /// Adds that a name in a query would be another table.
+    pub(super) fn add_moved(&mut self, record: &Record, from: &TableName, to: &TableName) {
+        self.add_unknown();
+        let one = Move {
+            org: record.org.clone(),
+            principal: record.principal.clone(),
+            from: from.clone(),
+            to: to.clone(),
+        };
+        if let Some((queries, _)) = self.moved.get_mut(&one) {
+            *queries += 1;
+        } else if self.moved.len() < GROUPS_MAX {
+            self.moved.insert(one, (1, record.query));
+        } else {
+            self.not_listed += 1;
+        }
+    }
+
     pub(super) fn add(&mut self, record: &Record, change: &Change, by: How, affects: bool) {
+        self.width = self.width.and(change.width());
         let key = (
             record.org.clone(),
             record.principal.clone(),
@@ -164,7 +256,6 @@ impl Report {
     }
 
     fn title(&self) -> String {
-        let queries = self.same + self.affected + self.unaffected + self.without_facts;
         let since = self.since.map_or_else(String::new, |since| {
             format!(
                 " since {}",
@@ -173,7 +264,7 @@ impl Report {
         });
         format!(
             "{}{since} under {} (version {})",
-            count(queries, "query", "queries"),
+            count(self.queries(), "query", "queries"),
             self.with,
             self.version
         )
@@ -198,8 +289,18 @@ impl Report {
                 "would be decided otherwise, but not in the columns that they use",
             ),
             of(
+                self.undecided,
+                "cannot be decided: the source of a table is not there, or does not fit its \
+                 proposed contract",
+            ),
+            of(
                 self.without_facts,
                 "cannot be decided again: an older version wrote them",
+            ),
+            of(
+                self.not_asked,
+                "decisions show a table that no decision point outside was asked about then: it \
+                 may take it away; what it took away then is taken away here, too",
             ),
             of(
                 logic(How::Words),
@@ -233,6 +334,13 @@ impl Report {
                     page.line(6, &line);
                 }
             }
+        }
+        if !self.moved.is_empty() {
+            page.blank();
+            page.line(0, MOVED);
+        }
+        for (one, seen) in &self.moved {
+            page.line(2, &one.title(*seen));
         }
         if let Some(runs) = &self.runs {
             page.blank();
@@ -270,6 +378,16 @@ impl Report {
                 "changes": group.changes.iter().map(change).collect::<Vec<_>>(),
             })
         };
+        let moved = |(one, (queries, example)): (&Move, &(u64, QueryId))| {
+            json!({
+                "org": one.org,
+                "principal": one.principal,
+                "from": one.from,
+                "to": one.to,
+                "queries": queries,
+                "example": example,
+            })
+        };
         json!({
             "with": self.with,
             "version": self.version,
@@ -277,9 +395,13 @@ impl Report {
             "same": self.same,
             "affected": self.affected,
             "unaffected": self.unaffected,
+            "undecided": self.undecided,
             "without_facts": self.without_facts,
+            "not_asked": self.not_asked,
             "not_listed": self.not_listed,
+            "width": self.width,
             "groups": self.groups.iter().map(group).collect::<Vec<_>>(),
+            "moved": self.moved.iter().map(moved).collect::<Vec<_>>(),
             "runs": self.runs.as_ref().map(Runs::json),
         })
     }
@@ -314,6 +436,15 @@ impl Report {
                 );
             }
         }
+        if !self.moved.is_empty() {
+            push(&mut text, format_args!("\n{MOVED}:\n\n"));
+        }
+        for (one, seen) in &self.moved {
+            push(
+                &mut text,
+                format_args!("- {}\n", escaped(&one.title(*seen))),
+            );
+        }
         if let Some(runs) = &self.runs {
             text.push_str("\nRun on the data of today:\n\n");
             for sum in runs.sums() {
@@ -326,6 +457,20 @@ impl Report {
             }
         }
         text
+    }
+}
+
+impl Move {
+    fn title(&self, (queries, example): (u64, QueryId)) -> String {
+        let name = |table: &TableName| format!("{}.{}", table.schema, table.table);
+        format!(
+            "{} ({}): {} → {}, {}, the first {example}",
+            self.principal,
+            self.org,
+            name(&self.from),
+            name(&self.to),
+            count(queries, "query", "queries")
+        )
     }
 }
 
@@ -362,90 +507,6 @@ impl How {
             Self::Words => "the record's words",
         }
     }
-}
-
-impl Runs {
-    fn json(&self) -> Json {
-        let differs = |one: &Differs| {
-            json!({
-                "query": one.query,
-                "principal": one.principal,
-                "org": one.org,
-                "sql": one.sql,
-                "old": one.old.json(),
-                "new": one.new.json(),
-                "decided_alike": one.decided_alike,
-            })
-        };
-        json!({
-            "same": self.same,
-            "different": self.different,
-            "with_parameters": self.with_parameters,
-            "without_policies": self.without_policies,
-            "left_out": self.left_out,
-            "named": self.named.iter().map(differs).collect::<Vec<_>>(),
-        })
-    }
-
-    fn sums(&self) -> Vec<String> {
-        let of = |number: u64, text: &str| (number > 0).then(|| format!("{number} {text}"));
-        [
-            Some(format!(
-                "{} with the same result",
-                count(self.same, "statement", "statements")
-            )),
-            of(self.different, "with another result"),
-            of(
-                self.with_parameters,
-                "not run: the values of their parameters are not recorded",
-            ),
-            of(
-                self.without_policies,
-                "queries not run: the policies of then are not there",
-            ),
-            of(
-                self.left_out,
-                "queries not run: there are too many statements",
-            ),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
-    }
-}
-
-impl Differs {
-    fn title(&self) -> String {
-        let alike = if self.decided_alike {
-            " although the same is shown: perhaps the statement has no fixed answer"
-        } else {
-            ""
-        };
-        let (old, new) = (self.old.to_string(), self.new.to_string());
-        let what = if old == new {
-            format!("{old}, but not the same")
-        } else {
-            format!("{old} → {new}")
-        };
-        format!(
-            "{} ({}), query {}: {what}{alike}",
-            self.principal, self.org, self.query
-        )
-    }
-}
-
-impl Ran {
-    fn json(&self) -> Json {
-        match self {
-            Self::Rows { rows, .. } => json!({"rows": rows}),
-            Self::Refused(code) => json!({"refused": code}),
-            Self::Parameters => Json::Null,
-        }
-    }
-}
-
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Text that Markdown takes as it is, in a cell of a table too.

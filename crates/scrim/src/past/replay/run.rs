@@ -7,12 +7,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use futures::StreamExt;
-use scrim_engine::{Ask, TimeZone};
-use scrim_identity::Accounts;
-use scrim_ledger::{Facts, Record};
-use scrim_model::{QueryId, Refusal};
+use scrim_engine::Ask;
+use scrim_ledger::Record;
+use scrim_model::{Code, QueryId, Refusal};
+use serde_json::{Value as Json, json};
 
 use crate::local::Local;
+use crate::past::count;
 use crate::render::text;
 
 /// Distinct statements that are run; more are counted.
@@ -33,6 +34,8 @@ pub(crate) struct Runs {
     pub(crate) with_parameters: u64,
     /// Queries whose policies are not there any more.
     pub(crate) without_policies: u64,
+    /// Statements that failed under both for other reasons than policies.
+    pub(crate) failed: u64,
     /// Statements beyond those that are run.
     pub(crate) left_out: u64,
     /// Statements that were run, by what stands for them.
@@ -59,7 +62,7 @@ pub(crate) enum Ran {
     /// With so many rows.
     Rows { rows: u64, print: Print },
     /// With this code.
-    Refused(String),
+    Refused(Code),
     /// Not at all.
     Parameters,
 }
@@ -75,21 +78,25 @@ pub(crate) struct Print {
 }
 
 impl Runs {
-    /// Runs what a record asked, unless the same was run before.
+    /// Runs what a record asked, unless the same was run before; `decided` are the hashes of then
+    /// and now of the decisions about its tables.
     pub(crate) async fn add(
         &mut self,
         record: &Record,
-        facts: &Facts,
+        ask: &Ask,
+        decided: &[(String, String)],
         (old, new): (&Local, &Local),
         decided_alike: bool,
     ) {
-        if !self.is_new(record, facts) {
+        if !self.is_new(&record.sql, ask, decided) {
             return;
         }
-        let was = ran(old, facts, &record.sql).await;
-        let is = ran(new, facts, &record.sql).await;
+        let was = ran(old, ask, &record.sql).await;
+        let is = ran(new, ask, &record.sql).await;
         if was == Ran::Parameters || is == Ran::Parameters {
             self.with_parameters += 1;
+        } else if was.failed() && is.failed() {
+            self.failed += 1;
         } else if was == is {
             self.same += 1;
         } else {
@@ -108,15 +115,18 @@ impl Runs {
         }
     }
 
-    /// Whether somebody of whom the same is known asked this for the first time.
-    fn is_new(&mut self, record: &Record, facts: &Facts) -> bool {
-        let mut known = facts.clone();
+    /// Whether somebody of whom the same is known asked this for the first time, or it was decided
+    /// otherwise before: because of the hour, say.
+    fn is_new(&mut self, sql: &str, ask: &Ask, decided: &[(String, String)]) -> bool {
+        let (mut principal, mut context) = (ask.principal.get().clone(), ask.context.clone());
         // These differ from one query to the next.
-        known.context.time = chrono::DateTime::UNIX_EPOCH;
-        known.context.queries_last_hour = None;
-        known.context.rows_last_day = None;
-        known.principal.authenticated_at = None;
-        let key = hashed(&(format!("{known:?}"), &record.sql));
+        context.time = chrono::DateTime::UNIX_EPOCH;
+        context.queries_last_hour = None;
+        context.rows_last_day = None;
+        principal.authenticated_at = None;
+        let names = (&ask.default_schema, &ask.time_zone);
+        let known = format!("{principal:?} {context:?} {:?} {names:?}", ask.settings);
+        let key = hashed(&(known, sql, decided));
         if self.seen.contains(&key) {
             return false;
         }
@@ -134,22 +144,11 @@ fn hashed(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-async fn ran(local: &Local, facts: &Facts, sql: &str) -> Ran {
-    let ask = Ask {
-        principal: Accounts::vouch_as_recorded(facts.principal.clone()),
-        context: facts.context.clone(),
-        settings: facts.settings.clone(),
-        session: None,
-        default_schema: facts.default_schema.clone(),
-        time_zone: facts
-            .time_zone
-            .as_ref()
-            .and_then(|zone| TimeZone::parse(zone).ok()),
-    };
+async fn ran(local: &Local, ask: &Ask, sql: &str) -> Ran {
     local.pass_a_minute();
-    match results(local, &ask, sql).await {
+    match results(local, ask, sql).await {
         Ok(ran) => ran,
-        Err(refusal) => Ran::Refused(refusal.code().as_str().to_owned()),
+        Err(refusal) => Ran::Refused(refusal.code()),
     }
 }
 
@@ -176,6 +175,26 @@ async fn results(local: &Local, ask: &Ask, sql: &str) -> Result<Ran, Refusal> {
         print.add(&batch).map_err(Refusal::internal)?;
     }
     Ok(Ran::Rows { rows, print })
+}
+
+impl Ran {
+    /// Whether what went wrong has nothing to do with policies, so that nothing can be said of them.
+    fn failed(&self) -> bool {
+        let Self::Refused(code) = self else {
+            return false;
+        };
+        matches!(
+            code,
+            Code::SourceUnavailable
+                | Code::SourceBusy
+                | Code::SourceChanged
+                | Code::SourceInvalid
+                | Code::MemoryLimit
+                | Code::TimeLimit
+                | Code::LedgerUnavailable
+                | Code::Internal
+        )
+    }
 }
 
 impl Print {
@@ -216,11 +235,97 @@ fn rounded(column: &ArrayRef) -> ArrayRef {
     }
 }
 
+/// As they are reported.
+impl Runs {
+    pub(super) fn json(&self) -> Json {
+        let differs = |one: &Differs| {
+            json!({
+                "query": one.query,
+                "principal": one.principal,
+                "org": one.org,
+                "sql": one.sql,
+                "old": one.old.json(),
+                "new": one.new.json(),
+                "decided_alike": one.decided_alike,
+            })
+        };
+        json!({
+            "same": self.same,
+            "different": self.different,
+            "with_parameters": self.with_parameters,
+            "without_policies": self.without_policies,
+            "failed": self.failed,
+            "left_out": self.left_out,
+            "named": self.named.iter().map(differs).collect::<Vec<_>>(),
+        })
+    }
+
+    pub(super) fn sums(&self) -> Vec<String> {
+        let of = |number: u64, text: &str| (number > 0).then(|| format!("{number} {text}"));
+        [
+            Some(format!(
+                "{} with the same result",
+                count(self.same, "statement", "statements")
+            )),
+            of(self.different, "with another result"),
+            of(
+                self.with_parameters,
+                "not run: the values of their parameters are not recorded",
+            ),
+            of(
+                self.failed,
+                "that cannot be compared: under both, a source was away or a limit of this machine \
+                 was reached",
+            ),
+            of(
+                self.without_policies,
+                "queries not run: the policies of then are not there",
+            ),
+            of(
+                self.left_out,
+                "queries not run: there are too many statements",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl Differs {
+    pub(super) fn title(&self) -> String {
+        let alike = if self.decided_alike {
+            " although the same is shown: perhaps the statement has no fixed answer"
+        } else {
+            ""
+        };
+        let (old, new) = (self.old.to_string(), self.new.to_string());
+        let what = if old == new {
+            format!("{old}, but not the same")
+        } else {
+            format!("{old} → {new}")
+        };
+        format!(
+            "{} ({}), query {}: {what}{alike}",
+            self.principal, self.org, self.query
+        )
+    }
+}
+
+impl Ran {
+    fn json(&self) -> Json {
+        match self {
+            Self::Rows { rows, .. } => json!({"rows": rows}),
+            Self::Refused(code) => json!({"refused": code.as_str()}),
+            Self::Parameters => Json::Null,
+        }
+    }
+}
+
 impl std::fmt::Display for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Rows { rows: 1, .. } => f.write_str("1 row"),
-            Self::Rows { rows, .. } => write!(f, "{rows} rows"),
+            Self::Rows { rows, .. } => f.write_str(&count(*rows, "row", "rows")),
             Self::Refused(code) => write!(f, "refused with {code}"),
             Self::Parameters => f.write_str("not run"),
         }

@@ -1,10 +1,15 @@
 //! Comparing what a record says with a decision, word by word, when the policies of then are gone.
 
+use std::collections::BTreeSet;
+
 use scrim_model::Limits;
 use scrim_policy::compare::{Change, LimitChange, TreatmentChange, Width};
-use scrim_policy::{Arm, Clause, ColumnDecision, Decision, Verdict};
+use scrim_policy::{Arm, Clause, ColumnDecision, Decision, Showing, Verdict};
 
-/// What differs; rows that are said otherwise may be any.
+use crate::past::path_in;
+
+/// What differs; rows that are said otherwise may be any, and so may they be when the hashes differ
+/// by something that a record does not tell: the types of columns, what they are in the source.
 pub(crate) fn changes(old: &Decision, new: &Decision) -> Option<Change> {
     let names = |of: &Decision, other: &Decision| -> Vec<String> {
         let columns = of.columns.iter().map(|column| &column.name);
@@ -12,7 +17,7 @@ pub(crate) fn changes(old: &Decision, new: &Decision) -> Option<Change> {
         gone.cloned().collect()
     };
     let same_verdict = std::mem::discriminant(&old.verdict) == std::mem::discriminant(&new.verdict);
-    let change = Change {
+    let mut change = Change {
         table: new.table.clone(),
         verdict: (!same_verdict).then(|| (old.verdict.clone(), new.verdict.clone())),
         gained: names(new, old),
@@ -23,6 +28,10 @@ pub(crate) fn changes(old: &Decision, new: &Decision) -> Option<Change> {
         limits: limits(old.limits, new.limits),
     };
     let differs = change.verdict.is_some() || !change.lines().is_empty();
+    if !differs && old.verdict == Verdict::Shown && old.hash != new.hash {
+        change.rows = Width::Unknown;
+        return Some(change);
+    }
     differs.then_some(change)
 }
 
@@ -30,29 +39,56 @@ fn column<'a>(decision: &'a Decision, name: &str) -> Option<&'a ColumnDecision> 
     decision.columns.iter().find(|column| column.name == name)
 }
 
-/// The arms in the order of their agreements, so a column is shown alike when all of them say so.
+/// The columns, and the fields inside them, that are not shown in the same ways.
 fn treatments(old: &Decision, new: &Decision) -> Vec<TreatmentChange> {
     let mut changes = Vec::new();
     for was in &old.columns {
         let Some(is) = column(new, &was.name) else {
             continue;
         };
-        if was.treatments == is.treatments {
-            continue;
+        let both = was.treatments.iter().chain(&is.treatments);
+        let nested = both.flat_map(|one| one.nested.iter().map(|(path, _)| path.as_str()));
+        let paths: BTreeSet<&str> = nested.chain([""]).collect();
+        let mut of_column = None;
+        for path in paths {
+            let (old, new) = (ways(was, path), ways(is, path));
+            // What changes with its column is said there.
+            if old == new || of_column.as_ref() == Some(&(old.clone(), new.clone())) {
+                continue;
+            }
+            let mut pairs = old
+                .iter()
+                .flat_map(|old| new.iter().map(move |new| (*old, *new)));
+            if let Some((one, other)) = pairs.find(|(old, new)| old != new) {
+                changes.push(TreatmentChange {
+                    column: path_in(&was.name, path),
+                    old: one.clone(),
+                    new: other.clone(),
+                    width: Width::Unknown,
+                    on_some_rows: old.len() > 1 || new.len() > 1,
+                });
+            }
+            of_column.get_or_insert((old, new));
         }
-        let first = |column: &ColumnDecision| column.treatments.first().map(|one| one.root.clone());
-        let (Some(old), Some(new)) = (first(was), first(is)) else {
-            continue;
-        };
-        changes.push(TreatmentChange {
-            column: was.name.clone(),
-            old,
-            new,
-            width: Width::Unknown,
-            on_some_rows: was.treatments.len() > 1 || is.treatments.len() > 1,
-        });
     }
     changes
+}
+
+/// The different ways in which arms show a path of a column, in the order of the arms.
+fn ways<'a>(column: &'a ColumnDecision, path: &str) -> Vec<&'a Showing> {
+    let mut ways = Vec::new();
+    for treatment in &column.treatments {
+        let around = treatment.nested.iter().filter(|(named, _)| {
+            path.strip_prefix(named.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        let nearest = around.max_by_key(|(named, _)| named.len());
+        let way = nearest.map_or(&treatment.root, |(_, showing)| showing);
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    ways
 }
 
 fn rows(old: &Decision, new: &Decision) -> Width {

@@ -23,8 +23,9 @@ pub(crate) struct Case {
     pub(crate) expect: Expect,
     /// Where it stands.
     pub(crate) location: Location,
+    /// The one agreement that is acted under.
+    pub(crate) agreement: Option<Placed<String>>,
     with: Option<With>,
-    agreement: Option<String>,
     purpose: Option<String>,
     own: context::Circumstances,
     at: Option<context::Circumstances>,
@@ -59,7 +60,7 @@ impl Case {
             persona: persona.with(self.with.as_ref()),
             situation,
             purpose: purpose.or_else(|| self.default_purpose.clone()),
-            agreement: self.agreement.clone(),
+            agreement: self.agreement.as_ref().map(|one| one.value.clone()),
         }
     }
 }
@@ -98,7 +99,9 @@ impl Reader<'_> {
         let with = map.optional("with");
         let with = with.and_then(|node| persona::with(node, problems));
         let purpose = map.optional_string("purpose", problems);
-        let agreement = map.optional_string("agreement", problems);
+        let agreement = map.optional("agreement");
+        let agreement =
+            agreement.and_then(|node| Some(Placed::new(node, node.non_empty_string(problems)?)));
         let at = map
             .optional("at")
             .and_then(|node| context::time(node, problems));
@@ -107,7 +110,12 @@ impl Reader<'_> {
         let expected = map.required("expect", problems);
         let expect = expected.and_then(|node| expect(node, problems));
         map.finish(problems);
-        let personas = self.known(personas?, problems)?;
+        let personas = personas?;
+        if personas.is_empty() {
+            let problem = node.error("nobody asks");
+            problems.push(problem.with_help("name one persona or several under `as`"));
+        }
+        let personas = self.known(personas, problems)?;
         let (expect, expected) = (expect?, expected?);
         if let Some(problem) = misplaced(node, expected, sql.is_some(), &expect) {
             problems.push(problem);
@@ -118,8 +126,8 @@ impl Reader<'_> {
             sql,
             expect,
             location: node.location(),
-            with,
             agreement,
+            with,
             purpose,
             own,
             at: at.map(context::at),
@@ -168,6 +176,11 @@ impl Reader<'_> {
             if !self.personas.contains_key(&persona.value) {
                 problems.push(self.unknown(persona));
             }
+        }
+        let alone = |other: &&Placed<String>| case.personas == [other.value.clone()];
+        if let (Some(same), Some(node)) = (case.expect.same_as.iter().find(alone), nodes.first()) {
+            let message = format!("`{}` is compared with itself", same.value);
+            problems.push(Problem::error(&same.at, node.file(), message));
         }
         let Some(other) = &case.expect.subset_of else {
             return;

@@ -1,6 +1,6 @@
 //! What must hold of an answer.
 
-use scrim_document::{Entry, MapReader, Node, Problems, Value as Yaml, nearest};
+use scrim_document::{Entry, Location, MapReader, Node, Problems, Value as Yaml, nearest};
 use scrim_model::Code;
 
 use super::seen::{self, SeenTable};
@@ -113,12 +113,10 @@ impl Expect {
         !self.sees.is_empty() || !self.denied.is_empty()
     }
 
-    /// Whether it takes other personas or cases to find out.
-    pub(crate) fn needs_others(&self) -> bool {
-        !self.same_as.is_empty()
-            || !self.differs_from.is_empty()
-            || self.subset_of.is_some()
-            || !self.sees.is_empty()
+    /// Where it first compares the answer with other answers.
+    pub(crate) fn first_of_others(&self) -> Option<&Placed<String>> {
+        let others = self.same_as.iter().chain(&self.differs_from);
+        others.chain(&self.subset_of).next()
     }
 
     /// The other personas that it speaks of.
@@ -129,6 +127,14 @@ impl Expect {
             .iter()
             .chain(&self.differs_from)
             .chain(of_columns)
+    }
+
+    /// Where it first says something of every value, which holds of no value, too.
+    pub(crate) fn first_of_values(&self) -> Option<&Location> {
+        let texts = self.never_contains.iter().map(|text| &text.at);
+        let matches = self.matches.iter().map(|(_, pattern)| &pattern.at);
+        let nulls = self.all_null.iter().map(|column| &column.at);
+        texts.chain(matches).chain(nulls).next()
     }
 
     /// Whether it says anything about the rows of an answer.
@@ -256,6 +262,10 @@ fn columns_of(node: &Node, problems: &mut Problems) -> Option<Columns> {
     let has = map.optional_string_list("has", problems);
     let lacks = map.optional_string_list("lacks", problems);
     map.finish(problems);
+    if has.is_empty() && lacks.is_empty() {
+        let problem = node.error("nothing is expected of the columns");
+        problems.push(problem.with_help("name some under `has` or `lacks`; `[]` is no column"));
+    }
     Some(Columns::Some { has, lacks })
 }
 
@@ -271,6 +281,10 @@ pub(super) fn count(node: &Node, problems: &mut Problems) -> Option<Count> {
     let mut map = MapReader::new(node, &COUNT, problems)?;
     let (min, max) = (map.optional("min"), map.optional("max"));
     map.finish(problems);
+    if min.is_none() && max.is_none() {
+        let problem = node.error("nothing is expected of the number of rows");
+        problems.push(problem.with_help("write a number, or `min`, `max` or both"));
+    }
     let (min, max) = (
         min.map_or(Some(0), |node| number(node, problems)),
         max.map_or(Some(u64::MAX), |node| number(node, problems)),

@@ -1,4 +1,4 @@
-//! From YAML to test cases. The keys are those of `keys.rs`.
+//! From YAML to test cases. The keys are those of `shapes`.
 
 mod case;
 mod context;

@@ -137,7 +137,7 @@ fn properties(node: &Node, problems: &mut Problems) -> Option<SeenColumn> {
     let never_contains = map.optional("never_contains");
     let differs_between = map.optional("differs_between");
     let mut flag = |key: &'static str, problems: &mut Problems| {
-        map.optional_bool(key, problems).unwrap_or(false)
+        map.optional(key).is_some_and(|node| holds(node, problems))
     };
     let column = SeenColumn {
         all_null: flag("all_null", problems),
@@ -154,4 +154,14 @@ fn properties(node: &Node, problems: &mut Problems) -> Option<SeenColumn> {
         problems.push(node.error("a hidden column has no values"));
     }
     Some(column)
+}
+
+/// Reads a property that is asked for. `false` would ask for nothing and look as if it did.
+fn holds(node: &Node, problems: &mut Problems) -> bool {
+    let holds = node.bool(problems);
+    if holds == Some(false) {
+        let problem = node.error("expected true, found false");
+        problems.push(problem.with_help("leave the key out to expect nothing"));
+    }
+    holds == Some(true)
 }

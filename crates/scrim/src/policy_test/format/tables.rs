@@ -1,6 +1,6 @@
 //! Rows in the place of sources, as they are written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::policy_test::shapes::TABLE;
@@ -93,7 +93,7 @@ fn form(node: &Node, problems: &mut Problems) -> Option<Form> {
                 .filter_map(|item| by_name(item, problems))
                 .collect(),
         }),
-        Yaml::Text(text) if text.trim_end().contains('\n') => block(node, text, problems),
+        Yaml::Text(text) if text.contains('\n') => block(node, text, problems),
         Yaml::Text(_) => Some(Form::File(node.clone(), node.non_empty_string(problems)?)),
         Yaml::Map(_) => described(node, problems),
         Yaml::Null | Yaml::Bool(_) | Yaml::Int(_) | Yaml::Float(..) => {
@@ -140,6 +140,7 @@ fn described(node: &Node, problems: &mut Problems) -> Option<Form> {
         .iter()
         .filter_map(|column| Some((column.clone(), column.non_empty_string(problems)?)))
         .collect();
+    twice(&columns, problems);
     let mut read = Vec::new();
     for row in rows
         .and_then(|rows| rows.list(problems))
@@ -161,21 +162,39 @@ fn described(node: &Node, problems: &mut Problems) -> Option<Form> {
     })
 }
 
+/// A column that is named twice would have the values of its last place.
+fn twice(columns: &[(Node, String)], problems: &mut Problems) {
+    let mut names = BTreeSet::new();
+    for (node, name) in columns {
+        if !names.insert(name) {
+            problems.push(node.error(format!("the column `{name}` stands here twice")));
+        }
+    }
+}
+
 /// A header line and a line for each row, the values set apart by commas or, as in Markdown, by bars.
 fn block(node: &Node, text: &str, problems: &mut Problems) -> Option<Form> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .peekable();
     let header = lines.next()?;
     let bars = header.contains('|');
     let split = |line: &str| {
-        if bars { by_bars(line) } else { by_commas(line) }
+        if bars {
+            by_bars(line)
+        } else {
+            cells(line, ',')
+        }
     };
     let names: Vec<String> = split(header).into_iter().map(|(name, _)| name).collect();
-    let is_rule = |line: &&str| {
-        line.chars()
-            .all(|c| matches!(c, '|' | '-' | ':' | ' ' | '+'))
-    };
+    if bars {
+        // Only right under the header: further down such a line is a row.
+        lines.next_if(|line| is_rule(line));
+    }
     let mut rows = Vec::new();
-    for (number, line) in (1..).zip(lines.filter(|line| !(bars && is_rule(line)))) {
+    for (number, line) in (1..).zip(lines) {
         let values = split(line);
         if values.len() != names.len() {
             let (found, expected) = (values.len(), names.len());
@@ -195,14 +214,20 @@ fn block(node: &Node, text: &str, problems: &mut Problems) -> Option<Form> {
         };
         rows.push(names.iter().zip(values).map(cell).collect());
     }
-    let columns = names.into_iter().map(|name| (node.clone(), name)).collect();
+    let columns: Vec<(Node, String)> = names.into_iter().map(|name| (node.clone(), name)).collect();
+    twice(&columns, problems);
     Some(Form::Rows { columns, rows })
+}
+
+/// The line between the header and the rows of a table in Markdown.
+fn is_rule(line: &str) -> bool {
+    let is_part = |c: char| matches!(c, '|' | '-' | ':' | ' ' | '+');
+    line.contains("--") && line.chars().all(is_part)
 }
 
 fn by_bars(line: &str) -> Vec<(String, bool)> {
     let inner = line.strip_prefix('|').unwrap_or(line);
-    let inner = inner.strip_suffix('|').unwrap_or(inner);
-    inner.split('|').map(|cell| unquoted(cell.trim())).collect()
+    cells(inner.strip_suffix('|').unwrap_or(inner), '|')
 }
 
 fn unquoted(cell: &str) -> (String, bool) {
@@ -215,18 +240,20 @@ fn unquoted(cell: &str) -> (String, bool) {
     }
 }
 
-/// Commas within quotes, brackets and braces set nothing apart.
-fn by_commas(line: &str) -> Vec<(String, bool)> {
+/// The cells of a line. A separator sets nothing apart in a cell that begins with a quote, a bracket
+/// or a brace, before that is closed.
+fn cells(line: &str, separator: char) -> Vec<(String, bool)> {
     let (mut cells, mut cell) = (Vec::new(), String::new());
     let (mut quoted, mut depth) = (false, 0_usize);
     for c in line.chars() {
+        let begins = depth > 0 || cell.trim().is_empty();
         match c {
-            '"' => quoted = !quoted,
-            '[' | '{' if !quoted => depth += 1,
+            '"' if quoted || begins || cell.ends_with('"') => quoted = !quoted,
+            '[' | '{' if !quoted && begins => depth += 1,
             ']' | '}' if !quoted => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if c == ',' && !quoted && depth == 0 {
+        if c == separator && !quoted && depth == 0 {
             cells.push(unquoted(cell.trim()));
             cell.clear();
         } else {

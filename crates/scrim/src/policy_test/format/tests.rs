@@ -218,10 +218,84 @@ fn mistakes_are_named_with_their_place() {
             "tables: {a: \"x, y\\n1\\n\"}\ncases:",
             "row 1 has 1 values, the header has 2",
         ),
+        (
+            "as: ivan, context",
+            "as: [], context",
+            "a.test.yaml:9:5: nobody asks",
+        ),
+        (
+            "refused: table-closed",
+            "columns: {}",
+            "nothing is expected of the columns",
+        ),
+        (
+            "refused: table-closed",
+            "columns: {lacks: []}",
+            "nothing is expected of the columns",
+        ),
+        (
+            "refused: table-closed",
+            "row_count: {}",
+            "nothing is expected of the number of rows",
+        ),
+        (
+            "refused: table-closed",
+            "same_as: ivan",
+            "`ivan` is compared with itself",
+        ),
+        (
+            "sql: SELECT 1, expect: {refused: table-closed}",
+            "expect: {sees: {a: {columns: {b: {all_null: false}}}}}",
+            "expected true, found false",
+        ),
+        (
+            "cases:",
+            "tables: {a: \"x, y, x\\n1, 2, 3\\n\"}\ncases:",
+            "the column `x` stands here twice",
+        ),
+        (
+            "cases:",
+            "tables: {a: {columns: [x, x], rows: []}}\ncases:",
+            "the column `x` stands here twice",
+        ),
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
         let problems = parse(&text).expect_err(to);
         assert!(problems.contains(said), "{to}: {problems}");
     }
+}
+
+#[test]
+fn every_line_of_a_table_is_a_row() {
+    let text = GOOD.to_owned()
+        + "tables:
+  a: |
+    | x | y       |
+    |---|---------|
+    |   |         |
+    | - | \"a|b\" |
+    | a [ | 5\" |
+  b: |
+    x, y
+";
+    let file = parse(&text).unwrap();
+    let rows = |name: &str| match &file.tables[name].form {
+        Form::Rows { rows, .. } => rows.clone(),
+        Form::File(..) => panic!("{name} is a file"),
+    };
+    let loose = |text: &str| Cell::Loose(text.to_owned());
+    let cells: Vec<Vec<Cell>> = rows("a")
+        .into_iter()
+        .map(|row| row.into_iter().map(|(_, _, cell)| cell).collect())
+        .collect();
+    assert_eq!(
+        cells,
+        [
+            [Cell::Null, Cell::Null],
+            [loose("-"), loose("a|b")],
+            [loose("a ["), loose("5\"")],
+        ]
+    );
+    assert!(rows("b").is_empty());
 }

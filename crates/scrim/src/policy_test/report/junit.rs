@@ -74,7 +74,7 @@ fn case(xml: &mut Xml, file: &str, case: &CaseResult) -> io::Result<()> {
     element.write_inner_content(|xml| {
         for difference in &case.differences {
             let message = shown(&difference.message);
-            let text = format!("{}: {message}", difference.at);
+            let text = shown(&format!("{}: {message}", difference.at));
             xml.create_element("failure")
                 .with_attribute(("message", message.as_str()))
                 .write_text_content(BytesText::new(&text))?;
@@ -102,7 +102,7 @@ fn covered(xml: &mut Xml, coverage: &CoverageReport) -> io::Result<()> {
                 })?;
             let missing = coverage.missing.iter();
             let lines: Vec<String> = missing
-                .map(|missing| format!("{}: {}", missing.at, shown(&missing.message)))
+                .map(|missing| shown(&format!("{}: {}", missing.at, missing.message)))
                 .collect();
             xml.create_element("system-out")
                 .write_text_content(BytesText::new(&lines.join("\n")))?;

@@ -9,14 +9,14 @@ use crate::render::text::printable;
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     for file in &report.files {
-        line(&mut out, &file.path);
+        line(&mut out, &printable(&file.path));
         for case in &file.cases {
             let mark = if case.differences.is_empty() {
                 "✔"
             } else {
                 "✘"
             };
-            line(&mut out, &format!("  {mark} {}", title(case)));
+            line(&mut out, &format!("  {mark} {}", printable(&title(case))));
             for difference in &case.differences {
                 // A difference quotes values of the tables.
                 let message = printable(&difference.message);
