@@ -28,7 +28,15 @@ pub fn find_files(policies: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut folders = vec![(policies.join("tests"), 0)];
     while let Some((folder, depth)) = folders.pop() {
         let unreadable = |error: std::io::Error| {
-            Failure::Usage(format!("cannot read {}: {error}", folder.display()))
+            let at = folder.display();
+            Failure::Usage(match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!(
+                        "there is no folder {at}: tests stand there, in files named NAME.test.yaml"
+                    )
+                }
+                _ => format!("cannot read {at}: {error}"),
+            })
         };
         for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
