@@ -71,7 +71,7 @@ impl fmt::Display for Severity {
 }
 
 /// All lints, by id.
-pub static LINTS: [&Lint; 22] = [
+pub static LINTS: [&Lint; 23] = [
     &together::MASK_CONFLICT,
     &agreements::NEVER_MATCHES,
     &agreements::OVER,
@@ -93,6 +93,7 @@ pub static LINTS: [&Lint; 22] = [
     &identifiers::CLEAR,
     &identifiers::QUASI_CLEAR,
     &together::MASK_UNDONE,
+    &together::THRESHOLDS_COMBINED,
     &rules::LOOKUP_OLD,
 ];
 

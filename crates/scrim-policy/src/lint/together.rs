@@ -28,6 +28,28 @@ pub(super) static MASK_UNDONE: Lint = Lint {
     lasting: true,
 };
 
+pub(super) static THRESHOLDS_COMBINED: Lint = Lint {
+    id: "SCRIM-L051",
+    name: "thresholds-combined",
+    severity: Severity::Warning,
+    finds: "a column that two agreements of one organisation, for different purposes, show by \
+            different steps or limits (`truncate_date`, `round`, `bucket`, `top_code`, \
+            `bottom_code`), with the key of the rows clear in both: the difference of two answers \
+            tells more than is meant",
+    way_out: "give the column the same mask in both profiles, or show the key as a token \
+              (`pseudonymize` with a `domain` of its own) in one of them",
+    lasting: true,
+};
+
+/// The masks that show a value by a step or a limit.
+const THRESHOLDS: [&str; 5] = [
+    "truncate_date",
+    "round",
+    "bucket",
+    "top_code",
+    "bottom_code",
+];
+
 pub(super) fn look(subject: &Subject<'_>, found: &mut Findings) {
     let governed = subject.governed;
     for conflict in mask_conflicts(&governed.table, &governed.profiles, &governed.agreements) {
@@ -85,21 +107,36 @@ fn put_together(
         return;
     }
     for (index, column) in table.columns.iter().enumerate() {
-        let (Some(masked), Some(clear)) = (masks.columns.get(index), shows.columns.get(index))
+        let (Some(masked), Some(other)) = (masks.columns.get(index), shows.columns.get(index))
         else {
             continue;
         };
-        let is_undone = matches!(masked.treatment.root, Showing::Masked(_))
-            && clear.treatment.root == Showing::Clear;
-        if is_undone {
-            let message = format!(
-                "`{}` masks `{}`, `{}` shows it clear, and both show the key {}",
-                strict.id,
-                column.name,
-                open.id,
-                listed(key.iter().map(String::as_str))
-            );
-            found.push(&MASK_UNDONE, masked.location.clone(), message);
-        }
+        let Showing::Masked(mask) = &masked.treatment.root else {
+            continue;
+        };
+        let (lint, how) = match &other.treatment.root {
+            Showing::Clear => (&MASK_UNDONE, "shows it clear"),
+            Showing::Masked(finer) => {
+                let both = [mask, finer].map(|one| THRESHOLDS.contains(&one.name()));
+                let more = match finer.tells(mask, table.schema.field(index).data_type()) {
+                    Some(order) => order.is_gt(),
+                    // Of two that tell different things it is said once.
+                    None => strict.id < open.id,
+                };
+                if both != [true, true] || !more {
+                    continue;
+                }
+                (&THRESHOLDS_COMBINED, "masks it by other steps or limits")
+            }
+            Showing::Hidden => continue,
+        };
+        let message = format!(
+            "`{}` masks `{}`, `{}` {how}, and both show the key {}",
+            strict.id,
+            column.name,
+            open.id,
+            listed(key.iter().map(String::as_str))
+        );
+        found.push(lint, masked.location.clone(), message);
     }
 }

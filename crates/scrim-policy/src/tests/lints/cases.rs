@@ -53,6 +53,25 @@ macro_rules! agreed {
     };
 }
 
+/// Two agreements of one organisation that show the amount through these masks.
+macro_rules! thresholds {
+    ($one:literal, $other:literal) => {
+        policies(
+            concat!(
+                "purposes: [research, billing]\nprofiles:\n  p: {columns: {claim_id: clear, amount: ",
+                $one,
+                "}}\n  q: {columns: {claim_id: clear, amount: ",
+                $other,
+                "}}"
+            ),
+            &[
+                ("a", "p", ENDS),
+                ("used", "q", "end: 2026-12-31\npurpose: billing"),
+            ],
+        )
+    };
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         lint: "mask-conflict",
@@ -272,6 +291,21 @@ profiles:
                 ("used", "q", "end: 2026-12-31\npurpose: billing"),
             ],
         ),
+    },
+    Case {
+        // The finer step undoes the coarser one.
+        lint: "thresholds-combined",
+        bad: thresholds!("{mask: round, to: 100}", "{mask: round, to: 10}"),
+        good: thresholds!("{mask: round, to: 10}", "{mask: round, to: 10}"),
+    },
+    Case {
+        // Neither tells what the other does.
+        lint: "thresholds-combined",
+        bad: thresholds!(
+            "{mask: top_code, limit: 500}",
+            "{mask: bottom_code, limit: 100}"
+        ),
+        good: thresholds!("{mask: top_code, limit: 500}", "{mask: 'null'}"),
     },
     Case {
         lint: "lookup-old",
